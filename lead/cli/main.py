@@ -1,0 +1,79 @@
+"""``lead VERB key=value ...``: the console script. Heavy libraries load only where a verb works."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from lead.core.errors import LeadError, RequestError, did_you_mean
+
+VERBS = {
+    "prepare": "a data source -> a packed dataset",
+    "train": "one stage on a prepared dataset -> a run directory",
+    "generate": "text -> motion files",
+    "evaluate": "a run -> measurements",
+    "export": "a motion file -> gif | webp | mp4 | png | npz",
+}
+
+USAGE = """\
+usage: lead VERB [key=value ...]
+
+{verbs}
+
+Options are Hydra overrides, for example
+  lead prepare data=synthetic
+  lead train stage=vae data=synthetic size=tiny
+  lead generate run=checkpoints/RUN text="a person walks in a circle" seconds=4
+`lead VERB --help` shows a verb's options.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code (0 done, 1 the work failed, 2 the request was wrong)."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch(arguments)
+    except LeadError as error:
+        print(f"lead: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("lead: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if os.environ.get("LEAD_TRACEBACK"):
+            raise
+        print(f"lead: {_os_error(error)}", file=sys.stderr)
+        return 1
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        width = max(map(len, VERBS))
+        lines = "\n".join(f"  {verb:{width}}  {text}" for verb, text in VERBS.items())
+        print(USAGE.format(verbs=lines), end="")
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from lead import __version__
+
+        print(__version__)
+        return 0
+    verb, *overrides = arguments
+    if verb not in VERBS:
+        raise RequestError(f"unknown verb '{verb}': {did_you_mean(verb, VERBS)}")
+    module = importlib.import_module(f"lead.cli.{verb}")
+    if any(word in ("--help", "-h") for word in overrides):
+        print(module.__doc__.strip())
+        return 0
+    return module.run(overrides)
+
+
+def _os_error(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}: check the path, its rights and the space on the disk"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

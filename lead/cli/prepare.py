@@ -1,0 +1,56 @@
+"""lead prepare data=NAME source=DIR [key=value ...] : a data source -> a packed dataset.
+
+  data=NAME        humanml3d | kitml | bvh | bandai_namco | synthetic
+  source=DIR       where the collection is (synthetic needs none)
+  output=DIR       where to write; default datasets/NAME
+  inspect=true     only show what would be read, and write a picture of a few clips
+  workers=N        processes, default 2
+  overwrite=true   replace a dataset that is there
+  data.KEY=VALUE   any value of configs/data/NAME.yaml
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lead.cli.config import choice, compose
+
+
+def run(overrides: Sequence[str]) -> int:
+    """Prepare, or inspect, one data source."""
+    config = compose("prepare", overrides)
+    name = choice(overrides, "data", "synthetic")
+    output = Path(config["output"] or f"datasets/{name}")
+    source = _make_source(config, name)
+    if config["inspect"]:
+        from lead.cli.inspecting import inspect_source
+
+        return inspect_source(source, output, workers=config["workers"])
+    return _prepare(source, output, config)
+
+
+def _make_source(config: dict, name: str):
+    from lead.core.building import build
+    from lead.core.errors import RequestError
+
+    extra = {}
+    if config["source"] is not None:
+        path = Path(config["source"]).expanduser()
+        if not path.exists():
+            raise RequestError(f"source={path} does not exist: name the collection's folder")
+        extra["source"] = path
+    elif name != "synthetic":
+        raise RequestError(f"data={name} needs source=DIR: the folder that holds the collection")
+    return build(config["data"], **extra)
+
+
+def _prepare(source, output: Path, config: dict) -> int:
+    from lead.data.packing import pack
+
+    report = pack(source, output, workers=config["workers"], overwrite=config["overwrite"])
+    clips = ", ".join(f"{name} {count}" for name, count in sorted(report.clips.items()))
+    print(f"{output}: {sum(report.clips.values())} clips ({clips})")
+    if report.rejected:
+        print(f"left out: {len(report.rejected)} (all in {output}/report.json)")
+        for rejected in report.rejected[:10]:
+            print(f"  {rejected.id}: {rejected.reason}")
+    return 0

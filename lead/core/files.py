@@ -1,0 +1,123 @@
+"""Files are written whole or not at all, and known by their content."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from lead.core.errors import RequestError, WorkError
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; it takes the name ``path`` only on success."""
+    path = Path(path)
+    make_folder(path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path | str, *, replace: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder that becomes ``path`` on success and vanishes on failure.
+
+    Raises RequestError where ``path`` exists and ``replace`` is false.
+    """
+    path = Path(path)
+    if path.exists() and not replace and any(path.iterdir()):
+        raise RequestError(f"{path} exists already: give another name, or overwrite=true")
+    make_folder(path.parent)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if path.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+            path.replace(old / "old")
+            temporary.replace(path)
+            shutil.rmtree(old)
+        else:
+            temporary.replace(path)
+    finally:
+        if temporary.exists():
+            shutil.rmtree(temporary)
+
+
+def make_folder(path: Path | str) -> Path:
+    """Create a folder and its parents; a folder that cannot be written is a RequestError."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise RequestError(f"cannot create the folder {path} ({reason}): choose another") from error
+    if not os.access(path, os.W_OK):
+        raise RequestError(f"cannot write into {path}: choose another folder or change its rights")
+    return path
+
+
+def write_json(path: Path | str, value: object) -> None:
+    """Write JSON atomically, readable by people (indented, sorted as given)."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path | str) -> dict:
+    """Read a JSON file; RequestError names the file where it is missing, WorkError where broken."""
+    path = Path(path)
+    if not path.is_file():
+        raise RequestError(f"{path} is missing")
+    try:
+        return json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise WorkError(f"{path} is not valid JSON ({error}): remake it") from error
+
+
+def write_tensors(path: Path | str, tensors: Mapping, metadata: Mapping[str, str] | None = None):
+    """Write tensors as safetensors, atomically."""
+    from safetensors.torch import save_file
+
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(whole, temporary, dict(metadata or {}))
+
+
+def read_tensors(path: Path | str) -> dict:
+    """Read a safetensors file; RequestError where it is missing, WorkError where it is broken."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = Path(path)
+    if not path.is_file():
+        raise RequestError(f"{path} is missing")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise WorkError(f"{path} is not a whole safetensors file ({error}): remake it") from error
+
+
+def content_hash(*parts: bytes | str | Path) -> str:
+    """SHA-256 (hex) over byte strings, texts and the contents of files, in order."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            with part.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+        else:
+            digest.update(part.encode() if isinstance(part, str) else part)
+        digest.update(b"\x00")
+    return digest.hexdigest()

@@ -1,0 +1,22 @@
+"""Masks say which frames are real: ``True`` = real frame, everywhere in this code base."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+def lengths_to_mask(
+    lengths: Int[Tensor, " batch"], frames: int | None = None
+) -> Bool[Tensor, "batch frames"]:
+    """Mask of the first ``lengths[i]`` frames of each row; ``frames`` defaults to the longest."""
+    frames = int(lengths.max()) if frames is None else frames
+    return torch.arange(frames, device=lengths.device)[None, :] < lengths[:, None]
+
+
+def masked_mean(
+    values: Float[Tensor, "batch frames *rest"], mask: Bool[Tensor, "batch frames"]
+) -> Float[Tensor, ""]:
+    """Mean over the real frames (and all trailing axes) of the whole batch."""
+    weights = mask.reshape(mask.shape + (1,) * (values.ndim - 2)).to(values.dtype)
+    per_frame = values[0, 0].numel()
+    return (values * weights).sum() / (weights.sum() * per_frame).clamp(min=1)

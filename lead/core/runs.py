@@ -1,0 +1,149 @@
+"""Run directories: what a training leaves behind, and how a later stage finds it.
+
+Layout of ``checkpoints/NAME/``::
+
+    run.json               stage, status, step, model descriptions, earlier runs, data set
+    config.yaml            the resolved configuration
+    environment.json       versions, revision, seed
+    weights/PART.safetensors   best weights by validation, trainable parts only
+    state/trainer.ckpt     what is needed to resume
+    metrics.csv            the log; metrics.json the last evaluation
+
+Each file is replaced whole, so a killed run leaves the state before it.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lead.core.building import build
+from lead.core.errors import RequestError, WorkError
+from lead.core.files import content_hash, read_json, read_tensors, write_json, write_tensors
+
+SCHEMA_VERSION = 1
+STAGE_ORDER = ("projector", "diffusion", "vae")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory."""
+
+    folder: Path
+
+    @cached_property
+    def record(self) -> dict:
+        """The contents of run.json; RequestError where the folder is not a run."""
+        if not (self.folder / "run.json").is_file():
+            raise RequestError(
+                f"{self.folder} is not a run directory (no run.json): "
+                "name one that `lead train` or `lead import` made"
+            )
+        record = read_json(self.folder / "run.json")
+        if record.get("schema") != SCHEMA_VERSION:
+            raise RequestError(
+                f"{self.folder} has layout {record.get('schema')}, "
+                f"this version reads {SCHEMA_VERSION}"
+            )
+        return record
+
+    @property
+    def stage(self) -> str:
+        """vae, diffusion, projector, ..."""
+        return self.record["stage"]
+
+    def weights_path(self, part: str) -> Path:
+        """Where a part's weights stand."""
+        return self.folder / "weights" / f"{part}.safetensors"
+
+    def weights_hash(self, part: str) -> str:
+        """Hash of a part's weights; RequestError where the training has saved none yet."""
+        path = self.weights_path(part)
+        if not path.is_file():
+            raise RequestError(
+                f"{self.folder} holds no weights of its {part} yet: let its training reach a "
+                "validation, or resume it with resume=true"
+            )
+        return content_hash(path)
+
+    def load_part(self, part: str, description: dict | None = None):
+        """Build a part from its description and fill in its weights, every tensor accounted for."""
+        module = build(description or self.record["parts"][part])
+        fill(module, read_tensors(self.weights_path(part)), f"{self.folder} ({part})")
+        return module
+
+    def save_part(self, part: str, tensors: dict) -> None:
+        """Replace a part's weights."""
+        write_tensors(self.weights_path(part), tensors, {"format": "pt", "part": part})
+
+    def update(self, **changes: object) -> None:
+        """Change fields of run.json."""
+        record = read_json(self.folder / "run.json") if self.exists() else {}
+        write_json(self.folder / "run.json", {**record, **changes})
+        self.__dict__.pop("record", None)
+
+    def exists(self) -> bool:
+        """Whether the folder holds a run."""
+        return (self.folder / "run.json").is_file()
+
+    def ancestor(self, stage: str) -> "Run":
+        """This run or the earlier run of a given stage; checks that its weights are unchanged."""
+        if self.stage == stage:
+            return self
+        for parent in self.record.get("parents", {}).values():
+            run = Run((self.folder / parent["path"]).resolve())
+            if not run.exists():
+                raise RequestError(
+                    f"{self.folder} was trained on {run.folder}, which is gone: "
+                    f"restore it, or name another with {run_option(stage)}"
+                )
+            if run.weights_hash(run.stage) != parent["hash"]:
+                raise WorkError(
+                    f"{run.folder} has changed since {self.folder} was trained on it: "
+                    "train the later stage again"
+                )
+            if stage == run.stage or stage in _stages_above(run):
+                return run.ancestor(stage)
+        raise RequestError(
+            f"{self.folder} is a {self.stage} run without a {stage}: name one with "
+            f"{run_option(stage)}"
+        )
+
+    def has_ancestor(self, stage: str) -> bool:
+        """Whether this run or one it was trained on is of the given stage."""
+        return stage in _stages_above(self)
+
+    def as_parent(self, child: Path) -> dict[str, str]:
+        """The entry that a later run keeps of this one: relative path and weights hash."""
+        path = os.path.relpath(self.folder.resolve(), child.resolve())
+        return {"path": path, "hash": self.weights_hash(self.stage)}
+
+
+def run_option(stage: str) -> str:
+    """The command-line option that names an earlier run."""
+    return f"{stage}=RUN"
+
+
+def _stages_above(run: Run) -> set[str]:
+    stages = {run.stage}
+    for parent in run.record.get("parents", {}).values():
+        above = Run((run.folder / parent["path"]).resolve())
+        if above.exists():
+            stages |= _stages_above(above)
+    return stages
+
+
+def fill(module, tensors: dict, where: str) -> None:
+    """Load weights; WorkError lists what is missing, unexpected or of another shape."""
+    own = module.state_dict()
+    problems = [f"missing {name}" for name in own.keys() - tensors.keys()]
+    problems += [f"unexpected {name}" for name in tensors.keys() - own.keys()]
+    problems += [
+        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(own[name].shape)}"
+        for name in own.keys() & tensors.keys()
+        if own[name].shape != tensors[name].shape
+    ]
+    if problems:
+        shown = "; ".join(sorted(problems)[:4])
+        raise WorkError(f"{where}: {len(problems)} tensors do not fit the model: {shown}")
+    module.load_state_dict(tensors)

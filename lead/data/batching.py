@@ -1,0 +1,73 @@
+"""Which clips go into which training step: a function of seed and step, and of nothing else.
+
+Because the plan does not depend on what ran before, a resumed training sees the same batches as one
+that was never stopped.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from lead.core.errors import RequestError
+from lead.core.seeding import derive_seed
+
+BUCKET_BATCHES = 32  # batches that share a pool sorted by length
+
+
+class BatchPlan:
+    """An endless deterministic sequence of batches, each of clips of similar length.
+
+    Every epoch is a new permutation, cut into pools of ``BUCKET_BATCHES`` batches; a pool is sorted
+    by length and its batches shuffled. The last, smaller batch of an epoch is dropped.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int):
+        self.lengths = np.asarray(lengths)
+        if len(self.lengths) == 0:
+            raise RequestError("the training split is empty: prepare the dataset again")
+        self.batch_size = min(batch_size, len(self.lengths))
+        self.seed = seed
+        self._epoch = -1
+        self._batches: list[np.ndarray] = []
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in one pass over the data."""
+        return len(self.lengths) // self.batch_size
+
+    def batch(self, step: int) -> list[int]:
+        """Places of the clips of one training step."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._epoch, self._batches = epoch, self._shuffle(epoch)
+        return self._batches[place].tolist()
+
+    def _shuffle(self, epoch: int) -> list[np.ndarray]:
+        rng = np.random.default_rng(derive_seed(self.seed, "batches", epoch))
+        order = rng.permutation(len(self.lengths))[: self.steps_per_epoch * self.batch_size]
+        pool = BUCKET_BATCHES * self.batch_size
+        batches: list[np.ndarray] = []
+        for start in range(0, len(order), pool):
+            part = order[start : start + pool]
+            part = part[np.argsort(self.lengths[part], kind="stable")]
+            batches.extend(part.reshape(-1, self.batch_size))
+        return [batches[place] for place in rng.permutation(len(batches))]
+
+
+class StepSampler:
+    """Batch sampler over training steps ``start .. stop``: yields lists of (step, place).
+
+    Where several processes train together each takes every ``world``-th clip of the batch.
+    """
+
+    def __init__(self, plan: BatchPlan, start: int, stop: int, rank: int = 0, world: int = 1):
+        self.plan, self.start, self.stop = plan, start, stop
+        self.rank, self.world = rank, world
+
+    def __len__(self) -> int:
+        return self.stop
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for step in range(self.start, self.stop):
+            places = self.plan.batch(step)[self.rank :: self.world]
+            yield [(step, place) for place in places]

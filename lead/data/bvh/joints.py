@@ -1,0 +1,77 @@
+"""BVH to the 22 SMPL joints in metres, y up, at a fixed frame rate."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lead.core.errors import RequestError
+from lead.data.bvh.conventions import (
+    METRES,
+    check_conventions,
+    detect_units,
+    detect_up_axis,
+    to_metres_y_up,
+)
+from lead.data.bvh.kinematics import forward_kinematics
+from lead.data.bvh.parser import BvhMotion, read_bvh
+from lead.data.bvh.resampling import resample
+from lead.data.bvh.skeleton_maps import SkeletonMap, choose_skeleton_map, end_site_list
+
+DEFAULT_UP_AXIS = "y"
+
+
+def bvh_to_joints(
+    motion: BvhMotion,
+    skeleton_map: SkeletonMap | None = None,
+    fps: float = 20.0,
+    units: str = "auto",
+    up_axis: str = "auto",
+) -> np.ndarray:
+    """World positions of the 22 SMPL joints: (frames, 22, 3) float32, metres, y up.
+
+    ``skeleton_map`` None chooses by joint names, ``units`` auto by the figure's size, ``up_axis``
+    auto by where the head is over the clip (y where the figure never stands).
+    Raises RequestError where the skeleton or the size is not a person's.
+    """
+    check_conventions(units, up_axis)
+    skeleton_map = skeleton_map or choose_skeleton_map(motion)
+    joints = mapped_joints(motion, skeleton_map, fps)
+    scale = detect_units(joints, skeleton_map.metres_per_unit)[1] if units == "auto" else None
+    if up_axis == "auto":
+        up_axis = detect_up_axis(joints) or DEFAULT_UP_AXIS
+    return to_metres_y_up(joints, scale or METRES[units], up_axis).astype(np.float32)
+
+
+def load_bvh_joints(
+    path: Path | str,
+    skeleton_map: str | Path | None = None,
+    fps: float = 20.0,
+    units: str = "auto",
+    up_axis: str = "auto",
+) -> np.ndarray:
+    """Read a BVH file as SMPL joints (see bvh_to_joints); errors name the file.
+
+    ``skeleton_map`` is a shipped name or the path of a YAML file; None chooses by joint names.
+    """
+    motion = read_bvh(path)
+    try:
+        chosen = choose_skeleton_map(motion, skeleton_map)
+        return bvh_to_joints(motion, chosen, fps, units, up_axis)
+    except RequestError as error:
+        raise RequestError(f"{path}: {error}") from error
+
+
+def mapped_joints(motion: BvhMotion, skeleton_map: SkeletonMap, fps: float) -> np.ndarray:
+    """The 22 SMPL joints (frames, 22, 3) at ``fps``, in the file's own units and axes."""
+    weights = skeleton_map.weights(motion)
+    rotations, positions = resample(motion, fps)
+    turned, placed = forward_kinematics(motion.parents, rotations, positions)
+    sites = [
+        placed[:, joint] + turned[:, joint] @ offset
+        for column, (joint, offset) in enumerate(end_site_list(motion), start=len(motion.names))
+        if weights[:, column].any()
+    ]
+    used = [*range(len(motion.names))]
+    used += [n for n in range(len(used), weights.shape[1]) if weights[:, n].any()]
+    points = np.concatenate([placed, *(site[:, None] for site in sites)], axis=1)
+    return weights[:, used] @ points

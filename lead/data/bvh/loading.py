@@ -1,0 +1,87 @@
+"""BVH files to feature clips, many at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lead.core.errors import RequestError
+from lead.data.bvh.conventions import check_conventions
+from lead.data.bvh.joints import load_bvh_joints
+from lead.data.bvh.skeleton_maps import load_skeleton_map
+from lead.data.source import Item, LoadedClip, Rejected
+from lead.representation import joints_to_features_batch
+
+_BATCH_FRAMES = 8192  # padded frames per call, so that long clips do not fill the memory
+
+
+@dataclass(frozen=True)
+class BvhSettings:
+    """How BVH files become joints: see ``load_bvh_joints``."""
+
+    skeleton_map: str | Path | None = None  # shipped name or YAML file; None: by joint names
+    units: str = "auto"  # m, cm, mm, inch, auto
+    up_axis: str = "auto"  # y, z, x, auto
+    fps: float = 20.0
+
+    def __post_init__(self) -> None:
+        check_conventions(self.units, self.up_axis)
+        if not 1 <= self.fps <= 1000:
+            raise RequestError(f"fps={self.fps} is no frame rate: give 1 to 1000")
+        if self.skeleton_map is not None:
+            load_skeleton_map(self.skeleton_map)
+
+
+def load_bvh_items(items: Sequence[Item], settings: BvhSettings) -> list[LoadedClip | Rejected]:
+    """Read items as HumanML3D features, one result per item, in order.
+
+    A file that cannot be used comes back as Rejected with its reason.
+    """
+    results: list[LoadedClip | Rejected | None] = [None] * len(items)
+    clips: list[tuple[int, np.ndarray]] = []
+    for place, item in enumerate(items):
+        try:
+            clips.append((place, _load_joints(item.path, settings)))
+        except RequestError as error:
+            results[place] = Rejected(item.id, str(item.path), str(error))
+    for batch in _batches(clips):
+        for place, features in _features(batch):
+            item = items[place]
+            results[place] = LoadedClip(
+                item.id, item.split, features, item.captions, item.labels
+            )
+    return results
+
+
+def _load_joints(path: Path, settings: BvhSettings) -> np.ndarray:
+    joints = load_bvh_joints(
+        path, settings.skeleton_map, settings.fps, settings.units, settings.up_axis
+    )
+    if len(joints) < 2:
+        raise RequestError(f"{path}: one frame at {settings.fps:g} fps is no motion")
+    return joints
+
+
+def _batches(clips: list[tuple[int, np.ndarray]]) -> list[list[tuple[int, np.ndarray]]]:
+    """Clips of about equal length together, each batch within the limit of padded frames."""
+    batches: list[list[tuple[int, np.ndarray]]] = []
+    for clip in sorted(clips, key=lambda clip: len(clip[1])):
+        if batches and (len(batches[-1]) + 1) * len(clip[1]) <= _BATCH_FRAMES:
+            batches[-1].append(clip)
+        else:
+            batches.append([clip])
+    return batches
+
+
+def _features(batch: list[tuple[int, np.ndarray]]) -> list[tuple[int, np.ndarray]]:
+    lengths = [len(joints) for _, joints in batch]
+    padded = np.zeros((len(batch), max(lengths), *batch[0][1].shape[1:]), dtype=np.float32)
+    for row, (_, joints) in zip(padded, batch, strict=True):
+        row[: len(joints)] = joints
+    features = joints_to_features_batch(torch.from_numpy(padded), torch.tensor(lengths)).numpy()
+    return [
+        (place, rows[: length - 1].copy())
+        for (place, _), rows, length in zip(batch, features, lengths, strict=True)
+    ]

@@ -1,0 +1,77 @@
+"""Another frame rate by interpolating rotations, not channel values or joint positions."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+
+from lead.data.bvh.kinematics import local_positions, local_rotations
+from lead.data.bvh.parser import BvhMotion
+
+
+def resample(motion: BvhMotion, fps: float) -> tuple[np.ndarray, np.ndarray]:
+    """The motion at ``fps``: local rotations (frames, joints, 4) and positions (frames, joints, 3).
+
+    Rotations are interpolated on the sphere, positions linearly; a frame that coincides with an
+    input frame is that frame.
+    """
+    index, fraction = sample_positions(len(motion.values), motion.fps, fps)
+    used = np.unique(np.concatenate([index, index[fraction > 0] + 1]))
+    motion = replace(motion, values=motion.values[used])
+    index = np.searchsorted(used, index)
+    rotations = resample_rotations(local_rotations(motion), index, fraction)
+    return rotations, resample_linear(local_positions(motion), index, fraction)
+
+
+def sample_positions(frames: int, fps_in: float, fps_out: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where the output frames fall between the input frames: (index, fraction in [0, 1)).
+
+    The first frame is kept; there are ``floor((frames - 1) * fps_out / fps_in) + 1`` of them.
+    The arithmetic is exact, so coinciding frames have fraction 0.
+    """
+    step = _exact(fps_in) / _exact(fps_out)
+    count = int((frames - 1) / step) + 1
+    ticks = np.arange(count, dtype=np.int64) * step.numerator
+    return ticks // step.denominator, (ticks % step.denominator) / step.denominator
+
+
+def resample_linear(values: np.ndarray, index: np.ndarray, fraction: np.ndarray) -> np.ndarray:
+    """Linear interpolation along the first axis of (frames, ...)."""
+    result = values[index]
+    between = np.flatnonzero(fraction)
+    if len(between):
+        weight = fraction[between].reshape(-1, *[1] * (values.ndim - 1))
+        result[between] += weight * (values[index[between] + 1] - result[between])
+    return result
+
+
+def resample_rotations(
+    quaternions: np.ndarray, index: np.ndarray, fraction: np.ndarray
+) -> np.ndarray:
+    """Spherical linear interpolation of unit quaternions (frames, ..., 4), the shorter way round.
+
+    Slerp after Shoemake (1985): both ends are weighted with sines of parts of their angle.
+    """
+    result = quaternions[index]
+    between = np.flatnonzero(fraction)
+    if len(between):
+        weight = fraction[between].reshape(-1, *[1] * (quaternions.ndim - 1))
+        result[between] = _slerp(result[between], quaternions[index[between] + 1], weight)
+    return result
+
+
+def _slerp(start: np.ndarray, end: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    cosine = np.einsum("...i,...i->...", start, end)[..., None]
+    end = np.where(cosine < 0, -end, end)
+    angle = np.arccos(np.clip(np.abs(cosine), 0.0, 1.0))
+    sine = np.sin(angle)
+    near = sine < 1e-6  # linear there: the error is of the order of angle squared
+    sine = np.where(near, 1.0, sine)
+    first = np.where(near, 1 - weight, np.sin((1 - weight) * angle) / sine)
+    second = np.where(near, weight, np.sin(weight * angle) / sine)
+    mixed = first * start + second * end
+    return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
+
+
+def _exact(fps: float) -> Fraction:
+    return Fraction(fps).limit_denominator(1001)

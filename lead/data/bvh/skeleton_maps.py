@@ -1,0 +1,217 @@
+"""From the joints of a BVH collection to the 22 SMPL joints, described by small YAML files.
+
+A map holds, for every SMPL joint, where it is on the source skeleton::
+
+    name: my_rig
+    joints:
+      pelvis: Hips                                  # a joint of the file
+      spine1: {between: [Hips, Chest], at: 0.5}     # a point on the line between two places
+      left_foot: {end_site: LeftAnkle}              # the (first) end site of a joint
+      left_wrist: [LeftWrist, LeftHand]             # the first of these that exists
+    metres_per_unit: 0.01                           # optional: a unit that ``auto`` also tries
+
+Names are compared without case, punctuation and namespaces (``mixamorig:Hips`` is ``Hips``).
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from lead.core.errors import RequestError, did_you_mean
+from lead.data.bvh.hierarchy import Hierarchy
+from lead.data.bvh.parser import BvhMotion
+from lead.representation import get_skeleton
+
+SHIPPED = Path(__file__).parent / "skeleton_maps"
+_NAMESPACE = re.compile(r"^(mixamorig|character)\d*[:_]", re.IGNORECASE)
+_HOW_TO = "write a map from the 22 SMPL joints to these names as YAML and give skeleton_map=PATH"
+
+
+class _MissingJoint(Exception):
+    """A place of the map that the skeleton at hand does not have."""
+
+
+@dataclass(frozen=True, eq=False)
+class SkeletonMap:
+    """Where the 22 SMPL joints are on a source skeleton."""
+
+    name: str
+    places: Mapping[str, object]  # SMPL joint -> place, in the order of the SMPL joints
+    metres_per_unit: float | None = None  # a unit besides m, cm, mm and inch
+
+    def weights(self, skeleton: Hierarchy | BvhMotion) -> np.ndarray:
+        """Rows that make SMPL joints of source joints and end sites: (22, joints + end sites).
+
+        End sites come after the joints, in the order of ``end_site_list``.
+        Raises RequestError naming the joint that the skeleton lacks.
+        """
+        sites = tuple(joint for joint, _ in end_site_list(skeleton))
+        return _weights(self, skeleton.names, sites)
+
+    def fits(self, skeleton: Hierarchy | BvhMotion) -> bool:
+        """Whether the skeleton has every joint that the map needs."""
+        try:
+            self.weights(skeleton)
+        except RequestError:
+            return False
+        return True
+
+
+def end_site_list(skeleton: Hierarchy | BvhMotion) -> list[tuple[int, np.ndarray]]:
+    """(joint, offset) of every end site, by joint."""
+    sites = sorted(skeleton.end_sites.items())
+    return [(joint, offset) for joint, offsets in sites for offset in offsets]
+
+
+def choose_skeleton_map(
+    skeleton: Hierarchy | BvhMotion, wanted: str | Path | None = None
+) -> SkeletonMap:
+    """The shipped map that fits the joint names, or the ``wanted`` one (a name or a YAML file).
+
+    Raises RequestError where none fits: it lists the joints and says how to write a map.
+    """
+    if wanted is not None:
+        return load_skeleton_map(wanted)
+    shipped = [load_skeleton_map(path) for path in sorted(SHIPPED.glob("*.yaml"))]
+    for candidate in shipped:
+        if candidate.fits(skeleton):
+            return candidate
+    known = ", ".join(candidate.name for candidate in shipped)
+    raise RequestError(
+        f"no skeleton map ({known}) fits the joints {', '.join(skeleton.names)}: {_HOW_TO}"
+    )
+
+
+@cache
+def load_skeleton_map(source: str | Path) -> SkeletonMap:
+    """Read a map: a shipped name such as ``cmu``, or the path of a YAML file.
+
+    Raises RequestError where the file is missing or does not place all 22 joints.
+    """
+    path = SHIPPED / f"{source}.yaml"
+    if not path.is_file():
+        path = Path(source)
+    if not path.is_file():
+        shipped = [file.stem for file in SHIPPED.glob("*.yaml")]
+        raise RequestError(
+            f"skeleton_map: no file or shipped map '{source}', {did_you_mean(str(source), shipped)}"
+        )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise RequestError(f"{path}: not a readable YAML file: {reason}") from error
+    return _checked_map(path, content)
+
+
+def _checked_map(path: Path, content: object) -> SkeletonMap:
+    places = content.get("joints") if isinstance(content, dict) else None
+    if not isinstance(places, dict):
+        raise RequestError(f"{path}: a skeleton map needs 'joints:' with one entry per SMPL joint")
+    names = get_skeleton("humanml3d").joint_names
+    missing = [name for name in names if name not in places]
+    if missing:
+        raise RequestError(f"{path}: no entry for {', '.join(missing)}")
+    unknown = [str(name) for name in places if name not in names]
+    if unknown:
+        raise RequestError(f"{path}: unknown joint '{unknown[0]}', {did_you_mean(unknown[0], names)}")
+    for name in names:
+        if (problem := _place_problem(places[name])) is not None:
+            raise RequestError(f"{path}: {name}: {problem}")
+    unit = content.get("metres_per_unit")
+    if unit is not None and not (isinstance(unit, float | int) and unit > 0):
+        raise RequestError(f"{path}: metres_per_unit takes a number above 0, got {unit!r}")
+    ordered = {name: places[name] for name in names}
+    return SkeletonMap(str(content.get("name", path.stem)), ordered, unit)
+
+
+def _place_problem(place: object) -> str | None:
+    """What is wrong with the spelling of a place, or None."""
+    if isinstance(place, str):
+        return None
+    if isinstance(place, list) and place:
+        return next((problem for option in place if (problem := _place_problem(option))), None)
+    if isinstance(place, dict) and set(place) == {"end_site"} and isinstance(place["end_site"], str):
+        return None
+    if isinstance(place, dict) and set(place) == {"between", "at"}:
+        ends, at = place["between"], place["at"]
+        if isinstance(ends, list) and len(ends) == 2 and isinstance(at, float | int):
+            return next((problem for end in ends if (problem := _place_problem(end))), None)
+    return (
+        "a place is a joint name, a list of alternatives, {end_site: JOINT} or "
+        f"{{between: [A, B], at: FRACTION}}, got {place!r}"
+    )
+
+
+@lru_cache(maxsize=64)  # files of one collection share their joints
+def _weights(skeleton_map: SkeletonMap, names: tuple[str, ...], sites: tuple[int, ...]):
+    points = _Points(names, sites)
+    rows = []
+    for joint, place in skeleton_map.places.items():
+        try:
+            rows.append(points.row(place))
+        except _MissingJoint as missing:
+            raise RequestError(
+                f"skeleton map '{skeleton_map.name}': {joint} needs '{missing}', which the file "
+                f"lacks; it has: {', '.join(names)}"
+            ) from None
+    weights = np.stack(rows)
+    weights.flags.writeable = False
+    return weights
+
+
+class _Points:
+    """The joints and end sites of one skeleton, as unit rows."""
+
+    def __init__(self, raw_names: Sequence[str], sites: Sequence[int]) -> None:
+        names = _normalised(raw_names)
+        self.count = len(names) + len(sites)
+        self.joints = {name: index for index, name in reversed(list(enumerate(names)))}
+        self.sites = {
+            names[joint]: len(names) + index for index, joint in reversed(list(enumerate(sites)))
+        }
+
+    def row(self, place: object) -> np.ndarray:
+        """Weights of a place over joints and end sites."""
+        if isinstance(place, str):
+            return self._unit(self.joints, place)
+        if isinstance(place, list):
+            return self._first(place)
+        if "end_site" in place:
+            return self._unit(self.sites, place["end_site"])
+        start, end = (self.row(end) for end in place["between"])
+        return (1 - place["at"]) * start + place["at"] * end
+
+    def _first(self, options: Sequence[object]) -> np.ndarray:
+        for option in options[:-1]:
+            try:
+                return self.row(option)
+            except _MissingJoint:
+                continue
+        return self.row(options[-1])
+
+    def _unit(self, table: Mapping[str, int], name: str) -> np.ndarray:
+        key = _plain(name)
+        if key not in table:
+            raise _MissingJoint(name)
+        row = np.zeros(self.count)
+        row[table[key]] = 1.0
+        return row
+
+
+def _normalised(names: Sequence[str]) -> list[str]:
+    """Joint names without a common prefix such as ``Model:`` or ``rig_``, case or punctuation."""
+    prefix = os.path.commonprefix(list(names)) if len(names) > 1 else ""
+    cut = max(prefix.rfind(mark) for mark in ":_|") + 1
+    return [_plain(name[cut:]) for name in names]
+
+
+def _plain(name: str) -> str:
+    name = _NAMESPACE.sub("", re.split(r"[:|]", name)[-1])
+    return "".join(letter for letter in name.casefold() if letter.isalnum())

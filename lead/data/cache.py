@@ -1,0 +1,84 @@
+"""Caches of posteriors and text embeddings, so that stages 2 and 3 run no encoder.
+
+A cache file is named by the hash of everything it depends on: the weights, the data, the encoder.
+A change of any of them gives another name, so a stale cache is never read.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from lead.core.batches import MotionBatch
+from lead.core.errors import WorkError
+from lead.core.files import content_hash, read_tensors, write_tensors
+from lead.data.clips import ClipDataset, length_sorted_batches, pad_clips
+from lead.data.packed import PackedDataset
+
+NULL_TEXT = ""
+
+
+def cached_posteriors(
+    dataset: PackedDataset,
+    split: str,
+    weights_hash: str,
+    encode: Callable[[MotionBatch], tuple[Tensor, Tensor]],
+    batch_size: int = 64,
+) -> tuple[Tensor, Tensor]:
+    """Posterior mean and log-variance of every clip of a split, each (clips, tokens, dim)."""
+    key = content_hash(dataset.data_hash, split, weights_hash)[:16]
+    path = dataset.folder / "cache" / f"posterior-{split}-{key}.safetensors"
+    cached = _read_or_none(path)
+    if cached is not None:
+        return cached["mu"], cached["logvar"]
+    clips = ClipDataset(dataset, split)
+    batches = length_sorted_batches(clips.split.frames, batch_size)
+    rows: dict[int, tuple[Tensor, Tensor]] = {}
+    for places in tqdm(batches, desc=f"encode {split} motions", unit="batch", disable=None):
+        mu, logvar = encode(pad_clips([clips[0, place] for place in places]))
+        rows.update(zip(places, zip(mu.float().cpu(), logvar.float().cpu(), strict=True)))
+    mu = torch.stack([rows[place][0] for place in range(len(clips))])
+    logvar = torch.stack([rows[place][1] for place in range(len(clips))])
+    write_tensors(path, {"mu": mu, "logvar": logvar})
+    return mu, logvar
+
+
+def cached_texts(
+    dataset: PackedDataset,
+    split: str,
+    fingerprint: str,
+    embed: Callable[[list[str]], Tensor],
+    batch_size: int = 256,
+) -> tuple[Tensor, dict[str, int]]:
+    """Embeddings (texts, words, dim) of every caption of a split and of the empty string.
+
+    Returns them with the row of each text.
+    """
+    captions = {text for captions in dataset.split(split).captions for text in captions}
+    texts = [NULL_TEXT, *sorted(captions - {NULL_TEXT})]
+    rows = {text: row for row, text in enumerate(texts)}
+    key = content_hash(fingerprint, *texts)[:16]
+    path = dataset.folder / "cache" / f"text-{split}-{key}.safetensors"
+    cached = _read_or_none(path)
+    if cached is not None and len(cached["embeddings"]) == len(texts):
+        return cached["embeddings"], rows
+    starts = range(0, len(texts), batch_size)
+    parts = [
+        embed(texts[start : start + batch_size]).float().cpu()
+        for start in tqdm(starts, desc=f"embed {split} captions", unit="batch", disable=None)
+    ]
+    embeddings = torch.cat(parts)
+    write_tensors(path, {"embeddings": embeddings})
+    return embeddings, rows
+
+
+def _read_or_none(path: Path) -> dict[str, Tensor] | None:
+    """A cache file's tensors; None where it is missing or broken, so that it is made again."""
+    if not path.is_file():
+        return None
+    try:
+        return read_tensors(path)
+    except WorkError:
+        return None

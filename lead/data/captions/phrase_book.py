@@ -1,0 +1,176 @@
+"""Captions put together from what is done and how: a book of phrases, and one rule of drawing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from lead.core.errors import RequestError, did_you_mean
+from lead.core.seeding import derive_seed
+
+BANDAI_NAMCO = Path(__file__).with_name("bandai_namco.yaml")
+
+_ROUNDS = 64  # draws per wanted caption before giving up on finding a new one
+
+
+@dataclass(frozen=True)
+class Style:
+    """The ways to say how something is done; each list may be empty, not all of them."""
+
+    adverbs: tuple[str, ...] = ()  # one word in -ly, before or after the action
+    manners: tuple[str, ...] = ()  # after the action: "with a heavy heart"
+    subjects: tuple[str, ...] = ()  # in place of the person: "a sad person"
+    clauses: tuple[str, ...] = ()  # after a comma: "looking downcast"
+    people: tuple[str, ...] = ()  # in place of the book's people
+    plain: float = 0.0  # share of captions that name no style
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """Everything that names the style."""
+        return (*self.adverbs, *self.manners, *self.subjects, *self.clauses)
+
+
+@dataclass(frozen=True)
+class PhraseBook:
+    """People, contents and styles; any content goes with any style."""
+
+    people: tuple[str, ...]
+    contents: Mapping[str, tuple[str, ...]]
+    styles: Mapping[str, Style]
+    path: Path = BANDAI_NAMCO
+
+    def missing(self, content: str, style: str) -> str:
+        """Why these two cannot be described, or an empty string."""
+        for kind, name, known in (
+            ("content", content, self.contents),
+            ("style", style, self.styles),
+        ):
+            if name not in known:
+                return f"no captions for {kind} '{name}': add it to {self.path}"
+        return ""
+
+    def describe(self, content: str, style: str, seed_text: str, count: int) -> tuple[str, ...]:
+        """``count`` distinct sentences for one clip, the same for the same ``seed_text`` always.
+
+        Raises RequestError for an unknown content or style, and where the book has too few
+        phrases for ``count`` distinct sentences.
+        """
+        if reason := self.missing(content, style):
+            raise RequestError(reason)
+        texts: list[str] = []
+        for text in self._sentences(content, self.styles[style], seed_text, count * _ROUNDS):
+            if len(texts) == count:
+                break
+            if text not in texts:
+                texts.append(text)
+        if len(texts) < count:
+            raise RequestError(
+                f"{self.path}: {content} + {style} gives only {len(texts)} different captions, "
+                f"{count} are wanted: add phrases, or ask for fewer captions"
+            )
+        return tuple(texts)
+
+    def _sentences(self, content: str, style: Style, seed: str, rounds: int) -> Iterator[str]:
+        """An endless enough row of sentences that goes through all actions and forms in turn."""
+        actions = _shuffled(self.contents[content], seed, "action")
+        people = style.people or self.people
+        names_style = [form for form in _FORMS if getattr(style, form)]
+        forms = _shuffled(names_style, seed, "form")
+        for turn in range(rounds):
+            action = actions[turn % len(actions)]
+            person = _draw(people, seed, "person", turn)
+            if not forms or derive_seed(0, seed, "plain", turn) < style.plain * 2.0**63:
+                yield f"{person} {action}."
+                continue
+            form = forms[turn % len(forms)]
+            options = [text for text in getattr(style, form) if _fits(text, action, form)]
+            if options:
+                in_front = derive_seed(0, seed, "place", turn) % 2 == 0
+                yield _compose(form, person, action, _draw(options, seed, form, turn), in_front)
+
+
+_FORMS = ("adverbs", "manners", "subjects", "clauses")
+
+
+@lru_cache(maxsize=8)
+def read_phrase_book(path: Path = BANDAI_NAMCO) -> PhraseBook:
+    """Read a phrase book (YAML). Raises RequestError that names file and entry where it is wrong."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path}: the captions cannot be read ({error})") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise RequestError(f"{path}{line}: not valid YAML: mend that line") from error
+    book = _mapping(path, "the file", content, {"people", "contents", "styles"})
+    contents = _mapping(path, "contents", book.get("contents"))
+    styles = _mapping(path, "styles", book.get("styles"))
+    return PhraseBook(
+        people=_phrases(path, "people", book.get("people")),
+        contents={name: _phrases(path, name, entry) for name, entry in contents.items()},
+        styles={name: _style(path, name, entry) for name, entry in styles.items()},
+        path=path,
+    )
+
+
+def _style(path: Path, name: str, entry: object) -> Style:
+    known = {*_FORMS, "people", "plain"}
+    fields = dict(_mapping(path, f"style {name}", entry, known))
+    plain = fields.pop("plain", 0.0)
+    if isinstance(plain, bool) or not isinstance(plain, (int, float)) or not 0 <= plain <= 1:
+        raise RequestError(f"{path}: style {name}: plain is a share from 0 to 1, not {plain!r}")
+    lists = {key: _phrases(path, f"{name}.{key}", value) for key, value in fields.items()}
+    style = Style(plain=float(plain), **lists)
+    if not style.phrases and style.plain < 1:
+        raise RequestError(f"{path}: style {name} has no phrases: give some, or plain: 1")
+    return style
+
+
+def _mapping(path: Path, name: str, entry: object, known: set[str] | None = None) -> Mapping:
+    if not isinstance(entry, dict) or not entry:
+        raise RequestError(f"{path}: {name} has to be a mapping with at least one entry")
+    for key in entry:
+        if not isinstance(key, str):
+            raise RequestError(f"{path}: {name}: the key {key!r} is no text: put it in quotes")
+        if known is not None and key not in known:
+            raise RequestError(f"{path}: {name}: unknown key '{key}', {did_you_mean(key, known)}")
+    return entry
+
+
+def _phrases(path: Path, name: str, entry: object) -> tuple[str, ...]:
+    if not isinstance(entry, list) or not entry:
+        raise RequestError(f"{path}: {name} has to be a list of phrases")
+    for phrase in entry:
+        if not isinstance(phrase, str) or not phrase or phrase != " ".join(phrase.split()):
+            raise RequestError(
+                f"{path}: {name}: {phrase!r} is no phrase: words with single spaces between them"
+            )
+    return tuple(entry)
+
+
+def _compose(form: str, person: str, action: str, phrase: str, in_front: bool) -> str:
+    if form == "subjects":
+        return f"{phrase} {action}."
+    if form == "clauses":
+        return f"{person} {action}, {phrase}."
+    if form == "adverbs" and in_front:
+        is_doing = action.startswith("is ")
+        rest = action.removeprefix("is ")
+        return f"{person} is {phrase} {rest}." if is_doing else f"{person} {phrase} {action}."
+    return f"{person} {action} {phrase}."
+
+
+def _fits(phrase: str, action: str, form: str) -> bool:
+    """Two phrases that hang on the same preposition in a row read badly: "with ... with ..."."""
+    return form != "manners" or phrase.split()[0] not in action.split()
+
+
+def _draw(options: Sequence[str], *purpose: object) -> str:
+    return options[derive_seed(0, *purpose) % len(options)]
+
+
+def _shuffled(options: Sequence[str], *purpose: object) -> list[str]:
+    return sorted(options, key=lambda option: derive_seed(0, *purpose, option))

@@ -1,0 +1,71 @@
+"""The text files of HumanML3D and KIT-ML: one ``caption#word/POS word/POS#from#to`` a line."""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from lead.data.source import Caption
+
+_TOKEN = re.compile(r"[^/]+/\w+")
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A place that gave no caption: ``file`` or ``file:line``, and why."""
+
+    place: str
+    reason: str
+
+
+def read_tagged_lines(
+    path: Path, *, seconds_per_tag: float = 1.0
+) -> tuple[list[Caption], list[BadLine]]:
+    """The captions of one clip and the lines that could not be understood. Never raises.
+
+    ``from`` and ``to`` count in ``seconds_per_tag``; 0 and 0, or NaN, mean the whole clip.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except FileNotFoundError:
+        return [], [BadLine(str(path), "the text file is missing")]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+        return [], [BadLine(str(path), f"the text file cannot be read ({reason})")]
+    captions, bad = [], []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            captions.append(_parse(line, seconds_per_tag))
+        except ValueError as error:
+            bad.append(BadLine(f"{path}:{number}", str(error)))
+    if not captions and not bad:
+        bad.append(BadLine(str(path), "the text file is empty"))
+    return captions, bad
+
+
+def _parse(line: str, seconds_per_tag: float) -> Caption:
+    fields = [part.strip() for part in line.rsplit("#", 3)]
+    if len(fields) != 4:
+        raise ValueError("malformed line, expected caption#word/POS word/POS#from#to")
+    text, tokens, start, end = fields
+    if not text:
+        raise ValueError("empty caption")
+    for token in tokens.split():
+        if not _TOKEN.fullmatch(token):
+            raise ValueError(f"malformed token '{token}', expected word/POS")
+    begin, finish = _seconds(start), _seconds(end)
+    if (begin, finish) != (0.0, 0.0) and not 0 <= begin < finish:
+        raise ValueError(f"time tags {start}..{end} are no time range")
+    return Caption(text, tokens, begin * seconds_per_tag, finish * seconds_per_tag)
+
+
+def _seconds(tag: str) -> float:
+    try:
+        value = float(tag)
+    except ValueError:
+        raise ValueError(f"time tag '{tag}' is not a number") from None
+    if math.isinf(value):
+        raise ValueError(f"time tag '{tag}' is not finite")
+    return 0.0 if math.isnan(value) else value

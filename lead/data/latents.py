@@ -1,0 +1,58 @@
+"""Cached latents with captions: what stages 2 and 3 train on, wholly in memory."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lead.core.batches import LatentBatch
+from lead.core.seeding import derive_seed
+from lead.data.cache import NULL_TEXT
+from lead.data.packed import PackedSplit
+
+
+class LatentDataset:
+    """Posterior and text embedding of every clip of a split; one caption is drawn per access."""
+
+    def __init__(
+        self,
+        split: PackedSplit,
+        posterior: tuple[Tensor, Tensor],
+        embeddings: Tensor,
+        rows: dict[str, int],
+        seed: int = 0,
+    ):
+        self.ids = split.ids
+        self.mu, self.logvar = posterior
+        self.embeddings = embeddings
+        self.null_row = rows[NULL_TEXT]
+        self.caption_rows = [[rows[text] for text in captions] for captions in split.captions]
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitems__(self, indices: Sequence[tuple[int, int]]) -> LatentBatch:
+        """The batch of one step: (step, place) pairs, all of the same step."""
+        step = indices[0][0]
+        places = [place for _, place in indices]
+        rng = np.random.default_rng(derive_seed(self.seed, "captions", step))
+        draws = rng.random(len(self))  # one draw a clip, so that it depends on step and clip alone
+        rows = [
+            self.caption_rows[place][int(draws[place] * len(self.caption_rows[place]))]
+            for place in places
+        ]
+        chosen = torch.tensor(places)
+        return LatentBatch(
+            self.mu[chosen],
+            self.logvar[chosen],
+            self.embeddings[torch.tensor(rows)],
+            self.embeddings[self.null_row : self.null_row + 1],
+            [self.ids[place] for place in places],
+        )
+
+
+def keep(batch: LatentBatch) -> LatentBatch:
+    """Collate function of a dataset that makes whole batches itself."""
+    return batch

@@ -1,0 +1,104 @@
+"""Reading a packed dataset: memory-mapped features and an index, opened without a copy."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from lead.core.errors import RequestError, WorkError, did_you_mean
+from lead.core.files import read_json
+from lead.data.packing import SCHEMA_VERSION
+from lead.representation.normalizer import Normalizer
+from lead.representation.skeletons import Skeleton, get_skeleton
+
+
+@dataclass(frozen=True)
+class PackedSplit:
+    """The clips of one split. Captions and tokens are lists per clip, in the source's order."""
+
+    name: str
+    features: np.ndarray  # (all frames, features), memory-mapped, un-normalised
+    ids: list[str]
+    starts: np.ndarray
+    frames: np.ndarray
+    captions: list[list[str]]
+    tokens: list[list[str]]
+    labels: list[dict[str, str]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def clip(self, place: int) -> np.ndarray:
+        """Features (frames, F) of one clip, a view into the mapped file."""
+        start = self.starts[place]
+        return self.features[start : start + self.frames[place]]
+
+
+@dataclass(frozen=True)
+class PackedDataset:
+    """A folder written by lead.data.packing."""
+
+    folder: Path
+    manifest: dict
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The skeleton whose feature layout the dataset has."""
+        return get_skeleton(self.manifest["skeleton"])
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+        return float(self.manifest["fps"])
+
+    @property
+    def data_hash(self) -> str:
+        """Hash over all features, captions and statistics."""
+        return self.manifest["data_hash"]
+
+    @cached_property
+    def normalizer(self) -> Normalizer:
+        """The dataset's own standardisation."""
+        return Normalizer(self._load("Mean.npy"), self._load("Std.npy"))
+
+    def split(self, name: str) -> PackedSplit:
+        """Open one split; RequestError names the splits there are."""
+        if name not in self.manifest["clips"]:
+            raise RequestError(
+                f"{self.folder} has no split '{name}': {did_you_mean(name, self.manifest['clips'])}"
+            )
+        index = read_json(self.folder / f"{name}.index.json")
+        features = self._load(f"{name}.npy", mmap_mode="r")
+        starts, frames = np.asarray(index["start"]), np.asarray(index["frames"])
+        if len(starts) and int((starts + frames).max()) > len(features):
+            raise WorkError(f"{self.folder / name}.npy is shorter than its index: prepare it again")
+        return PackedSplit(
+            *(name, features, index["id"], starts, frames),
+            *(index["captions"], index["tokens"], index["labels"]),
+        )
+
+    def _load(self, name: str, mmap_mode=None) -> np.ndarray:
+        path = self.folder / name
+        if not path.is_file():
+            raise RequestError(f"{path} is missing: prepare the dataset again")
+        try:
+            return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+        except ValueError as error:
+            raise WorkError(f"{path} is not a whole array ({error}): prepare it again") from error
+
+
+def open_dataset(folder: Path | str) -> PackedDataset:
+    """Open a packed dataset; RequestError says how to make one where there is none."""
+    folder = Path(folder)
+    if not (folder / "manifest.json").is_file():
+        raise RequestError(
+            f"{folder} is not a prepared dataset: run `lead prepare data={folder.name} source=DIR`"
+        )
+    manifest = read_json(folder / "manifest.json")
+    if manifest.get("schema") != SCHEMA_VERSION:
+        raise RequestError(
+            f"{folder} has layout {manifest.get('schema')}, this version reads {SCHEMA_VERSION}: "
+            "prepare it again"
+        )
+    return PackedDataset(folder, manifest)

@@ -1,0 +1,276 @@
+"""The folder layout in which HumanML3D and KIT-ML are built and passed on.
+
+::
+
+    new_joint_vecs/ID.npy   (frames, features), in the data set's own unit
+    texts/ID.txt            caption#word/POS word/POS#from#to, one a line
+    Mean.npy Std.npy        (features,)
+    train.txt val.txt test.txt, and others: one ID a line
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lead.core.errors import RequestError, did_you_mean
+from lead.data.captions.tagged_lines import read_tagged_lines
+from lead.data.source import Item, LoadedClip, Rejected
+from lead.representation.skeletons import SKELETONS, Skeleton, get_skeleton
+
+TAG_FPS = 20.0
+"""The field crops segments at frames ``int(tag * 20)``, whatever the frame rate."""
+
+PROBLEM = "problem"
+"""Label of an item that listing already found unusable; ``load`` returns it as Rejected."""
+
+_SAFE_NAME = re.compile(r"\w[\w.-]*")
+_SAMPLE = 16
+
+
+@dataclass(frozen=True)
+class OfficialLayout:
+    """One data set in the official layout: where it is and what it must look like."""
+
+    folder: Path
+    skeleton_name: str
+    min_frames: int
+    max_frames: int
+    drop_long: bool
+    known_bad: Mapping[str, str] = field(default_factory=dict)  # id -> why it is skipped
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The skeleton of the features."""
+        return get_skeleton(self.skeleton_name)
+
+    def list_items(self, splits: Sequence[str]) -> list[Item]:
+        """Every clip of the named split lists, with its captions.
+
+        What is wrong with a clip becomes an item labelled ``problem``, so that one result per
+        item reports it. An id in two lists stays in the one named last. Raises RequestError where
+        the folder is incomplete or no clip is left.
+        """
+        self._check_folder()
+        self.statistics()
+        present = {path.name for path in (self.folder / "new_joint_vecs").iterdir()}
+        listed, items = self._listed(splits)
+        for name, (split, place) in listed.items():
+            items.extend(self._items_of(name, split, place, present))
+        if all(PROBLEM in item.labels for item in items):
+            first = items[0]
+            raise RequestError(
+                f"{self.folder}: none of the {len(items)} listed clips can be used; "
+                f"the first: {first.path}: {first.labels[PROBLEM]}"
+            )
+        return items
+
+    def load(self, item: Item) -> LoadedClip | Rejected:
+        """The features of one item, float32 in the data set's unit; Rejected with its reason."""
+        if PROBLEM in item.labels:
+            return Rejected(item.id, str(item.path), item.labels[PROBLEM])
+        try:
+            features = read_features(item.path, self.skeleton.features)
+            self._check_length(len(features))
+        except ValueError as error:
+            return Rejected(item.id, str(item.path), str(error))
+        return LoadedClip(item.id, item.split, features, item.captions, item.labels)
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """The official mean and standard deviation, float32 (features,)."""
+        mean, std = self._vector("Mean.npy"), self._vector("Std.npy")
+        if not (std > 0).all():
+            place = int(np.flatnonzero(~(std > 0))[0])
+            raise RequestError(
+                f"{self.folder / 'Std.npy'}: entry {place} is {std[place]:g}, "
+                "a standard deviation must be above 0: compute the statistics again"
+            )
+        return mean, std
+
+    def describe(self, items: Sequence[Item]) -> dict[str, object]:
+        """What the folder holds; lengths are those of a few clips spread over the list."""
+        usable = [item for item in items if PROBLEM not in item.labels]
+        captions = [caption for item in usable for caption in item.captions]
+        per_clip = [len(item.captions) for item in usable] or [0]
+        skeleton = self.skeleton
+        return {
+            "layout": f"official, {skeleton.features} features a frame",
+            "skeleton": skeleton.name,
+            "fps": skeleton.fps,
+            "unit": "metres" if skeleton.metres_per_unit == 1.0 else "millimetres",
+            "up axis": "y",
+            "clips per split": dict(Counter(item.split for item in usable)),
+            "mirrored clips": sum(item.id.startswith("M") for item in usable),
+            "captions": len(captions),
+            "captions per clip": {
+                "min": min(per_clip),
+                "mean": round(sum(per_clip) / len(per_clip), 2),
+                "max": max(per_clip),
+            },
+            "tagged segments": sum(caption.end > 0 for caption in captions),
+            "captions with POS tags": sum(bool(caption.tokens) for caption in captions),
+            "frames, sampled": self._sampled_lengths(usable),
+            "length limits": f"{self.min_frames}..{self.max_frames} frames",
+            "problems": dict(
+                Counter(item.labels[PROBLEM] for item in items if PROBLEM in item.labels)
+            ),
+        }
+
+    def _listed(self, splits: Sequence[str]) -> tuple[dict[str, tuple[str, str]], list[Item]]:
+        """id -> (split, file:line) of every listed clip, and a problem for each repetition."""
+        found: dict[str, tuple[str, str]] = {}
+        problems = []
+        for split in splits:
+            for place, name in self._read_list(split):
+                if name in found:
+                    earlier_split, earlier = found[name]
+                    reason = f"listed again in {split}.txt: kept there"
+                    problems.append(_problem(name, earlier_split, earlier, reason))
+                found[name] = (split, place)
+        return found, problems
+
+    def _read_list(self, split: str) -> list[tuple[str, str]]:
+        path = self.folder / f"{split}.txt"
+        if not _SAFE_NAME.fullmatch(split) or not path.is_file():
+            known = did_you_mean(split, [entry.stem for entry in self.folder.glob("*.txt")])
+            raise RequestError(f"{self.folder} has no split list {split}.txt: {known}")
+        try:
+            lines = path.read_text(encoding="utf-8-sig").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RequestError(f"{path} cannot be read ({error}): get it again") from error
+        listed = [
+            (f"{path}:{number}", line.strip())
+            for number, line in enumerate(lines, start=1)
+            if line.strip()
+        ]
+        if not listed:
+            raise RequestError(f"{path} lists no clips: get it again, or leave it out of splits")
+        return listed
+
+    def _items_of(self, name: str, split: str, place: str, present: set[str]) -> Iterator[Item]:
+        """The item of one listed id, and one more for each caption line that is wrong."""
+        if not _SAFE_NAME.fullmatch(name):
+            yield _problem(name, split, place, "not the name of a clip")
+            return
+        path = self.folder / "new_joint_vecs" / f"{name}.npy"
+        if name in self.known_bad:
+            yield _problem(name, split, path, self.known_bad[name])
+            return
+        if path.name not in present:
+            yield _problem(name, split, path, "the motion file is missing")
+            return
+        captions, bad_lines = read_tagged_lines(
+            self.folder / "texts" / f"{name}.txt", seconds_per_tag=TAG_FPS / self.skeleton.fps
+        )
+        for bad in bad_lines:
+            yield _problem(name, split, bad.place, bad.reason)
+        if captions:
+            yield Item(name, path, split, tuple(captions))
+
+    def _check_folder(self) -> None:
+        if not self.folder.is_dir():
+            raise RequestError(f"source folder {self.folder} does not exist: set source=DIR")
+        for part in ("new_joint_vecs", "texts"):
+            if (self.folder / part).is_dir():
+                continue
+            inner = [path.parent for path in sorted(self.folder.glob(f"*/{part}"))]
+            if inner:
+                hint = f"did you mean source={inner[0]}?"
+            elif (self.folder / f"{part}.zip").is_file():
+                hint = f"unpack {part}.zip first"
+            else:
+                hint = "see datasets/README.md for the layout"
+            raise RequestError(f"{self.folder} has no folder {part}: {hint}")
+
+    def _check_length(self, frames: int) -> None:
+        """The official rule looks at the whole file, before segments are cut out of it."""
+        if frames < self.min_frames or (self.drop_long and frames > self.max_frames):
+            limits = f"{self.min_frames}..{self.max_frames}"
+            raise ValueError(f"{frames} frames, outside {limits}: left out")
+
+    def _vector(self, name: str) -> np.ndarray:
+        path, width = self.folder / name, self.skeleton.features
+        if not path.is_file():
+            raise RequestError(f"{path} is missing: the official layout has Mean.npy and Std.npy")
+        try:
+            values = _read_array(path)
+        except ValueError as error:
+            raise RequestError(f"{path}: {error}: get it again") from error
+        if values.shape != (width,):
+            other = [s.name for s in SKELETONS.values() if values.shape == (s.features,)]
+            hint = f"this is a folder for the skeleton '{other[0]}'" if other else "get it again"
+            raise RequestError(f"{path} has shape {values.shape}, expected ({width},): {hint}")
+        return values
+
+    def _sampled_lengths(self, items: Sequence[Item]) -> dict[str, int]:
+        lengths = []
+        for item in items[:: max(1, len(items) // _SAMPLE)][:_SAMPLE]:
+            try:
+                lengths.append(len(read_features(item.path, self.skeleton.features)))
+            except ValueError:
+                continue
+        if not lengths:
+            return {}
+        middle = int(np.median(lengths))
+        return {"clips": len(lengths), "min": min(lengths), "median": middle, "max": max(lengths)}
+
+
+def read_features(path: Path, width: int) -> np.ndarray:
+    """A motion file as float32 (frames, width); ValueError says why it cannot be used."""
+    features = _read_array(path)
+    if features.ndim != 2:
+        raise ValueError(f"an array with {features.ndim} axes, expected (frames, {width})")
+    if features.shape[1] != width:
+        raise ValueError(f"{features.shape[1]} features a frame, expected {width}")
+    return features
+
+
+def check_options(
+    source: object, splits: object, min_frames: int, max_frames: int, long_clips: str
+) -> None:
+    """RequestError for options that no folder could satisfy."""
+    if not source:
+        raise RequestError("no source folder given: say source=DIR")
+    if isinstance(splits, str) or not splits:
+        raise RequestError(f"splits={splits!r} is not a list of names: say splits=[train,val,test]")
+    if not 1 <= min_frames <= max_frames:
+        raise RequestError(
+            f"min_frames={min_frames} and max_frames={max_frames} leave no clip: "
+            "1 <= min_frames <= max_frames"
+        )
+    if long_clips not in ("drop", "split"):
+        raise RequestError(f"unknown long_clips '{long_clips}': drop or split")
+
+
+def _problem(name: str, split: str, place: Path | str, reason: str) -> Item:
+    return Item(name, Path(place), split, labels={PROBLEM: reason})
+
+
+def _read_array(path: Path) -> np.ndarray:
+    """A finite float32 copy of a ``.npy`` file; ValueError says what is wrong with it."""
+    try:
+        # Mapping compares the header with the file's size before any memory is taken.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # NumPy raises a dozen kinds on broken files
+        raise ValueError(_unreadable(error)) from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise ValueError("an archive, expected one .npy array")
+    if array.dtype.kind != "f":
+        raise ValueError(f"values of type {array.dtype}, expected floating point")
+    with np.errstate(over="ignore"):
+        values = np.array(array, dtype=np.float32)
+    if not np.isfinite(values).all():
+        raise ValueError("a value is not finite (NaN or infinity)")
+    return values
+
+
+def _unreadable(error: Exception) -> str:
+    text = str(error)
+    if "pickle" in text or "Python objects" in text:
+        return "holds Python objects, which are never loaded"
+    first = text.splitlines()[0] if text else type(error).__name__
+    return f"not a whole .npy array ({first})"

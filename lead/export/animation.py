@@ -1,0 +1,157 @@
+"""Moving pictures of a clip: GIF and WebP with Pillow, MP4 with PyAV (the optional extra)."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lead.core.errors import RequestError
+from lead.export.figure import COLOURS
+from lead.export.output import whole_file
+from lead.export.scene import Scene, prepare_scene, render
+
+SIZE = (320, 320)
+GIF_FPS = 50.0  # viewers slow down what asks for less than 2/100 s a frame
+
+
+def write_gif(
+    path: Path | str,
+    joints: np.ndarray,
+    caption: str,
+    fps: float | int = 20,
+    *,
+    parents: Sequence[int] | None = None,
+    size: Sequence[int] = SIZE,
+    follow: bool = False,
+) -> None:
+    """Write a looping GIF with one palette, atomically; equal input makes equal bytes.
+
+    joints (frames, J, 3) metres, y up; ``parents`` default to HumanML3D's. The camera stands still
+    and sees all of the clip, or moves along with ``follow``. Faster clips than 50 fps lose frames,
+    not time. Raises RequestError for wrong shapes, values that are not finite, fps or size.
+    """
+    scene = prepare_scene(joints, caption, fps, parents=parents, size=size, follow=follow)
+    shown = _at_most(scene, GIF_FPS)
+    frames = [_to_palette(picture) for picture in render(scene, shown)]
+    with whole_file(path) as temporary:
+        frames[0].save(
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=frames[1:],
+            duration=_durations(scene, shown, unit=10),
+            loop=0,
+            palette=_palette()[0],
+            optimize=False,
+            disposal=1,
+        )
+
+
+def write_webp(
+    path: Path | str,
+    joints: np.ndarray,
+    caption: str,
+    fps: float | int = 20,
+    *,
+    parents: Sequence[int] | None = None,
+    size: Sequence[int] = SIZE,
+    follow: bool = False,
+) -> None:
+    """Write a looping animated WebP, atomically. Arguments and errors as in write_gif."""
+    scene = prepare_scene(joints, caption, fps, parents=parents, size=size, follow=follow)
+    shown = list(range(scene.frames))
+    first, *rest = render(scene, shown)
+    with whole_file(path) as temporary:
+        first.save(
+            temporary,
+            format="WEBP",
+            save_all=True,
+            append_images=rest,
+            duration=_durations(scene, shown, unit=1),
+            loop=0,
+            quality=75,
+            method=2,
+        )
+
+
+def write_mp4(
+    path: Path | str,
+    joints: np.ndarray,
+    caption: str,
+    fps: float | int = 20,
+    *,
+    parents: Sequence[int] | None = None,
+    size: Sequence[int] = SIZE,
+    follow: bool = False,
+) -> None:
+    """Write an H.264 MP4 that browsers play, atomically. Arguments as in write_gif.
+
+    Needs PyAV: without it, RequestError says how to install it.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise RequestError(
+            'MP4 needs PyAV: pip install "lead[video]", or choose gif or webp'
+        ) from error
+    scene = prepare_scene(joints, caption, fps, parents=parents, size=size, follow=follow)
+    with whole_file(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+        stream.width, stream.height = scene.size
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "20", "preset": "veryfast"}
+        for picture in render(scene, range(scene.frames)):
+            container.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        container.mux(stream.encode())
+
+
+def _at_most(scene: Scene, fps: float) -> list[int]:
+    """Frames to show: all of them, or as many as keep to ``fps`` frames a second."""
+    count = scene.frames
+    if scene.fps > fps:
+        count = max(1, round(scene.frames * fps / scene.fps))
+    return [i * scene.frames // count for i in range(count)]
+
+
+def _durations(scene: Scene, shown: list[int], unit: int) -> list[int]:
+    """Milliseconds per picture in whole ``unit``s, rounded so that the clip's end is on time."""
+    ends = np.array([*shown[1:], scene.frames]) * 1000 / scene.fps
+    return np.diff(np.round(ends / unit).astype(int) * unit, prepend=0).tolist()
+
+
+@lru_cache
+def _palette() -> tuple[bytes, np.ndarray]:
+    """256 colours for all GIFs, and the nearest of them to each colour cut to 5 bits a channel.
+
+    The palette holds the figure's colours and the blends of any two that smoothing makes.
+    """
+    base = np.array(COLOURS, dtype=np.float64)
+    blends = [
+        first + (second - first) * share
+        for first, second in combinations(base, 2)
+        for share in (0.25, 0.5, 0.75)
+    ]
+    colours = np.round(np.concatenate([base, blends])).clip(0, 255)[:256]
+    cells = np.stack(np.meshgrid(*[np.arange(32)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    centres = cells * 8.0 + 3.5
+    distance = (colours**2).sum(-1) - 2 * centres @ colours.T
+    nearest = distance.argmin(axis=1).astype(np.uint8)
+    nearest[_cell(base.astype(np.uint8))] = np.arange(len(base))
+    return colours.astype(np.uint8).tobytes(), nearest
+
+
+def _cell(rgb: np.ndarray) -> np.ndarray:
+    """Index of each colour (..., 3) cut to 5 bits a channel."""
+    red, green, blue = (rgb[..., i].astype(np.uint16) >> 3 for i in range(3))
+    return (red << 10) | (green << 5) | blue
+
+
+def _to_palette(picture: Image.Image) -> Image.Image:
+    palette, nearest = _palette()
+    indexed = Image.fromarray(nearest[_cell(np.asarray(picture))])
+    indexed.putpalette(palette)
+    return indexed

@@ -1,0 +1,168 @@
+"""A clip on its stage: camera and caption fixed once, then one picture per frame."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image, ImageDraw
+
+from lead.core.errors import RequestError
+from lead.export.arrays import finite_array
+from lead.export.body import Body, body_of
+from lead.export.camera import Camera, fit_camera
+from lead.export.caption import draw_lines, get_font, line_height, wrap_text
+from lead.export.figure import (
+    BACKGROUND,
+    FAINT_TEXT,
+    OVERSAMPLE,
+    TEXT,
+    draw_figure,
+    draw_floor,
+    draw_shadow,
+    on_floor,
+)
+
+AZIMUTH, ELEVATION = float(np.radians(-45)), float(np.radians(14))  # front right, a little above
+FOCAL = 1.9  # focal length / longer side of the picture: a gentle perspective
+MARGIN = 0.8  # mean bone lengths kept free around every joint
+TRACK_REACH = 10  # frames to either side that smooth the way of a camera that follows
+SIDES = (64, 4096)  # pixels
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that stays the same while a clip plays. Cameras count pixels of the oversampled size."""
+
+    joints: Float[np.ndarray, "frames joints 3"]
+    body: Body
+    bone_length: float
+    fps: float
+    size: tuple[int, int]
+    cameras: tuple[Camera, ...]  # one, or one per frame where the camera follows
+    header: Image.Image  # the caption's band, as wide as the picture
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return len(self.joints)
+
+
+def prepare_scene(
+    joints: np.ndarray,
+    caption: str,
+    fps: float | int,
+    *,
+    parents: Sequence[int] | None,
+    size: Sequence[int],
+    follow: bool,
+) -> Scene:
+    """Check a clip and place its camera: still and seeing all of it, or moving with the root.
+
+    joints (frames, J, 3) metres, y up. Raises RequestError for wrong shapes, values that are not
+    finite, an impossible fps or size.
+    """
+    body = body_of(parents)
+    joints = finite_array("joints", joints, ("frames", len(body.parents), 3))
+    width, height = check_size(size)
+    if not 0 < fps <= 1000:
+        raise RequestError(f"fps must be above 0 and at most 1000, got {fps}")
+    header = draw_header(caption, (width, height))
+    unit = body.bone_length(joints)
+    track = smooth_track(joints) if follow else np.zeros((1, 3))
+    camera = place_camera(joints - track[:, None], unit, (0, header.height, width, height))
+    cameras = tuple(camera.moved(float(x), float(z)) for x, _, z in track)
+    return Scene(joints, body, unit, float(fps), (width, height), cameras, header)
+
+
+def render(scene: Scene, frames: Iterable[int]) -> Iterator[Image.Image]:
+    """One RGB picture for each of the chosen frames.
+
+    Where the camera stands still, only the part around the figure is drawn anew.
+    """
+    whole = (0, 0, OVERSAMPLE * scene.size[0], OVERSAMPLE * scene.size[1])
+    still = len(scene.cameras) == 1
+    floor = _floor(scene, scene.cameras[0])
+    empty = floor.reduce(OVERSAMPLE)
+    for frame in frames:
+        camera = scene.cameras[0 if still else frame]
+        figure = camera.project(scene.joints[frame])
+        shadow = camera.project(on_floor(scene.joints[frame]))
+        part = _around(np.concatenate([figure, shadow]), scene.bone_length, whole) if still else whole
+        drawn = floor.crop(part) if still else _floor(scene, camera)
+        corner = np.array([part[0], part[1], 0.0])
+        draw = ImageDraw.Draw(drawn)
+        draw_shadow(draw, shadow - corner, scene.body, scene.bone_length)
+        draw_figure(draw, figure - corner, scene.body, scene.bone_length)
+        picture = empty.copy()
+        picture.paste(drawn.reduce(OVERSAMPLE), (part[0] // OVERSAMPLE, part[1] // OVERSAMPLE))
+        picture.paste(scene.header, (0, 0))
+        _draw_time(picture, frame / scene.fps)
+        yield picture
+
+
+def place_camera(
+    joints: Float[np.ndarray, "frames joints 3"], unit: float, box: tuple[int, int, int, int]
+) -> Camera:
+    """The camera that sees every joint and its shadow inside ``box`` (pixels of the picture)."""
+    points = np.concatenate([joints, on_floor(joints)]).reshape(-1, 3)
+    left, top, right, bottom = (float(OVERSAMPLE * edge) for edge in box)
+    return fit_camera(
+        points,
+        (left, top, right, bottom),
+        margin=max(MARGIN * unit, 0.02),
+        azimuth=AZIMUTH,
+        elevation=ELEVATION,
+        focal=FOCAL * max(right - left, bottom - top),
+    )
+
+
+def smooth_track(joints: Float[np.ndarray, "frames joints 3"]) -> Float[np.ndarray, "frames 3"]:
+    """The root's way over the floor (y = 0), averaged over neighbouring frames."""
+    root = on_floor(joints[:, 0].astype(np.float64))
+    padded = np.pad(root, ((TRACK_REACH, TRACK_REACH), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * TRACK_REACH + 1, axis=0)
+    return windows.mean(axis=-1)
+
+
+def draw_header(caption: str, size: tuple[int, int]) -> Image.Image:
+    """The caption in up to three lines on a band of its own; no height without a caption."""
+    font = get_font(max(10, round(min(size) / 22)))
+    pad = round(font.size * 0.6)
+    lines = wrap_text(caption, font, size[0] - 2 * pad, max_lines=3)
+    height = len(lines) * line_height(font) + 2 * pad if lines else 0
+    band = Image.new("RGB", (size[0], height), BACKGROUND)
+    draw_lines(ImageDraw.Draw(band), (pad, pad), lines, font, TEXT)
+    return band
+
+
+def check_size(size: Sequence[int]) -> tuple[int, int]:
+    """A picture's (width, height); RequestError unless both are even and from 64 to 4096."""
+    low, high = SIDES
+    if len(size) != 2 or any(side % 2 or not low <= side <= high for side in size):
+        raise RequestError(
+            f"a picture's size must be two even numbers from {low} to {high}, got {tuple(size)}"
+        )
+    return int(size[0]), int(size[1])
+
+
+def _floor(scene: Scene, camera: Camera) -> Image.Image:
+    return draw_floor(scene.joints, scene.bone_length, camera, scene.size)
+
+
+def _around(
+    pixels: Float[np.ndarray, "n 3"], unit: float, whole: tuple[int, int, int, int]
+) -> tuple[int, int, int, int]:
+    """The smallest box on whole final pixels that holds figure and shadow."""
+    reach = unit * float(pixels[:, 2].max()) + 2 * OVERSAMPLE
+    low = np.floor((pixels[:, :2].min(axis=0) - reach) / OVERSAMPLE) * OVERSAMPLE
+    high = np.ceil((pixels[:, :2].max(axis=0) + reach) / OVERSAMPLE) * OVERSAMPLE
+    left, top = (max(0, int(edge)) for edge in low)
+    right, bottom = (min(side, int(edge)) for side, edge in zip(whole[2:], high, strict=True))
+    return left, top, right, bottom
+
+
+def _draw_time(picture: Image.Image, seconds: float) -> None:
+    font = get_font(max(9, round(min(picture.size) / 28)))
+    corner = (round(font.size * 0.7), picture.height - line_height(font) - 2)
+    draw_lines(ImageDraw.Draw(picture), corner, [f"{seconds:.2f} s"], font, FAINT_TEXT)

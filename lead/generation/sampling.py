@@ -1,0 +1,58 @@
+"""From a text embedding to a motion latent."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lead.core.errors import RequestError
+from lead.diffusion.guidance import Denoiser, classifier_free, embedded_guidance
+from lead.diffusion.noise import noise_from
+from lead.diffusion.samplers import find_sampler
+from lead.diffusion.schedules import NoiseSchedule, scaled_linear
+from lead.diffusion.timesteps import leading_timesteps
+
+
+def sample_latents(
+    denoiser: Denoiser,
+    noise: Float[Tensor, "batch tokens dim"],
+    text_embedding: Float[Tensor, "text_batch words text_dim"],
+    null_embedding: Float[Tensor, "null_batch null_words null_dim"] | None,
+    *,
+    sampler: str = "ddim",
+    steps: int = 50,
+    guidance_scale: float = 7.5,
+    timesteps: Sequence[int] | None = None,
+    schedule: NoiseSchedule | None = None,
+    generator: torch.Generator | Sequence[torch.Generator] | None = None,
+    eta: float = 0.0,
+) -> Float[Tensor, "batch tokens dim"]:
+    """Denoise ``noise`` into one latent per text; a row's result is independent of its batch.
+
+    ``denoiser(z_t, timestep (batch,), text_embedding, guidance_scale=None)`` predicts the noise.
+    ``null_embedding`` is the encoded empty sentence, one row for all or one per text, for
+    classifier-free guidance; None is for a denoiser distilled with the guidance inside, which then
+    gets ``guidance_scale`` as a tensor (batch,). ``timesteps`` overrides ``steps``, e.g. [799].
+    ``schedule`` defaults to MLD's. ``generator`` feeds the stochastic samplers (ddpm, or ddim with
+    ``eta`` above 0); give one per row to keep the rows independent there too.
+
+    Gradients flow: wrap the call in ``torch.no_grad()`` where none are wanted. Raises RequestError
+    for an unknown sampler, wrong steps, timesteps or eta, and embeddings that do not fit.
+    """
+    if len(text_embedding) != len(noise):
+        raise RequestError(
+            f"{len(text_embedding)} text embeddings for {len(noise)} rows of noise: give one each"
+        )
+    sample = find_sampler(sampler)
+    if schedule is None:
+        schedule = scaled_linear()
+    if timesteps is None:
+        timesteps = leading_timesteps(schedule.num_train_timesteps, steps)
+    if null_embedding is None:
+        predict_noise = embedded_guidance(denoiser, text_embedding, guidance_scale)
+    else:
+        predict_noise = classifier_free(denoiser, text_embedding, null_embedding, guidance_scale)
+    return sample(
+        predict_noise, noise, timesteps, schedule, noise_like=noise_from(generator), eta=eta
+    )

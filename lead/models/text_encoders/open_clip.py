@@ -1,0 +1,147 @@
+"""CLIP's text tower by the open_clip package (extra ``openclip``), e.g. for LAION's weights.
+
+The layout is the one open_clip publishes: ``open_clip_config.json`` beside
+``open_clip_model.safetensors``. Only the text half of the weights is read.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from lead.core.errors import RequestError
+from lead.core.files import read_json
+from lead.core.freezing import freeze
+from lead.models.text_encoders.base import TextEmbedding, TextEncoder
+from lead.models.text_encoders.clip import at_end_mark
+from lead.models.text_encoders.loading import folder_fingerprint
+from lead.models.text_encoders.locate import locate_model
+
+CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
+PLAIN_TOWER = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"}
+
+
+class OpenClipTextEncoder(TextEncoder):
+    """CLIP's text tower, the same numbers as ClipTextEncoder for the same weights.
+
+    ``tokens`` are the states after the final layer norm, ``pooled`` is the projection of the
+    state at the first end-of-text mark, not normalised.
+    """
+
+    def __init__(
+        self,
+        name: str = "open_clip_l14",
+        path: str | Path | None = None,
+        hub: str | None = "timm/vit_large_patch14_clip_224.openai",
+        batch_size: int = 64,
+    ):
+        super().__init__()
+        self.name = name
+        self.batch_size = batch_size
+        package = _import_open_clip(name)
+        self._folder = locate_model(name, path=path, hub=hub, files=(CONFIG, WEIGHTS))
+        self.model = _load_tower(package, self._folder, name)
+        self.max_words = self.model.context_length
+        self.tokenizer = package.SimpleTokenizer(context_length=self.max_words)
+        self.dim = self.model.output_dim
+        self._check()
+        freeze(self)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of weights and configuration; the vocabulary is open_clip's only one."""
+        return folder_fingerprint("open_clip", self._folder)
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Start mark, word pieces, and one end mark, within the model's 77 positions."""
+        start, end = self.tokenizer.sot_token_id, self.tokenizer.eot_token_id
+        rows = [self.tokenizer.encode(text)[: self.max_words - 2] for text in texts]
+        rows = [[start, *row, end] for row in rows]
+        return [row[: row.index(end) + 1] for row in rows]
+
+    def embed_ids(self, ids: Int[Tensor, "batch words"]) -> Float[Tensor, "batch words width"]:
+        """Look up the input vector of each id (positions are added later)."""
+        return self.model.token_embedding(ids)
+
+    def encode_embeddings(
+        self, inputs_embeds: Float[Tensor, "batch words width"], mask: Bool[Tensor, "batch words"]
+    ) -> TextEmbedding:
+        """Run the tower on input vectors; the last real word must be the end mark."""
+        tower, words = self.model, inputs_embeds.shape[1]
+        hidden = tower.transformer(
+            inputs_embeds + tower.positional_embedding[:words],
+            attn_mask=tower.attn_mask[:words, :words],
+        )
+        hidden = tower.ln_final(hidden)
+        pooled = at_end_mark(hidden, mask) @ tower.text_projection
+        return TextEmbedding(hidden * mask[..., None], mask, pooled)
+
+    def _check(self) -> None:
+        place = f"text encoder '{self.name}': {self._folder / CONFIG}"
+        size = self.tokenizer.vocab_size
+        if self.model.vocab_size != size:
+            raise RequestError(
+                f"{place} has a vocabulary of {self.model.vocab_size}, open_clip's tokenizer "
+                f"{size}: use a CLIP with the original vocabulary"
+            )
+        if self.model.width != self.dim:
+            raise RequestError(
+                f"{place} has words of {self.model.width} and sentences of {self.dim} dimensions: "
+                "use a CLIP where the two are equal"
+            )
+
+
+def _import_open_clip(name: str) -> Any:
+    try:
+        import open_clip
+    except (ImportError, RuntimeError, AttributeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise RequestError(
+            f"text encoder '{name}' needs open_clip, which does not load here ({reason}): "
+            "pip install 'lead[openclip]' (with a torchvision that fits torch), "
+            "or take text_encoder=clip_l14, the same model by transformers"
+        ) from error
+    return open_clip
+
+
+def _load_tower(package: Any, folder: Path, name: str) -> nn.Module:
+    config = read_json(folder / CONFIG)
+    config = config.get("model_cfg", config)
+    text = config.get("text_cfg", {})
+    if not {"width", "heads", "layers"} <= set(text) <= PLAIN_TOWER:
+        raise RequestError(
+            f"text encoder '{name}': {folder / CONFIG} does not describe a plain CLIP text tower "
+            f"(text_cfg: {', '.join(sorted(text)) or 'missing'})"
+        )
+    activation = package.transformer.QuickGELU if config.get("quick_gelu") else nn.GELU
+    build = partial(package.transformer.TextTransformer, act_layer=activation)
+    tower = build(output_dim=config["embed_dim"], **text)
+    weights = _text_weights(folder / WEIGHTS, set(tower.state_dict()))
+    try:
+        tower.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RequestError(
+            f"text encoder '{name}': {folder / WEIGHTS} does not fit {CONFIG}: copy both anew"
+        ) from error
+    return tower
+
+
+def _text_weights(file: Path, wanted: set[str]) -> dict[str, Tensor]:
+    """The text tower's weights as float32, with or without the prefix ``text.``."""
+    from safetensors import SafetensorError, safe_open
+
+    if not file.is_file():
+        raise RequestError(f"{file} is missing: copy it from the model's folder on the hub")
+    try:
+        with safe_open(file, framework="pt") as stored:
+            names = {name.removeprefix("text."): name for name in stored.keys()}  # noqa: SIM118
+            return {
+                key: stored.get_tensor(names[key]).to(torch.float32)
+                for key in wanted & names.keys()
+            }
+    except SafetensorError as error:
+        raise RequestError(f"{file} is not a whole safetensors file: copy it anew") from error

@@ -1,0 +1,131 @@
+"""Sentence-T5 (Ni et al. 2021, https://arxiv.org/abs/2108.08877) from sentence-transformers' files.
+
+The layout: a T5 encoder in the folder itself, and ``modules.json`` naming the folders of the
+pooling (mean over words) and of the dense layer (1024 -> 768 without bias for the large model).
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from lead.core.errors import RequestError
+from lead.core.files import read_json, read_tensors
+from lead.core.freezing import freeze
+from lead.models.text_encoders.base import TextEmbedding, TextEncoder, mean_of_words
+from lead.models.text_encoders.loading import folder_fingerprint, load_model, load_tokenizer
+from lead.models.text_encoders.locate import TRANSFORMERS_FILES, locate_model
+
+
+class SentenceT5Encoder(TextEncoder):
+    """Sentence-T5: T5 encoder, dense layer, mean over words, unit length.
+
+    The dense layer is linear, so it is applied to each word before the mean instead of after it:
+    ``tokens`` then live in the space of ``pooled``, which is the same as in the original order.
+    """
+
+    def __init__(
+        self,
+        name: str = "sentence_t5",
+        path: str | Path | None = None,
+        hub: str | None = "sentence-transformers/sentence-t5-large",
+        batch_size: int = 32,
+        max_words: int = 256,
+    ):
+        super().__init__()
+        self.name = name
+        self.batch_size = batch_size
+        self.max_words = max_words
+        files = (*TRANSFORMERS_FILES, "*_Dense/*.bin")
+        self._folder = locate_model(name, path=path, hub=hub, files=files)
+        self.dense = _load_dense(self._folder, name)
+        self.tokenizer = load_tokenizer(self._folder, name)
+        self.model = load_model("T5EncoderModel", self._folder, name)
+        self.dim = self.dense.out_features
+        self._check()
+        freeze(self)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of weights and tokenizer."""
+        return folder_fingerprint(f"sentence_t5 {self.max_words}", self._folder)
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Word pieces and the end mark."""
+        return self.tokenizer(list(texts), truncation=True, max_length=self.max_words)["input_ids"]
+
+    def embed_ids(self, ids: Int[Tensor, "batch words"]) -> Float[Tensor, "batch words width"]:
+        """Look up the input vector of each id (T5's positions live in its attention)."""
+        return self.model.get_input_embeddings()(ids)
+
+    def encode_embeddings(
+        self, inputs_embeds: Float[Tensor, "batch words width"], mask: Bool[Tensor, "batch words"]
+    ) -> TextEmbedding:
+        """Run the network on input vectors."""
+        hidden = self.model(
+            inputs_embeds=inputs_embeds, attention_mask=mask.long()
+        ).last_hidden_state
+        words = self.dense(hidden)
+        return TextEmbedding(words * mask[..., None], mask, mean_of_words(words, mask))
+
+    def _check(self) -> None:
+        place = f"text encoder '{self.name}': {self._folder}"
+        width, size = self.model.config.d_model, len(self.tokenizer)
+        if self.dense.in_features != width:
+            raise RequestError(
+                f"{place} has a dense layer for {self.dense.in_features} inputs behind a T5 of "
+                f"width {width}: copy both from the same model"
+            )
+        if size > self.model.config.vocab_size or not self.tokenizer([""])["input_ids"][0]:
+            raise RequestError(
+                f"{place} has a tokenizer ({size} entries) that does not belong to its T5 "
+                f"({self.model.config.vocab_size}): copy tokenizer.json of the same model"
+            )
+
+
+def _load_dense(folder: Path, name: str) -> nn.Linear:
+    modules = {str(m["type"]).rpartition(".")[2]: m["path"] for m in _modules(folder, name)}
+    pooling = read_json(folder / modules["Pooling"] / "config.json")
+    chosen = [key for key, value in pooling.items() if key.startswith("pooling_mode_") and value]
+    if chosen != ["pooling_mode_mean_tokens"] and pooling.get("pooling_mode") != "mean":
+        raise RequestError(f"text encoder '{name}': {folder} does not pool by the mean of words")
+    place = folder / modules["Dense"]
+    config = read_json(place / "config.json")
+    activation = str(config.get("activation_function", "")).rpartition(".")[2]
+    if activation != "Identity":
+        raise RequestError(f"text encoder '{name}': {place} is not linear ({activation})")
+    dense = nn.Linear(config["in_features"], config["out_features"], bias=config["bias"])
+    weights = {key.removeprefix("linear."): value for key, value in _dense_weights(place).items()}
+    try:
+        dense.load_state_dict({key: value.float() for key, value in weights.items()})
+    except RuntimeError as error:
+        raise RequestError(
+            f"text encoder '{name}': the weights in {place} do not fit its config.json: "
+            "copy the folder anew"
+        ) from error
+    return dense
+
+
+def _modules(folder: Path, name: str) -> list[dict]:
+    listed = read_json(folder / "modules.json")
+    kinds = {str(entry["type"]).rpartition(".")[2] for entry in listed}
+    if not {"Pooling", "Dense"} <= kinds:
+        raise RequestError(
+            f"text encoder '{name}': {folder}/modules.json names no Pooling and Dense module: "
+            "a Sentence-T5 in sentence-transformers' layout is needed"
+        )
+    return listed
+
+
+def _dense_weights(folder: Path) -> dict[str, Tensor]:
+    pickled = folder / "pytorch_model.bin"
+    if (folder / "model.safetensors").is_file() or not pickled.is_file():
+        return read_tensors(folder / "model.safetensors")
+    try:
+        return torch.load(pickled, map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError) as error:
+        raise RequestError(f"{pickled} is not a whole weight file: copy it anew") from error

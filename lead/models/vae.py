@@ -1,0 +1,87 @@
+"""Stage 1: a transformer VAE that compresses a motion of any length into a few tokens (MLD)."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from lead.models.blocks.positions import LearnedPositions
+from lead.models.blocks.skip_stack import SkipStack, xavier_init
+
+
+class MotionVAE(nn.Module):
+    """Variational auto-encoder of motion features (LEAD section 4.1.1, after MLD).
+
+    The encoder reads ``2 * latent_tokens`` learned tokens beside the frames and turns them into
+    mean and log-variance. The decoder lets zero queries, one a frame, attend to the latent tokens.
+    Where ``latent_dim`` differs from ``width`` a linear map stands on either side of the latent
+    (MotionLCM v2).
+
+    Defaults are the paper's: one token of 256, 9 + 9 layers, 4 heads, feed-forward 1024.
+    """
+
+    def __init__(
+        self,
+        features: int = 263,
+        latent_tokens: int = 1,
+        latent_dim: int = 256,
+        width: int = 256,
+        layers: int = 9,
+        heads: int = 4,
+        feed_forward: int = 1024,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        self.latent_tokens, self.latent_dim, self.features = latent_tokens, latent_dim, features
+        options = {"dropout": dropout, "activation": "gelu", "batch_first": True}
+        self.encoder = SkipStack(
+            lambda: nn.TransformerEncoderLayer(width, heads, feed_forward, **options), layers, width
+        )
+        self.decoder = SkipStack(
+            lambda: nn.TransformerDecoderLayer(width, heads, feed_forward, **options), layers, width
+        )
+        self.input_layer = nn.Linear(features, width)
+        self.output_layer = nn.Linear(width, features)
+        same = latent_dim == width
+        self.to_latent = nn.Identity() if same else nn.Linear(width, latent_dim)
+        self.from_latent = nn.Identity() if same else nn.Linear(latent_dim, width)
+        self.encoder_positions = LearnedPositions(width)
+        self.decoder_positions = LearnedPositions(width)
+        xavier_init(self.encoder)
+        xavier_init(self.decoder)
+        self.distribution_tokens = nn.Parameter(torch.randn(2 * latent_tokens, width))
+
+    def encode(
+        self, x: Float[Tensor, "batch frames features"], mask: Bool[Tensor, "batch frames"]
+    ) -> tuple[Float[Tensor, "batch tokens dim"], Float[Tensor, "batch tokens dim"]]:
+        """Posterior q(z|x): mean and log-variance. Values where ``mask`` is false do not matter."""
+        frames = self.input_layer(x * mask[..., None])
+        tokens = self.distribution_tokens.expand(len(x), -1, -1)
+        sequence = self.encoder_positions(torch.cat([tokens, frames], dim=1))
+        padding = None
+        if not _complete(mask):
+            always = mask.new_zeros(len(x), tokens.shape[1])
+            padding = torch.cat([always, ~mask], dim=1)
+        out = self.encoder(sequence, src_key_padding_mask=padding)[:, : tokens.shape[1]]
+        mu, logvar = self.to_latent(out).chunk(2, dim=1)
+        return mu, logvar
+
+    def decode(
+        self, z: Float[Tensor, "batch tokens dim"], mask: Bool[Tensor, "batch frames"]
+    ) -> Float[Tensor, "batch frames features"]:
+        """Motion features (normalised) as long as ``mask`` says, zero on padding."""
+        width = self.input_layer.out_features
+        queries = self.decoder_positions(z.new_zeros(*mask.shape, width))
+        padding = None if _complete(mask) else ~mask
+        out = self.decoder(queries, self.from_latent(z), tgt_key_padding_mask=padding)
+        return self.output_layer(out) * mask[..., None]
+
+
+def _complete(mask: Tensor) -> bool:
+    """Whether a batch has no padding; asked on the CPU only, where the answer costs nothing."""
+    return mask.device.type == "cpu" and bool(mask.all())
+
+
+def sample_posterior(mu: Tensor, logvar: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Draw z ~ N(mu, exp(logvar)) by reparameterisation, so that gradients reach both."""
+    noise = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=torch.float32)
+    return mu + torch.exp(0.5 * logvar) * noise.to(mu.dtype)

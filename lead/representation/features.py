@@ -1,0 +1,202 @@
+"""The redundant motion features of HumanML3D (263) and KIT-ML (251), both ways.
+
+Layout for J joints, one row a frame (Guo et al., CVPR 2022, "Generating diverse and natural 3D
+human motions from text"):
+
+====================  ===========  ==============================================================
+part                  width        meaning
+====================  ===========  ==============================================================
+root yaw velocity     1            half the turn about y to the next frame (arcsine of quaternion)
+root x, z velocity    2            in the next frame's facing, per frame
+root height           1            above the floor
+local positions       3 (J - 1)    joints relative to the root's ground point, facing +Z
+local rotations       6 (J - 1)    twist-free inverse kinematics, continuous 6-D
+local velocities      3 J          per frame, turned into the present frame's facing
+foot contacts         4            left ankle, left toe, right ankle, right toe
+====================  ===========  ==============================================================
+
+The last input frame gives velocities only, so n frames of joints make n - 1 rows.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lead.core.errors import RequestError
+from lead.core.masks import lengths_to_mask
+from lead.representation.kinematics import inverse_kinematics, retarget
+from lead.representation.rotations import (
+    quaternion_between,
+    quaternion_inverse,
+    quaternion_multiply,
+    quaternion_rotate,
+    quaternion_to_rotation_6d,
+)
+from lead.representation.skeletons import Skeleton, get_skeleton
+
+SMOOTHING_SIGMA = 20.0  # frames; HumanML3D smooths the facing direction over time
+SMOOTHING_RADIUS = 80  # frames; four sigma
+
+
+def joints_to_features(joints, skeleton: str = "humanml3d"):
+    """Motion features of one clip: joints (frames, J, 3) in metres -> (frames - 1, F).
+
+    The clip is retargeted to the reference skeleton, put on the floor with its first frame at the
+    origin facing +Z. The result is un-normalised, in the dataset's own unit (metres for HumanML3D,
+    millimetres for KIT-ML). NumPy in, NumPy out; torch in, torch out.
+
+    Raises RequestError where the shape is wrong, a value is not finite or there is but one frame.
+    """
+    shape = get_skeleton(skeleton)
+    tensor = torch.as_tensor(joints)
+    if tensor.ndim != 3 or tuple(tensor.shape[1:]) != (shape.joints, 3):
+        raise RequestError(
+            f"joints must be (frames, {shape.joints}, 3) for skeleton '{skeleton}', "
+            f"got {tuple(tensor.shape)}"
+        )
+    if len(tensor) < 2:
+        raise RequestError(f"a motion needs at least 2 frames, got {len(tensor)}")
+    if not torch.isfinite(tensor).all():
+        frame = int((~torch.isfinite(tensor)).flatten(1).any(1).nonzero()[0])
+        raise RequestError(f"joints hold a value that is not finite, first in frame {frame}")
+    floating = tensor if tensor.is_floating_point() else tensor.float()
+    lengths = torch.tensor([len(tensor)], device=tensor.device)
+    features = joints_to_features_batch(floating[None], lengths, skeleton)[0]
+    return features.numpy() if isinstance(joints, np.ndarray) else features
+
+
+def joints_to_features_batch(
+    joints: Float[Tensor, "batch frames joints 3"],
+    lengths: Int[Tensor, " batch"],
+    skeleton: str = "humanml3d",
+) -> Float[Tensor, "batch frames_minus_1 features"]:
+    """Motion features of a padded batch of clips, in metres; rows past ``lengths - 1`` are zero.
+
+    Values past a clip's length do not matter. See joints_to_features.
+    """
+    shape = get_skeleton(skeleton)
+    frames = joints.shape[1]
+    mask = lengths_to_mask(lengths, frames)
+    last = (lengths - 1)[:, None].clamp(min=0)
+    held = torch.minimum(torch.arange(frames, device=joints.device)[None], last)
+    joints = joints.gather(1, held[..., None, None].expand_as(joints))  # the last frame stands on
+    joints = _canonicalise(retarget(joints, shape), shape) / shape.metres_per_unit
+    facing = _smoothed_facing_rotation(joints, shape)
+    rows = torch.cat(
+        [
+            _root_features(joints, facing),
+            _local_positions(joints, facing)[:, :-1, 1:].flatten(2),
+            quaternion_to_rotation_6d(inverse_kinematics(joints, facing, shape))[
+                :, :-1, 1:
+            ].flatten(2),
+            quaternion_rotate(facing[:, :-1, None], joints[:, 1:] - joints[:, :-1]).flatten(2),
+            _foot_contacts(joints, shape),
+        ],
+        dim=-1,
+    )
+    return rows * mask[:, 1:, None]
+
+
+def features_to_joints(features, skeleton: str = "humanml3d"):
+    """Joint positions of un-normalised features: (..., frames, F) -> (..., frames, J, 3) in metres.
+
+    Integrates the root's yaw and path; positions come from the local positions, not from the
+    rotations. NumPy in, NumPy out. Raises RequestError where the width is wrong.
+    """
+    shape = get_skeleton(skeleton)
+    tensor = torch.as_tensor(features)
+    if tensor.ndim < 2 or tensor.shape[-1] != shape.features:
+        raise RequestError(
+            f"features must be (..., frames, {shape.features}) for skeleton '{skeleton}', "
+            f"got {tuple(tensor.shape)}"
+        )
+    yaw, path = _root_trajectory(tensor)
+    to_world = quaternion_inverse(yaw)
+    width = 3 * (shape.joints - 1)
+    local = tensor[..., 4 : 4 + width].unflatten(-1, (shape.joints - 1, 3))
+    others = quaternion_rotate(to_world[..., None, :], local)
+    ground = path * path.new_tensor([1.0, 0.0, 1.0])
+    joints = torch.cat([path[..., None, :], others + ground[..., None, :]], dim=-2)
+    joints = joints * shape.metres_per_unit
+    return joints.numpy() if isinstance(features, np.ndarray) else joints
+
+
+def _root_trajectory(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Yaw quaternion (world to facing) and root path (..., frames, 3), in feature units."""
+    half_angle = torch.zeros_like(features[..., 0])
+    half_angle[..., 1:] = features[..., :-1, 0].cumsum(-1)
+    zero = torch.zeros_like(half_angle)
+    yaw = torch.stack([half_angle.cos(), zero, half_angle.sin(), zero], dim=-1)
+    step = torch.zeros_like(features[..., :3])
+    step[..., 1:, 0] = features[..., :-1, 1]
+    step[..., 1:, 2] = features[..., :-1, 2]
+    path = quaternion_rotate(quaternion_inverse(yaw), step).cumsum(-2)
+    height = features[..., 3:4]
+    return yaw, torch.cat([path[..., :1], height, path[..., 2:]], dim=-1)
+
+
+def _across(joints: Tensor, skeleton: Skeleton, hip_sign: float = 1.0) -> Tensor:
+    """Direction from left to right through hips and shoulders, not normalised.
+
+    HumanML3D's inverse kinematics reads its four joints in another order than the rest of its
+    code, so that the hips count negatively there (``hip_sign=-1``); published features have it.
+    """
+    right_hip, left_hip, right_shoulder, left_shoulder = skeleton.face_joints
+    hips = joints[..., right_hip, :] - joints[..., left_hip, :]
+    shoulders = joints[..., right_shoulder, :] - joints[..., left_shoulder, :]
+    return hip_sign * hips + shoulders
+
+
+def _forward(across: Tensor) -> Tensor:
+    """y cross the unit ``across``: horizontal, shorter than one where ``across`` is tilted."""
+    x, _, z = torch.nn.functional.normalize(across, dim=-1).unbind(-1)
+    return torch.stack([z, torch.zeros_like(x), -x], dim=-1)
+
+
+def _rotation_to_z(forward: Tensor) -> Tensor:
+    return quaternion_between(forward, forward.new_tensor([0.0, 0.0, 1.0]))
+
+
+def _canonicalise(joints: Tensor, skeleton: Skeleton) -> Tensor:
+    """Lowest point at y = 0, first root at x = z = 0, first frame facing +Z."""
+    start = joints[:, 0, 0].clone()
+    start[:, 1] = joints[..., 1].amin(dim=(1, 2))
+    turn = _rotation_to_z(_forward(_across(joints[:, 0], skeleton)))
+    return quaternion_rotate(turn[:, None, None], joints - start[:, None, None])
+
+
+def _smoothed_facing_rotation(joints: Tensor, skeleton: Skeleton) -> Tensor:
+    """Rotation that turns each frame's smoothed facing direction to +Z; identity in frame 0."""
+    forward = _forward(_across(joints, skeleton, hip_sign=-1.0))
+    kernel = torch.arange(-SMOOTHING_RADIUS, SMOOTHING_RADIUS + 1, device=joints.device)
+    kernel = torch.exp(-0.5 * (kernel.to(joints.dtype) / SMOOTHING_SIGMA) ** 2)
+    kernel = (kernel / kernel.sum()).expand(3, 1, -1)
+    padded = torch.nn.functional.pad(
+        forward.transpose(1, 2), (SMOOTHING_RADIUS, SMOOTHING_RADIUS), mode="replicate"
+    )
+    smooth = torch.nn.functional.conv1d(padded, kernel, groups=3).transpose(1, 2)
+    rotation = _rotation_to_z(smooth)
+    rotation[:, 0] = rotation.new_tensor([1.0, 0.0, 0.0, 0.0])
+    return rotation
+
+
+def _root_features(joints: Tensor, facing: Tensor) -> Tensor:
+    """Yaw velocity, planar velocity and height of the root: (batch, frames - 1, 4)."""
+    velocity = quaternion_rotate(facing[:, 1:], joints[:, 1:, 0] - joints[:, :-1, 0])
+    turn = quaternion_multiply(facing[:, 1:], quaternion_inverse(facing[:, :-1]))
+    yaw = torch.arcsin(turn[..., 2].clamp(-1, 1))
+    return torch.stack([yaw, velocity[..., 0], velocity[..., 2], joints[:, :-1, 0, 1]], dim=-1)
+
+
+def _local_positions(joints: Tensor, facing: Tensor) -> Tensor:
+    """Joints relative to the root's ground point, turned to face +Z; heights are kept."""
+    ground = joints[:, :, :1] * joints.new_tensor([1.0, 0.0, 1.0])
+    return quaternion_rotate(facing[:, :, None], joints - ground)
+
+
+def _foot_contacts(joints: Tensor, skeleton: Skeleton) -> Tensor:
+    """1 where a foot joint moves less than the threshold to the next frame (squared distance)."""
+    feet = joints[:, :, [*skeleton.left_foot, *skeleton.right_foot]]
+    moved = ((feet[:, 1:] - feet[:, :-1]) ** 2).sum(-1)
+    return (moved < skeleton.contact_threshold).to(joints.dtype)

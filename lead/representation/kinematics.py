@@ -1,0 +1,83 @@
+"""Inverse and forward kinematics of HumanML3D's rotation convention.
+
+Each bone is turned from its rest direction by the shortest rotation (no twist), so these rotations
+reproduce joint positions and nothing else; they are not SMPL pose parameters.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lead.representation.rotations import (
+    quaternion_between,
+    quaternion_inverse,
+    quaternion_multiply,
+    quaternion_rotate,
+)
+from lead.representation.skeletons import Skeleton
+
+
+def bone_vectors(joints: Float[Tensor, "*shape joints 3"], skeleton: Skeleton) -> Tensor:
+    """Vector from each joint's parent to the joint; zero for the root."""
+    parents = torch.tensor((0, *skeleton.parents[1:]), device=joints.device)
+    return joints - joints.index_select(-2, parents)
+
+
+def bone_rotations(joints: Float[Tensor, "*shape joints 3"], skeleton: Skeleton) -> Tensor:
+    """Shortest rotation from each bone's rest direction to where it points (global, quaternion)."""
+    rest = torch.tensor(skeleton.directions, dtype=joints.dtype, device=joints.device)
+    return quaternion_between(rest[1:], bone_vectors(joints, skeleton)[..., 1:, :])
+
+
+def inverse_kinematics(
+    joints: Float[Tensor, "*shape joints 3"],
+    root_rotation: Float[Tensor, "*shape 4"],
+    skeleton: Skeleton,
+) -> Float[Tensor, "*shape joints 4"]:
+    """Local rotations: the root's, then each bone's relative to the bone before it in its chain."""
+    rotations = torch.cat(
+        [root_rotation[..., None, :], bone_rotations(joints, skeleton)], dim=-2
+    )
+    parents = torch.tensor(skeleton.rotation_parents[1:], device=joints.device)
+    before = rotations.index_select(-2, parents)
+    local = quaternion_multiply(quaternion_inverse(before), rotations[..., 1:, :])
+    return torch.cat([root_rotation[..., None, :], local], dim=-2)
+
+
+def forward_kinematics(
+    rotations: Float[Tensor, "*shape joints 4"],
+    root_position: Float[Tensor, "*shape 3"],
+    offsets: Float[Tensor, "joints 3"],
+    skeleton: Skeleton,
+) -> Float[Tensor, "*shape joints 3"]:
+    """Joint positions from local rotations and rest bone vectors; inverts inverse_kinematics."""
+    world = {0: rotations[..., 0, :]}
+    positions = {0: root_position}
+    for chain in skeleton.chains:
+        rotation = world[0]
+        for parent, joint in zip(chain, chain[1:], strict=False):
+            rotation = quaternion_multiply(rotation, rotations[..., joint, :])
+            offset = offsets[joint].to(rotation)
+            positions[joint] = positions[parent] + quaternion_rotate(rotation, offset)
+    return torch.stack([positions[joint] for joint in range(skeleton.joints)], dim=-2)
+
+
+def retarget(
+    joints: Float[Tensor, "batch frames joints 3"],
+    skeleton: Skeleton,
+) -> Float[Tensor, "batch frames joints 3"]:
+    """Give each clip the bone lengths of the reference skeleton, keeping every bone's direction.
+
+    The root's path is scaled by the ratio of leg lengths, taken from each clip's first frame.
+    """
+    bones = bone_vectors(joints, skeleton)
+    reference = skeleton.reference_offsets().norm(dim=-1).to(joints)
+    legs = list(skeleton.scale_joints)
+    scale = reference[legs].sum() / bones[:, 0, legs].norm(dim=-1).sum(-1).clamp(min=1e-8)
+    lengths = bones.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    bones = bones / lengths * reference[:, None]
+    positions: list[Tensor] = [joints[:, :, 0] * scale[:, None, None]] * skeleton.joints
+    for chain in skeleton.chains:
+        for parent, joint in zip(chain, chain[1:], strict=False):
+            positions[joint] = positions[parent] + bones[:, :, joint]
+    return torch.stack(positions, dim=-2)

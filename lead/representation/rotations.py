@@ -1,0 +1,92 @@
+"""Quaternions (w, x, y, z) and continuous 6-D rotations, vectorised over leading axes."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Quaternion = Float[Tensor, "*shape 4"]
+Vector = Float[Tensor, "*shape 3"]
+
+
+def quaternion_multiply(left: Float[Tensor, "*a 4"], right: Float[Tensor, "*b 4"]) -> Tensor:
+    """Hamilton product: the rotation ``right`` followed by ``left``. Leading axes broadcast."""
+    lw, lx, ly, lz = left.unbind(-1)
+    rw, rx, ry, rz = right.unbind(-1)
+    return torch.stack(
+        [
+            lw * rw - lx * rx - ly * ry - lz * rz,
+            lw * rx + lx * rw + ly * rz - lz * ry,
+            lw * ry - lx * rz + ly * rw + lz * rx,
+            lw * rz + lx * ry - ly * rx + lz * rw,
+        ],
+        dim=-1,
+    )
+
+
+def quaternion_inverse(quaternion: Quaternion) -> Quaternion:
+    """Inverse of a unit quaternion: its conjugate."""
+    return quaternion * quaternion.new_tensor([1.0, -1.0, -1.0, -1.0])
+
+
+def quaternion_rotate(quaternion: Float[Tensor, "*a 4"], vector: Float[Tensor, "*b 3"]) -> Tensor:
+    """Rotate vectors by unit quaternions: v + 2w (q x v) + 2 q x (q x v). Leading axes broadcast."""
+    shape = torch.broadcast_shapes(quaternion.shape[:-1], vector.shape[:-1])
+    axis = quaternion[..., 1:].expand(*shape, 3)
+    vector = vector.expand(*shape, 3)
+    uv = torch.linalg.cross(axis, vector)
+    uuv = torch.linalg.cross(axis, uv)
+    return vector + 2 * (quaternion[..., :1] * uv + uuv)
+
+
+def quaternion_between(start: Float[Tensor, "*a 3"], end: Float[Tensor, "*b 3"]) -> Tensor:
+    """The shortest rotation that turns ``start`` into ``end`` (vectors of any non-zero length).
+
+    For opposite vectors the axis is not defined; any one perpendicular to ``start`` is taken, so
+    the result is always a unit quaternion.
+    """
+    shape = torch.broadcast_shapes(start.shape, end.shape)
+    start, end = start.expand(shape), end.expand(shape)
+    cross = torch.linalg.cross(start, end)
+    lengths = ((start**2).sum(-1, keepdim=True) * (end**2).sum(-1, keepdim=True)).sqrt()
+    real = lengths + (start * end).sum(-1, keepdim=True)
+    quaternion = torch.cat([real, cross], dim=-1)
+    norm = quaternion.norm(dim=-1, keepdim=True)
+    tiny = torch.finfo(start.dtype).eps * lengths.clamp(min=torch.finfo(start.dtype).tiny)
+    opposite = torch.cat([torch.zeros_like(real), _perpendicular(start)], dim=-1)
+    return torch.where(norm > tiny, quaternion / norm.clamp(min=1e-30), opposite)
+
+
+def _perpendicular(vector: Vector) -> Vector:
+    """A unit vector at right angles to each vector."""
+    smallest = vector.abs().argmin(dim=-1, keepdim=True)
+    helper = torch.zeros_like(vector).scatter_(-1, smallest, 1.0)
+    return torch.nn.functional.normalize(torch.linalg.cross(vector, helper), dim=-1)
+
+
+def quaternion_to_matrix(quaternion: Quaternion) -> Float[Tensor, "*shape 3 3"]:
+    """Rotation matrix (acting on column vectors) of a unit quaternion."""
+    w, x, y, z = quaternion.unbind(-1)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
+
+
+def quaternion_to_rotation_6d(quaternion: Quaternion) -> Float[Tensor, "*shape 6"]:
+    """First two columns of the rotation matrix, one after the other (Zhou et al. 2019)."""
+    return matrix_to_rotation_6d(quaternion_to_matrix(quaternion))
+
+
+def matrix_to_rotation_6d(matrix: Float[Tensor, "*shape 3 3"]) -> Float[Tensor, "*shape 6"]:
+    """First two columns of a rotation matrix, one after the other (Zhou et al. 2019)."""
+    return torch.cat([matrix[..., 0], matrix[..., 1]], dim=-1)
+
+
+def rotation_6d_to_matrix(rotation: Float[Tensor, "*shape 6"]) -> Float[Tensor, "*shape 3 3"]:
+    """Gram-Schmidt on the two columns, third column by the cross product (Zhou et al. 2019)."""
+    x = torch.nn.functional.normalize(rotation[..., :3], dim=-1)
+    y = rotation[..., 3:]
+    y = torch.nn.functional.normalize(y - (x * y).sum(-1, keepdim=True) * x, dim=-1)
+    return torch.stack([x, y, torch.linalg.cross(x, y)], dim=-1)

@@ -1,0 +1,75 @@
+"""Data of a training: batches by step for training, fixed batches for validation."""
+
+from collections.abc import Callable
+
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader, Dataset
+
+from lead.data.batching import BatchPlan, StepSampler
+from lead.data.clips import ClipDataset, length_sorted_batches, pad_clips
+from lead.data.latents import LatentDataset, keep
+
+
+class StepDataModule(pl.LightningDataModule):
+    """Serves any data set that is indexed by (step, place) with a collate function."""
+
+    def __init__(
+        self,
+        train: Dataset,
+        train_lengths,
+        validation: Dataset,
+        validation_lengths,
+        collate: Callable,
+        batch_size: int,
+        max_steps: int,
+        seed: int,
+        workers: int = 0,
+    ):
+        super().__init__()
+        self.plan = BatchPlan(train_lengths, batch_size, seed)
+        self.train, self.validation, self.collate = train, validation, collate
+        self.validation_batches = [
+            [(0, place) for place in places]
+            for places in length_sorted_batches(validation_lengths, batch_size)
+        ]
+        self.max_steps, self.workers = max_steps, workers
+
+    def train_dataloader(self) -> DataLoader:
+        """From the present step on; asked for after the trainer state is restored."""
+        trainer = self.trainer
+        sampler = StepSampler(
+            self.plan, trainer.global_step, self.max_steps, trainer.global_rank, trainer.world_size
+        )
+        return DataLoader(
+            self.train, batch_sampler=sampler, collate_fn=self.collate, num_workers=self.workers
+        )
+
+    def val_dataloader(self) -> DataLoader:
+        """Every validation clip once, in the same batches every time."""
+        return DataLoader(
+            self.validation, batch_sampler=self.validation_batches, collate_fn=self.collate
+        )
+
+
+def motion_data(dataset, batch_size: int, max_steps: int, seed: int, **options) -> StepDataModule:
+    """Stage 1's data: motions of a packed dataset. ``options``: crop_unit, crop_min, workers."""
+    workers = options.pop("workers", 0)
+    train = ClipDataset(dataset, "train", seed=seed, **options)
+    validation = ClipDataset(dataset, validation_split(dataset))
+    return StepDataModule(
+        *(train, train.split.frames, validation, validation.split.frames, pad_clips),
+        *(batch_size, max_steps, seed, workers),
+    )
+
+
+def latent_data(
+    train: LatentDataset, validation: LatentDataset, batch_size: int, max_steps: int, seed: int
+) -> StepDataModule:
+    """Data of stages 2 and 3: cached latents, all of one length."""
+    ones = [[1] * len(part) for part in (train, validation)]
+    return StepDataModule(train, ones[0], validation, ones[1], keep, batch_size, max_steps, seed)
+
+
+def validation_split(dataset) -> str:
+    """The split that chooses checkpoints: val; never test. Small data sets may fall back to train."""
+    return "val" if "val" in dataset.manifest["clips"] else "train"

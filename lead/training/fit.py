@@ -1,0 +1,129 @@
+"""Running one stage: Lightning's trainer around a module, its data and its run directory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+
+from lead.core.errors import RequestError, WorkError, did_you_mean
+from lead.core.runs import Run
+from lead.training.averaging import ExponentialAverage
+from lead.training.saving import RunSaver, StepSeeding
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """How to run a stage; the values stand in configs/trainer."""
+
+    max_steps: int
+    accelerator: str = "auto"
+    devices: int | str = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "auto"  # auto: bf16 where the processor has it
+    gradient_clip: float = 1.0
+    validate_every: int = 200
+    save_every: int = 200
+    save_seconds: float = 300.0
+    log_every: int = 10
+    ema_decay: float = 0.999
+    logger: tuple[str, ...] = ()
+    threads: int = 0
+    progress: bool = True
+
+
+LOGGERS = ("wandb", "tensorboard")
+
+
+def fit(
+    module: pl.LightningModule,
+    data: pl.LightningDataModule,
+    run: Run,
+    options: TrainerOptions,
+    *,
+    seed: int,
+    resume: bool,
+) -> Run:
+    """Train to ``max_steps``; the run directory holds the best weights by validation afterwards.
+
+    With ``resume`` the last saved state is loaded, and on one CPU process the final weights equal
+    those of a run that was never stopped. Raises WorkError where a loss is not finite or a stop
+    signal came.
+    """
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    average = ExponentialAverage(options.ema_decay)
+    saver = RunSaver(run, average, options.save_every, options.save_seconds, monitor="val/loss")
+    callbacks: list[pl.Callback] = [average, StepSeeding(seed), saver]
+    if options.progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=options.log_every))
+    state = saver.state_path if resume and saver.state_path.is_file() else None
+    trainer = pl.Trainer(
+        max_steps=options.max_steps,
+        accelerator=options.accelerator,
+        devices=options.devices,
+        num_nodes=options.num_nodes,
+        strategy=options.strategy,
+        precision=choose_precision(options.precision, options.accelerator),
+        gradient_clip_val=options.gradient_clip or None,
+        val_check_interval=options.validate_every,
+        check_val_every_n_epoch=None,
+        log_every_n_steps=options.log_every,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=options.progress,
+        use_distributed_sampler=False,
+        callbacks=callbacks,
+        logger=make_loggers(run.folder, options.logger),
+        default_root_dir=run.folder,
+    )
+    run.update(status="running")
+    trainer.fit(module, data, ckpt_path=state, weights_only=state and False)
+    run.update(status="finished", step=trainer.global_step)
+    return run
+
+
+def choose_precision(precision: str, accelerator: str) -> str:
+    """Lightning's name of a precision; ``auto`` takes bf16 autocast where it is native."""
+    if precision != "auto":
+        names = {"fp32": "32-true", "bf16": "bf16-mixed"}
+        if precision not in names:
+            raise RequestError(f"unknown precision '{precision}': {did_you_mean(precision, names)}")
+        return names[precision]
+    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    native = torch.cuda.is_bf16_supported() if on_gpu else cpu_has_bf16()
+    return "bf16-mixed" if native else "32-true"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this processor multiplies bf16 matrices natively (AVX512-BF16 or AMX)."""
+    info = Path("/proc/cpuinfo")
+    return info.is_file() and "avx512_bf16" in info.read_text()
+
+
+def make_loggers(folder: Path, names: tuple[str, ...]) -> list:
+    """CSV always; wandb (offline unless a key is set) and TensorBoard where asked for."""
+    loggers: list = [CSVLogger(folder, name="", version="log")]
+    for name in names:
+        if name not in LOGGERS:
+            raise RequestError(f"unknown logger '{name}': {did_you_mean(name, LOGGERS)}")
+        try:
+            loggers.append(_wandb(folder) if name == "wandb" else TensorBoardLogger(folder, "", ""))
+        except (ImportError, ModuleNotFoundError) as error:
+            raise RequestError(
+                f"logger '{name}' is not installed ({error}): pip install 'lead[{name}]'"
+            ) from error
+        except OSError as error:
+            raise WorkError(f"logger '{name}' could not start: {error}") from error
+    return loggers
+
+
+def _wandb(folder: Path) -> WandbLogger:
+    import os
+
+    key = os.environ.get("WANDB_API_KEY") or (Path.home() / ".netrc").is_file()
+    return WandbLogger(name=folder.name, save_dir=folder, project="lead", offline=not key)

@@ -1,0 +1,102 @@
+"""The objectives of the three stages, as functions of tensors."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import cosine_similarity, smooth_l1_loss
+
+from lead.core.errors import RequestError, did_you_mean
+from lead.core.masks import masked_mean
+
+
+def masked_smooth_l1(
+    predicted: Float[Tensor, "batch frames *rest"],
+    target: Float[Tensor, "batch frames *rest"],
+    mask: Bool[Tensor, "batch frames"],
+) -> Float[Tensor, ""]:
+    """Huber loss with unit threshold, averaged over real frames only."""
+    return masked_mean(smooth_l1_loss(predicted, target, reduction="none"), mask)
+
+
+def gaussian_kl(
+    mu: Float[Tensor, "batch tokens dim"], logvar: Float[Tensor, "batch tokens dim"]
+) -> Float[Tensor, ""]:
+    """KL(N(mu, exp(logvar)) || N(0, 1)), averaged over dimensions and batch (MLD's reduction)."""
+    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).mean()
+
+
+def alignment_loss(
+    projected: Float[Tensor, "batch tokens dim"], text: Float[Tensor, "batch dim"]
+) -> Float[Tensor, ""]:
+    """1 - cos between the projected latent and its caption's embedding (LEAD eq. 4).
+
+    Several latent tokens are averaged first.
+    """
+    return (1 - cosine_similarity(projected.mean(dim=1), text, dim=-1)).mean()
+
+
+def reconstruction_loss(
+    latent: Float[Tensor, "batch tokens dim"],
+    rebuilt: Float[Tensor, "batch tokens dim"],
+    reduction: str = "sum",
+) -> Float[Tensor, ""]:
+    """Squared distance between a latent and its reconstruction (LEAD eq. 5), mean over the batch.
+
+    ``sum`` adds over tokens and dimensions, which is the squared norm that the equation writes;
+    ``mean`` divides it by their number.
+    """
+    squared = (latent - rebuilt) ** 2
+    if reduction == "sum":
+        return squared.sum(dim=(1, 2)).mean()
+    if reduction == "mean":
+        return squared.mean()
+    raise RequestError(
+        f"unknown reduction '{reduction}': {did_you_mean(reduction, ('sum', 'mean'))}"
+    )
+
+
+def diagonal_gaussian_kl(latent: Tensor, rebuilt: Tensor) -> Tensor:
+    """KL between per-dimension Gaussians fitted to the batch, averaged over dimensions."""
+    (mean_p, var_p), (mean_q, var_q) = _moments(latent), _moments(rebuilt)
+    return 0.5 * ((var_q / var_p).log() + (var_p + (mean_p - mean_q) ** 2) / var_q - 1).mean()
+
+
+def softmax_kl(latent: Tensor, rebuilt: Tensor) -> Tensor:
+    """KL between softmax distributions over the dimensions of each latent, mean over the batch."""
+    log_p = latent.flatten(1).log_softmax(-1)
+    log_q = rebuilt.flatten(1).log_softmax(-1)
+    return (log_p.exp() * (log_p - log_q)).sum(-1).mean()
+
+
+VARIANCE_LOSSES = {"gauss_diag": diagonal_gaussian_kl, "softmax": softmax_kl}
+
+
+def variance_loss(latent: Tensor, rebuilt: Tensor, form: str = "gauss_diag") -> Tensor:
+    """KL(P(z), Q(z_hat)) between given and rebuilt latents of a batch (LEAD eq. 6).
+
+    The paper does not say which distributions; ``gauss_diag`` compares the batch's moments,
+    ``softmax`` each latent's softmax over its dimensions.
+    """
+    if form not in VARIANCE_LOSSES:
+        raise RequestError(
+            f"unknown variance loss '{form}': {did_you_mean(form, VARIANCE_LOSSES)}"
+        )
+    return VARIANCE_LOSSES[form](latent, rebuilt)
+
+
+def _moments(latents: Tensor) -> tuple[Tensor, Tensor]:
+    flat = latents.flatten(1).float()
+    mean = flat.mean(0)
+    return mean, ((flat - mean) ** 2).mean(0) + 1e-6
+
+
+def check_finite(loss: Tensor, step: int, ids: list[str]) -> None:
+    """Stop at the first loss that is not a number, and say which clips were in the batch."""
+    if not torch.isfinite(loss):
+        from lead.core.errors import WorkError
+
+        shown = ", ".join(ids[:8]) + (" ..." if len(ids) > 8 else "")
+        raise WorkError(
+            f"the loss is not finite at step {step}; clips of this batch: {shown}. "
+            "Lower the learning rate, or look at these clips"
+        )

@@ -1,0 +1,77 @@
+"""Stage 3: train the projector on cached posteriors and text embeddings (LEAD eq. 3 to 7)."""
+
+import pytorch_lightning as pl
+from torch import Tensor, nn
+
+from lead.core.batches import LatentBatch
+from lead.core.seeding import make_generator
+from lead.models.projector import Projector
+from lead.models.vae import sample_posterior
+from lead.training.losses import (
+    alignment_loss,
+    check_finite,
+    reconstruction_loss,
+    variance_loss,
+)
+from lead.training.optimization import make_optimizer
+
+
+class ProjectorStage(pl.LightningModule):
+    """Alignment, reconstruction and variance losses with the paper's weights.
+
+    ``latent`` chooses what the projector reads: a posterior ``sample`` (as diffusion trains on; the
+    projector then sees inputs off the mean, as at inference) or its ``mean``.
+    """
+
+    def __init__(
+        self,
+        projector: Projector,
+        optimizer: dict,
+        align_weight: float = 2.1591,
+        rec_weight: float = 4.7036,
+        var_weight: float = 0.05960,
+        rec_reduction: str = "sum",
+        var_form: str = "gauss_diag",
+        latent: str = "sample",
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.projector, self.optimizer_options, self.seed = projector, optimizer, seed
+        self.weights = {"align": align_weight, "rec": rec_weight, "var": var_weight}
+        self.rec_reduction, self.var_form, self.latent = rec_reduction, var_form, latent
+
+    def parts(self) -> dict[str, nn.Module]:
+        """What a run keeps of this stage."""
+        return {"projector": self.projector}
+
+    def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
+        """One optimisation step."""
+        terms = self._terms(batch, ("projector", self.global_step))
+        check_finite(terms["loss"], self.global_step, batch.ids)
+        self.log_dict({f"train/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
+        self.log("loss", terms["loss"], prog_bar=True, logger=False, batch_size=len(batch.ids))
+        return terms["loss"]
+
+    def validation_step(self, batch: LatentBatch, index: int) -> None:
+        """The same losses, with noise that is equal every time."""
+        terms = self._terms(batch, ("validation", index))
+        self.log_dict({f"val/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
+
+    def _terms(self, batch: LatentBatch, purpose: tuple) -> dict[str, Tensor]:
+        z = batch.mu
+        if self.latent == "sample":
+            generator = make_generator(self.seed, *purpose, device=self.device)
+            z = sample_posterior(batch.mu, batch.logvar, generator)
+        projected = self.projector.encode(z)
+        rebuilt = self.projector.decode(projected).float()
+        terms = {
+            "align": alignment_loss(projected.float(), batch.text.mean(dim=1)),
+            "rec": reconstruction_loss(z, rebuilt, self.rec_reduction),
+            "var": variance_loss(z, rebuilt, self.var_form),
+        }
+        loss = sum(self.weights[name] * value for name, value in terms.items())
+        return {"loss": loss, **terms}
+
+    def configure_optimizers(self) -> dict:
+        """AdamW over the projector."""
+        return make_optimizer(self.projector.parameters(), **self.optimizer_options)

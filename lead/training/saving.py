@@ -1,0 +1,112 @@
+"""Saving a training so that it can be stopped at any moment and go on."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytorch_lightning as pl
+
+from lead.core.errors import WorkError
+from lead.core.files import atomic_path
+from lead.core.runs import Run
+from lead.core.seeding import derive_seed
+
+
+class StepSeeding(pl.Callback):
+    """Seed the global generator from the step, so that dropout does not depend on what ran before."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
+        """Called before every optimisation step."""
+        pl.seed_everything(derive_seed(self.seed, "step", trainer.global_step) % 2**32, verbose=False)
+
+
+class RunSaver(pl.Callback):
+    """Writes trainer state regularly and the best weights by validation, each file whole.
+
+    State is written before a step begins, when exactly ``global_step`` steps are complete. SIGINT and
+    SIGTERM save at the next step and stop with one line; after SIGKILL the last save stands.
+    """
+
+    def __init__(self, run: Run, averaging, every_steps: int, every_seconds: float, monitor: str):
+        self.run, self.averaging, self.monitor = run, averaging, monitor
+        self.every_steps, self.every_seconds = every_steps, every_seconds
+        self.best = float("inf")
+        self.best_step = -1
+        self._stop_signal = ""
+        self._saved_at = time.monotonic()
+        self._saved_step = -1
+        self._handlers: dict = {}
+
+    @property
+    def state_path(self) -> Path:
+        """The file that resuming reads."""
+        return self.run.folder / "state" / "trainer.ckpt"
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Take over the two polite stop signals."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._handlers[number] = signal.signal(number, self._request_stop)
+        self._saved_at = time.monotonic()
+
+    def _request_stop(self, number: int, _frame: object) -> None:
+        self._stop_signal = signal.Signals(number).name
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
+        """Save where it is due; stop where it was asked for."""
+        step = trainer.global_step
+        due = step % self.every_steps == 0 or self._overdue()
+        if step > 0 and step != self._saved_step and (due or self._stop_signal):
+            self._save(trainer)
+        if self._stop_signal:
+            self.run.update(status="interrupted", step=step)
+            raise WorkError(
+                f"stopped by {self._stop_signal} at step {step}; go on with resume=true"
+            )
+
+    def _overdue(self) -> bool:
+        return time.monotonic() - self._saved_at > self.every_seconds
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        with atomic_path(self.state_path) as temporary:
+            trainer.save_checkpoint(temporary)
+        self._saved_at, self._saved_step = time.monotonic(), trainer.global_step
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Keep the weights that did best on the validation split."""
+        value = trainer.callback_metrics.get(self.monitor)
+        if trainer.sanity_checking or value is None or float(value) >= self.best:
+            return
+        self.best, self.best_step = float(value), trainer.global_step
+        self._publish(trainer, module)
+
+    def _publish(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        self.averaging.swap_in(module)
+        for name, part in module.parts().items():
+            self.run.save_part(name, part.state_dict())
+        self.averaging.swap_out(module)
+        self.run.update(best={self.monitor: self.best, "step": self.best_step})
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """The last state; weights too where no validation ever ran."""
+        self._save(trainer)
+        if self.best_step < 0:
+            self._publish(trainer, module)
+
+    def teardown(self, trainer: pl.Trainer, module, stage: str) -> None:  # noqa: ARG002
+        """Give the signals back."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def state_dict(self) -> dict:
+        """For the checkpoint."""
+        return {"best": self.best, "best_step": self.best_step}
+
+    def load_state_dict(self, state: dict) -> None:
+        """From the checkpoint."""
+        self.best, self.best_step = state["best"], state["best_step"]
