@@ -10,8 +10,10 @@ from pathlib import Path
 import grimp
 import pytest
 
-# Started by name from outside Python's imports: the console script and `python -m`.
-ENTRY_POINTS = {"lead.cli.main", "lead.__main__"}
+from lead.cli.main import VERBS
+
+# Started by name, not by an import: the console script and the verbs it looks up.
+ENTRY_POINTS = {"lead.cli.main", *(f"lead.cli.{verb}" for verb in VERBS)}
 JUDGED = {"models", "diffusion", "generation", "inversion"}
 CONTRACTS = ("rooms", "judge", "door")
 

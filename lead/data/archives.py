@@ -1,4 +1,4 @@
-"""Files out of tar archives from elsewhere, safely: only the wanted ones, under their bare names."""
+"""Files out of tar archives from elsewhere: only the wanted ones, under their bare names."""
 
 import atexit
 import functools
@@ -67,20 +67,24 @@ def _archive_key(archive: Path) -> str:
 
 def _extract(archive: Path, suffix: str, folder: Path, max_bytes: int, max_files: int) -> None:
     try:
-        with archive.open("rb") as stream, _progress(archive) as progress:
-            with tarfile.open(fileobj=stream, mode="r:*") as tar:
-                files = total = 0
-                for member in tar:
-                    progress.update(stream.tell() - progress.n)
-                    name = Path(member.name).name
-                    total += member.size
-                    if member.isreg() and name.endswith(suffix) and not name.startswith("."):
-                        files += 1
-                        _check_limits(archive, files, total, max_bytes, max_files)
-                        _copy(archive, tar, member, folder / name)
+        with (
+            archive.open("rb") as stream,
+            _progress(archive) as progress,
+            tarfile.open(fileobj=stream, mode="r:*") as tar,
+        ):
+            files = total = 0
+            for member in tar:
+                progress.update(stream.tell() - progress.n)
+                name = Path(member.name).name
+                total += member.size
+                if member.isreg() and name.endswith(suffix) and not name.startswith("."):
+                    files += 1
+                    _check_limits(archive, files, total, max_bytes, max_files)
+                    _copy(archive, tar, member, folder / name)
     except _BROKEN as error:
+        reason = str(error).partition(":")[0]
         raise RequestError(
-            f"{archive} is truncated or no tar archive ({error}): fetch it again"
+            f"{archive} is truncated or no tar archive ({reason}): fetch it again"
         ) from error
     except OSError as error:
         reason = error.strerror or error

@@ -65,9 +65,7 @@ class _Split:
             column.append(value)
 
 
-def pack(
-    source: Source, output: Path, *, workers: int = 2, overwrite: bool = False
-) -> PackReport:
+def pack(source: Source, output: Path, *, workers: int = 2, overwrite: bool = False) -> PackReport:
     """Read a source with ``workers`` processes and write it to ``output`` as a packed dataset.
 
     A motion that cannot be read is left out and reported. Raises WorkError where nothing is left.
@@ -177,9 +175,7 @@ def _unusable(clip: LoadedClip, source: Source) -> str:
     if not any(caption.text.strip() for caption in clip.captions):
         return "no caption: add one, or give a template"
     frames = len(clip.features)
-    if frames < source.min_frames or (
-        frames > source.max_frames and source.long_clips != "split"
-    ):
+    if frames < source.min_frames or (frames > source.max_frames and source.long_clips != "split"):
         return f"{frames} frames, outside {source.min_frames}..{source.max_frames}: left out"
     return ""
 

@@ -8,7 +8,7 @@ file never stops the rest: it comes back as ``Rejected`` with its reason.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -54,6 +54,7 @@ class Rejected:
     reason: str
 
 
+@runtime_checkable
 class Source(Protocol):
     """The adapter between one collection on disk and the packed dataset."""
 

@@ -1,0 +1,1 @@
+"""Joints to files: the motion file, moving pictures, contact sheets, an index."""

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from lead.core.errors import RequestError
 from lead.export.figure import COLOURS
+from lead.export.gif import gif_blocks
 from lead.export.output import whole_file
 from lead.export.scene import Scene, prepare_scene, render
 
@@ -36,19 +35,11 @@ def write_gif(
     """
     scene = prepare_scene(joints, caption, fps, parents=parents, size=size, follow=follow)
     shown = _at_most(scene, GIF_FPS)
-    frames = [_to_palette(picture) for picture in render(scene, shown)]
-    with whole_file(path) as temporary:
-        frames[0].save(
-            temporary,
-            format="GIF",
-            save_all=True,
-            append_images=frames[1:],
-            duration=_durations(scene, shown, unit=10),
-            loop=0,
-            palette=_palette()[0],
-            optimize=False,
-            disposal=1,
-        )
+    palette, nearest = _palette()
+    pictures = (nearest[_cell(np.asarray(picture))] for picture in render(scene, shown))
+    hundredths = _durations(scene, shown, per_second=100)
+    with whole_file(path) as temporary, temporary.open("wb") as stream:
+        stream.writelines(gif_blocks(pictures, hundredths, palette))
 
 
 def write_webp(
@@ -71,10 +62,11 @@ def write_webp(
             format="WEBP",
             save_all=True,
             append_images=rest,
-            duration=_durations(scene, shown, unit=1),
+            duration=_durations(scene, shown, per_second=1000),
             loop=0,
-            quality=75,
-            method=2,
+            lossless=True,
+            quality=30,
+            method=1,
         )
 
 
@@ -117,25 +109,21 @@ def _at_most(scene: Scene, fps: float) -> list[int]:
     return [i * scene.frames // count for i in range(count)]
 
 
-def _durations(scene: Scene, shown: list[int], unit: int) -> list[int]:
-    """Milliseconds per picture in whole ``unit``s, rounded so that the clip's end is on time."""
-    ends = np.array([*shown[1:], scene.frames]) * 1000 / scene.fps
-    return np.diff(np.round(ends / unit).astype(int) * unit, prepend=0).tolist()
+def _durations(scene: Scene, shown: list[int], per_second: int) -> list[int]:
+    """How long each picture is shown in 1/``per_second`` s, rounded so that no drift builds up."""
+    ends = np.array([*shown[1:], scene.frames]) * per_second / scene.fps
+    return np.diff(np.round(ends).astype(int), prepend=0).tolist()
 
 
 @lru_cache
 def _palette() -> tuple[bytes, np.ndarray]:
-    """256 colours for all GIFs, and the nearest of them to each colour cut to 5 bits a channel.
+    """The colours of all GIFs, and the nearest of them to each colour of 5 bits a channel.
 
-    The palette holds the figure's colours and the blends of any two that smoothing makes.
+    These are the figure's own colours and, for smooth edges, their even blends with the background
+    (blends with each other would make the files a fifth larger and look the same).
     """
     base = np.array(COLOURS, dtype=np.float64)
-    blends = [
-        first + (second - first) * share
-        for first, second in combinations(base, 2)
-        for share in (0.25, 0.5, 0.75)
-    ]
-    colours = np.round(np.concatenate([base, blends])).clip(0, 255)[:256]
+    colours = np.round(np.concatenate([base, (base[1:] + base[0]) / 2]))
     cells = np.stack(np.meshgrid(*[np.arange(32)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     centres = cells * 8.0 + 3.5
     distance = (colours**2).sum(-1) - 2 * centres @ colours.T
@@ -148,10 +136,3 @@ def _cell(rgb: np.ndarray) -> np.ndarray:
     """Index of each colour (..., 3) cut to 5 bits a channel."""
     red, green, blue = (rgb[..., i].astype(np.uint16) >> 3 for i in range(3))
     return (red << 10) | (green << 5) | blue
-
-
-def _to_palette(picture: Image.Image) -> Image.Image:
-    palette, nearest = _palette()
-    indexed = Image.fromarray(nearest[_cell(np.asarray(picture))])
-    indexed.putpalette(palette)
-    return indexed

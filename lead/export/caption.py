@@ -11,7 +11,7 @@ ELLIPSIS = "…"
 
 @lru_cache
 def get_font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans as it ships with matplotlib (accents, Greek, Cyrillic), else Pillow's own font."""
+    """DejaVu Sans as matplotlib ships it (accents, Greek, Cyrillic), else Pillow's own font."""
     spec = find_spec("matplotlib")
     if spec is not None and spec.origin is not None:
         file = Path(spec.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf"
@@ -27,7 +27,7 @@ def wrap_text(text: str, font: ImageFont.FreeTypeFont, width: float, max_lines: 
     ends in an ellipsis.
     """
     lines: list[str] = []
-    rest = " ".join(text.split())
+    rest = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     while rest and len(lines) < max_lines:
         line = _longest_fitting(rest, font, width)
         lines.append(line.rstrip())

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from lead.core.errors import RequestError
-from lead.export.arrays import finite_array
+from lead.export.checks import finite_array, frame_rate, plain_text
 from lead.export.output import whole_file
 from lead.representation import get_skeleton
 
@@ -33,7 +33,7 @@ _PROVENANCE = "provenance."
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """One clip as joints and as features; the arrays are checked and made float32.
+    """One clip as joints and as features; checked, the arrays made float32.
 
     Raises RequestError for wrong shapes, values that are not finite, or an unknown skeleton.
     """
@@ -47,6 +47,7 @@ class Motion:
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """Check everything that a reader of the file would rely on."""
         skeleton = get_skeleton(self.skeleton)
         joints = finite_array("joints", self.joints, ("frames", skeleton.joints, 3))
         features = finite_array("features", self.features, ("frames", skeleton.features))
@@ -54,13 +55,13 @@ class Motion:
             raise RequestError(
                 f"joints have {len(joints)} frames, features {len(features)}: both need the same"
             )
-        if not 0 < self.fps < 1e4:
-            raise RequestError(f"fps must be a positive number of frames a second, got {self.fps}")
         if not -(2**63) <= self.seed < 2**63:
             raise RequestError(f"seed must fit into 64 bits, got {self.seed}")
-        for name, text in {"text": self.text, **self.provenance}.items():
-            if not isinstance(text, str) or "\0" in text:
-                raise RequestError(f"{name} must be plain text without NUL, got {text!r:.60}")
+        plain_text("text", self.text)
+        for name, text in self.provenance.items():
+            plain_text(f"provenance {name!r:.60}", name)
+            plain_text(f"provenance {name!r:.60}", text)
+        object.__setattr__(self, "fps", frame_rate(self.fps))
         object.__setattr__(self, "joints", joints)
         object.__setattr__(self, "features", features)
 
@@ -101,7 +102,9 @@ def read_motion(path: Path | str) -> Motion:
     path = Path(path)
     if not path.is_file():
         raise RequestError(f"{path} is missing: give a motion file (.npz)")
-    archive = _load_or_refuse(path, "is not a motion file (.npz)", lambda: np.load(path))
+    archive = _load_or_refuse(
+        path, "is not a motion file (.npz)", lambda: np.load(path, allow_pickle=False)
+    )
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise RequestError(f"{path} is not a motion file (.npz): it holds a single array")
     with archive:
@@ -141,9 +144,7 @@ class _Entries:
         """The array called ``key``."""
         if key not in self.archive.files:
             raise RequestError(f"{self.path} is not a motion file: it has no '{key}'")
-        found = _load_or_refuse(
-            self.path, f"has an unreadable '{key}'", lambda: self.archive[key]
-        )
+        found = _load_or_refuse(self.path, f"has an unreadable '{key}'", lambda: self.archive[key])
         if not isinstance(found, np.ndarray):
             raise RequestError(f"{self.path} has an unreadable '{key}': it is not an array")
         return found

@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-from lead.core.errors import RequestError
-from lead.export.arrays import finite_array
+from lead.export.checks import finite_array, frame_rate, picture_size
 from lead.export.body import Body, body_of
 from lead.export.camera import Camera, fit_camera
 from lead.export.caption import draw_lines, get_font, line_height, wrap_text
@@ -26,8 +25,9 @@ from lead.export.figure import (
 AZIMUTH, ELEVATION = float(np.radians(-45)), float(np.radians(14))  # front right, a little above
 FOCAL = 1.9  # focal length / longer side of the picture: a gentle perspective
 MARGIN = 0.8  # mean bone lengths kept free around every joint
+REACH = 3.0  # mean bone lengths around the joints that are drawn anew in each frame
 TRACK_REACH = 10  # frames to either side that smooth the way of a camera that follows
-SIDES = (64, 4096)  # pixels
+CLOCK = 0.5  # seconds between changes of the time shown: each change costs a GIF 250 bytes
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,14 @@ def prepare_scene(
     """
     body = body_of(parents)
     joints = finite_array("joints", joints, ("frames", len(body.parents), 3))
-    width, height = check_size(size)
-    if not 0 < fps <= 1000:
-        raise RequestError(f"fps must be above 0 and at most 1000, got {fps}")
+    width, height = picture_size(size)
+    fps = frame_rate(fps)
     header = draw_header(caption, (width, height))
     unit = body.bone_length(joints)
     track = smooth_track(joints) if follow else np.zeros((1, 3))
     camera = place_camera(joints - track[:, None], unit, (0, header.height, width, height))
     cameras = tuple(camera.moved(float(x), float(z)) for x, _, z in track)
-    return Scene(joints, body, unit, float(fps), (width, height), cameras, header)
+    return Scene(joints, body, unit, fps, (width, height), cameras, header)
 
 
 def render(scene: Scene, frames: Iterable[int]) -> Iterator[Image.Image]:
@@ -87,17 +86,18 @@ def render(scene: Scene, frames: Iterable[int]) -> Iterator[Image.Image]:
     for frame in frames:
         camera = scene.cameras[0 if still else frame]
         figure = camera.project(scene.joints[frame])
-        shadow = camera.project(on_floor(scene.joints[frame]))
-        part = _around(np.concatenate([figure, shadow]), scene.bone_length, whole) if still else whole
+        ground = camera.project(on_floor(scene.joints[frame]))
+        seen = np.concatenate([figure, ground])
+        part = _around(seen, scene.bone_length, whole) if still else whole
         drawn = floor.crop(part) if still else _floor(scene, camera)
-        corner = np.array([part[0], part[1], 0.0])
         draw = ImageDraw.Draw(drawn)
-        draw_shadow(draw, shadow - corner, scene.body, scene.bone_length)
+        corner = np.array([part[0], part[1], 0])
+        draw_shadow(draw, ground - corner, np.sin(ELEVATION), scene.bone_length)
         draw_figure(draw, figure - corner, scene.body, scene.bone_length)
         picture = empty.copy()
         picture.paste(drawn.reduce(OVERSAMPLE), (part[0] // OVERSAMPLE, part[1] // OVERSAMPLE))
         picture.paste(scene.header, (0, 0))
-        _draw_time(picture, frame / scene.fps)
+        _draw_time(picture, np.floor(frame / scene.fps / CLOCK + 1e-6) * CLOCK)
         yield picture
 
 
@@ -136,16 +136,6 @@ def draw_header(caption: str, size: tuple[int, int]) -> Image.Image:
     return band
 
 
-def check_size(size: Sequence[int]) -> tuple[int, int]:
-    """A picture's (width, height); RequestError unless both are even and from 64 to 4096."""
-    low, high = SIDES
-    if len(size) != 2 or any(side % 2 or not low <= side <= high for side in size):
-        raise RequestError(
-            f"a picture's size must be two even numbers from {low} to {high}, got {tuple(size)}"
-        )
-    return int(size[0]), int(size[1])
-
-
 def _floor(scene: Scene, camera: Camera) -> Image.Image:
     return draw_floor(scene.joints, scene.bone_length, camera, scene.size)
 
@@ -154,7 +144,7 @@ def _around(
     pixels: Float[np.ndarray, "n 3"], unit: float, whole: tuple[int, int, int, int]
 ) -> tuple[int, int, int, int]:
     """The smallest box on whole final pixels that holds figure and shadow."""
-    reach = unit * float(pixels[:, 2].max()) + 2 * OVERSAMPLE
+    reach = REACH * unit * float(pixels[:, 2].max()) + 2 * OVERSAMPLE
     low = np.floor((pixels[:, :2].min(axis=0) - reach) / OVERSAMPLE) * OVERSAMPLE
     high = np.ceil((pixels[:, :2].max(axis=0) + reach) / OVERSAMPLE) * OVERSAMPLE
     left, top = (max(0, int(edge)) for edge in low)
@@ -165,4 +155,4 @@ def _around(
 def _draw_time(picture: Image.Image, seconds: float) -> None:
     font = get_font(max(9, round(min(picture.size) / 28)))
     corner = (round(font.size * 0.7), picture.height - line_height(font) - 2)
-    draw_lines(ImageDraw.Draw(picture), corner, [f"{seconds:.2f} s"], font, FAINT_TEXT)
+    draw_lines(ImageDraw.Draw(picture), corner, [f"{seconds:.1f} s"], font, FAINT_TEXT)

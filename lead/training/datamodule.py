@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 from lead.data.batching import BatchPlan, StepSampler
 from lead.data.clips import ClipDataset, length_sorted_batches, pad_clips
 from lead.data.latents import LatentDataset, keep
+from lead.data.packed import PackedDataset
 
 
 class StepDataModule(pl.LightningDataModule):
@@ -51,10 +52,17 @@ class StepDataModule(pl.LightningDataModule):
         )
 
 
-def motion_data(dataset, batch_size: int, max_steps: int, seed: int, **options) -> StepDataModule:
-    """Stage 1's data: motions of a packed dataset. ``options``: crop_unit, crop_min, workers."""
-    workers = options.pop("workers", 0)
-    train = ClipDataset(dataset, "train", seed=seed, **options)
+def motion_data(
+    dataset: PackedDataset,
+    batch_size: int,
+    max_steps: int,
+    seed: int,
+    crop_unit: int = 1,
+    crop_min: int = 0,
+    workers: int = 0,
+) -> StepDataModule:
+    """Stage 1's data: the motions of a packed dataset, cropped as ClipDataset says."""
+    train = ClipDataset(dataset, "train", crop_unit=crop_unit, crop_min=crop_min, seed=seed)
     validation = ClipDataset(dataset, validation_split(dataset))
     return StepDataModule(
         *(train, train.split.frames, validation, validation.split.frames, pad_clips),
@@ -70,6 +78,6 @@ def latent_data(
     return StepDataModule(train, ones[0], validation, ones[1], keep, batch_size, max_steps, seed)
 
 
-def validation_split(dataset) -> str:
+def validation_split(dataset: PackedDataset) -> str:
     """The split that chooses checkpoints: val; never test. Small data sets may fall back to train."""
     return "val" if "val" in dataset.manifest["clips"] else "train"

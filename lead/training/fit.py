@@ -1,5 +1,6 @@
 """Running one stage: Lightning's trainer around a module, its data and its run directory."""
 
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.runs import Run
 from lead.training.averaging import ExponentialAverage
+from lead.training.optimization import GradientClipping
 from lead.training.saving import RunSaver, StepSeeding
 
 
@@ -57,7 +59,8 @@ def fit(
         torch.set_num_threads(options.threads)
     average = ExponentialAverage(options.ema_decay)
     saver = RunSaver(run, average, options.save_every, options.save_seconds, monitor="val/loss")
-    callbacks: list[pl.Callback] = [average, StepSeeding(seed), saver]
+    clipping = GradientClipping(options.gradient_clip)
+    callbacks: list[pl.Callback] = [average, StepSeeding(seed), saver, clipping]
     if options.progress:
         callbacks.append(TQDMProgressBar(refresh_rate=options.log_every))
     state = saver.state_path if resume and saver.state_path.is_file() else None
@@ -68,7 +71,6 @@ def fit(
         num_nodes=options.num_nodes,
         strategy=options.strategy,
         precision=choose_precision(options.precision, options.accelerator),
-        gradient_clip_val=options.gradient_clip or None,
         val_check_interval=options.validate_every,
         check_val_every_n_epoch=None,
         log_every_n_steps=options.log_every,
@@ -82,7 +84,9 @@ def fit(
         default_root_dir=run.folder,
     )
     run.update(status="running")
-    trainer.fit(module, data, ckpt_path=state, weights_only=state and False)
+    accepted = inspect.signature(trainer.fit).parameters
+    safely = {"weights_only": True} if "weights_only" in accepted else {}
+    trainer.fit(module, datamodule=data, ckpt_path=state, **safely)
     run.update(status="finished", step=trainer.global_step)
     return run
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 
+import pytorch_lightning as pl
 import torch
 from torch import nn
 
@@ -31,3 +32,18 @@ def make_optimizer(
         "optimizer": optimizer,
         "lr_scheduler": {"scheduler": scheduler, "interval": "step", "frequency": 1},
     }
+
+
+class GradientClipping(pl.Callback):
+    """Limit the norm of all gradients together; 0 means no limit.
+
+    Lightning's own clipping refuses fused optimisers under bf16, where no scaling is to be undone.
+    """
+
+    def __init__(self, max_norm: float):
+        self.max_norm = max_norm
+
+    def on_before_optimizer_step(self, trainer, module, optimizer) -> None:  # noqa: ARG002
+        """Called when all gradients of the step are there."""
+        if self.max_norm:
+            torch.nn.utils.clip_grad_norm_(module.parameters(), self.max_norm)

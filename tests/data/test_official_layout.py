@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lead.core.errors import LeadError, RequestError
+from lead.data.packed import open_dataset
 from lead.data.packing import pack
 from lead.data.source import Caption, LoadedClip, Rejected
 from lead.data.sources.humanml3d import HumanML3DSource
@@ -172,8 +173,6 @@ def test_packed_segments_follow_the_official_rule(human, tmp_path):
     human.clip("000012", 260, "lies#lie/VERB#0.0#5.0\n")
     output = tmp_path / "packed"
     report = pack(HumanML3DSource(human.path), output, workers=1)
-    from lead.data.packed import open_dataset
-
     train = open_dataset(output).split("train")
     clips = {
         captions[0]: (train.clip(place), captions) for place, captions in enumerate(train.captions)

@@ -4,6 +4,7 @@ import gzip
 import json
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -53,7 +54,8 @@ def folders(open_clip, tmp_path_factory):
     names = dict(simple.encoder)
     for ours, theirs in (("startoftext", "start_of_text"), ("endoftext", "end_of_text")):
         names[f"<|{ours}|>"] = names.pop(f"<{theirs}>")
-    merges = gzip.open(open_clip.tokenizer.default_bpe()).read().decode().split("\n")
+    packed = Path(open_clip.tokenizer.default_bpe()).read_bytes()
+    merges = gzip.decompress(packed).decode().split("\n")
     merges = [tuple(line.split()) for line in merges[1 : 49152 - 256 - 2 + 1]]
     CLIPTokenizer(vocab=names, merges=merges).save_pretrained(root / "transformers")
     torch.manual_seed(0)

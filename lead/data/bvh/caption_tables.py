@@ -50,6 +50,7 @@ def read_caption_table(path: Path | str) -> list[CaptionRow]:
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, object]]]:
     reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+    line = 1
     try:
         names = [name.strip().lower() for name in reader.fieldnames or ()]
         reader.fieldnames = names
@@ -57,14 +58,14 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, object]
             if column not in names:
                 known = ", ".join(names) or "nothing"
                 raise RequestError(f"{path}:1: no column '{column}'; the header names {known}")
+        line = 2
         for row in reader:
             if None in row:
-                raise RequestError(
-                    f"{path}:{reader.line_num}: more fields than the header: quote the commas"
-                )
-            yield reader.line_num, row
+                raise RequestError(f"{path}:{line}: more fields than the header: quote the commas")
+            yield line, row
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise RequestError(f"{path}:{reader.line_num}: not valid CSV ({error})") from error
+        raise RequestError(f"{path}:{line}: not valid CSV ({error})") from error
 
 
 def _jsonl_rows(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, object]]]:
@@ -113,21 +114,28 @@ def _seconds(path: Path, line: int, column: str, text: str) -> float:
 def check_template(template: str) -> None:
     """Raise RequestError unless the template uses only ``{stem}`` and ``{folder}``."""
     try:
-        fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+        pieces = [piece for piece in Formatter().parse(template) if piece[1] is not None]
     except ValueError as error:
         raise RequestError(f"template '{template}': {error}") from error
-    for field in fields:
+    for _, field, form, conversion in pieces:
         if field not in _TEMPLATE_FIELDS:
             hint = did_you_mean(field, _TEMPLATE_FIELDS)
             raise RequestError(f"template '{template}' names {{{field}}}, {hint}")
+        if form or conversion:
+            raise RequestError(f"template '{template}': write {{{field}}} without a format")
     if not template.strip():
         raise RequestError("template is empty: give a sentence such as 'a person performs {stem}'")
 
 
 def fill_template(template: str, path: Path) -> str:
-    """A caption from a file's name: ``{stem}`` and ``{folder}`` become their words."""
-    filled = template.format(stem=name_words(path.stem), folder=name_words(path.parent.name))
-    return " ".join(filled.split())
+    """A caption from a file's name: ``{stem}`` and ``{folder}`` become their words.
+
+    Empty where one of the two is asked for and holds no words (``02_01.bvh``).
+    """
+    words = {"stem": name_words(path.stem), "folder": name_words(path.parent.name)}
+    if any(f"{{{field}}}" in template and not text for field, text in words.items()):
+        return ""
+    return " ".join(template.format(**words).split())
 
 
 def name_words(name: str) -> str:

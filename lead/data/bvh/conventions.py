@@ -1,7 +1,5 @@
 """Units and up axis of a skeleton: detected from 22 joints, or set."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from lead.core.errors import RequestError, did_you_mean
@@ -40,11 +38,16 @@ def detect_units(joints: np.ndarray, extra: float | None = None) -> tuple[str, f
     Raises RequestError where no unit makes a height of 0.9 to 2.5 metres.
     """
     height = _HEIGHT_PER_CHAIN * _chain_length(joints[0])
-    candidates: Mapping[str, float] = METRES if extra is None else {**METRES, "map": extra}
-    if height > 0:
-        name = min(candidates, key=lambda n: abs(np.log(height * candidates[n] / _USUAL_HEIGHT)))
-        if _PLAUSIBLE[0] <= height * candidates[name] <= _PLAUSIBLE[1]:
-            return name, candidates[name]
+    candidates = METRES if extra is None else {**METRES, "map": extra}
+    low, high = _PLAUSIBLE
+    people = {
+        name: height * metres
+        for name, metres in candidates.items()
+        if low <= height * metres <= high
+    }
+    if people:
+        name = min(people, key=lambda name: abs(np.log(people[name] / _USUAL_HEIGHT)))
+        return name, candidates[name]
     raise RequestError(
         f"the figure is about {height:.4g} units tall, no person in m, cm, mm or inch: give units="
     )

@@ -51,11 +51,11 @@ def parse_hierarchy(path: Path, text: str) -> Hierarchy:
     """Parse everything before ``MOTION``. Raises RequestError naming file and line."""
     try:
         return _parse(text)
-    except _Broken as broken:
+    except _BrokenError as broken:
         fail(path, broken.line, broken.message)
 
 
-class _Broken(Exception):
+class _BrokenError(Exception):
     """What is wrong, and in which line."""
 
     def __init__(self, line: int, message: str) -> None:
@@ -93,15 +93,15 @@ class _HierarchyParser:
             "}": self._close,
         }
         if self._take("HIERARCHY").upper() != "HIERARCHY":
-            raise _Broken(self.line, "not a BVH file: it has to begin with HIERARCHY")
+            raise _BrokenError(self.line, "not a BVH file: it has to begin with HIERARCHY")
         if (word := self._take("ROOT")).upper() != "ROOT":
-            raise _Broken(self.line, f"ROOT expected, found '{word}'")
+            raise _BrokenError(self.line, f"ROOT expected, found '{word}'")
         self._joint()
         while self.open:
             word = self._take("'}'")
             if word.upper() not in statements:
                 hint = "JOINT, End Site, OFFSET, CHANNELS or '}' expected"
-                raise _Broken(self.line, f"{hint}, found '{word}'")
+                raise _BrokenError(self.line, f"{hint}, found '{word}'")
             statements[word.upper()]()
         self._check_end()
         offsets = np.stack(self.offsets)
@@ -116,7 +116,7 @@ class _HierarchyParser:
 
     def _take(self, expected: str) -> str:
         if self.position == len(self.tokens):
-            raise _Broken(self.line, f"the hierarchy ends where {expected} is expected")
+            raise _BrokenError(self.line, f"the hierarchy ends where {expected} is expected")
         word, self.line = self.tokens[self.position]
         self.position += 1
         return word
@@ -126,7 +126,7 @@ class _HierarchyParser:
         words, start = [], self.line
         while (word := self._take("'{'")) != "{":
             if self.line != start or word == "}":
-                raise _Broken(self.line, f"'{{' expected, found '{word}'")
+                raise _BrokenError(self.line, f"'{{' expected, found '{word}'")
             words.append(word)
         return " ".join(words)
 
@@ -134,7 +134,7 @@ class _HierarchyParser:
         line = self.line
         name = self._name()
         if not name:
-            raise _Broken(line, "a joint without a name")
+            raise _BrokenError(line, "a joint without a name")
         self.parents.append(self.open[-1] if self.open else -1)
         self.open.append(len(self.names))
         self.names.append(name)
@@ -144,15 +144,15 @@ class _HierarchyParser:
     def _end_site(self) -> None:
         self._name()
         if (word := self._take("OFFSET")).upper() != "OFFSET":
-            raise _Broken(self.line, f"OFFSET of the end site expected, found '{word}'")
+            raise _BrokenError(self.line, f"OFFSET of the end site expected, found '{word}'")
         self.end_sites.setdefault(self.open[-1], []).append(self._triple())
         if (word := self._take("'}'")) != "}":
-            raise _Broken(self.line, f"'}}' after the end site expected, found '{word}'")
+            raise _BrokenError(self.line, f"'}}' after the end site expected, found '{word}'")
 
     def _offset(self) -> None:
         joint = self.open[-1]
         if self.offsets[joint] is not None:
-            raise _Broken(self.line, f"a second OFFSET of joint '{self.names[joint]}'")
+            raise _BrokenError(self.line, f"a second OFFSET of joint '{self.names[joint]}'")
         self.offsets[joint] = self._triple()
 
     def _triple(self) -> np.ndarray:
@@ -160,40 +160,40 @@ class _HierarchyParser:
         for _ in range(3):
             word = self._take("a number")
             if (value := finite_number(word)) is None:
-                raise _Broken(self.line, f"OFFSET takes three finite numbers, found '{word}'")
+                raise _BrokenError(self.line, f"OFFSET takes three finite numbers, found '{word}'")
             values.append(value)
         return np.array(values)
 
     def _channels(self) -> None:
         joint = self.open[-1]
         if self.channels[joint] is not None:
-            raise _Broken(self.line, f"a second CHANNELS of joint '{self.names[joint]}'")
+            raise _BrokenError(self.line, f"a second CHANNELS of joint '{self.names[joint]}'")
         word = self._take("the number of channels")
         if not (word.isdecimal() and len(word) <= 2 and int(word) <= len(CHANNELS)):
-            limit = len(CHANNELS)
-            raise _Broken(self.line, f"CHANNELS takes a count from 0 to {limit}, found '{word}'")
+            limits = f"from 0 to {len(CHANNELS)}"
+            raise _BrokenError(self.line, f"CHANNELS takes a count {limits}, found '{word}'")
         names = [self._channel() for _ in range(int(word))]
         positions = [name for name in names if name.endswith("position")]
         if len(set(positions)) < len(positions):
-            raise _Broken(self.line, f"joint '{self.names[joint]}' names a position twice")
+            raise _BrokenError(self.line, f"joint '{self.names[joint]}' names a position twice")
         self.channels[joint] = tuple(names)
 
     def _channel(self) -> str:
         word = self._take("a channel name")
         if word.lower() not in _SPELLING:
             hint = did_you_mean(word, CHANNELS)
-            raise _Broken(self.line, f"unknown channel '{word}', {hint}")
+            raise _BrokenError(self.line, f"unknown channel '{word}', {hint}")
         return _SPELLING[word.lower()]
 
     def _close(self) -> None:
         joint = self.open.pop()
         if self.offsets[joint] is None:
-            raise _Broken(self.line, f"joint '{self.names[joint]}' has no OFFSET")
+            raise _BrokenError(self.line, f"joint '{self.names[joint]}' has no OFFSET")
 
     def _check_end(self) -> None:
         if self.position == len(self.tokens):
             return
         word = self._take("MOTION")
         if word.upper() == "ROOT":
-            raise _Broken(self.line, "a second ROOT: split the file, one figure each")
-        raise _Broken(self.line, f"MOTION expected, found '{word}'")
+            raise _BrokenError(self.line, "a second ROOT: split the file, one figure each")
+        raise _BrokenError(self.line, f"MOTION expected, found '{word}'")

@@ -49,9 +49,7 @@ def load_bvh_items(items: Sequence[Item], settings: BvhSettings) -> list[LoadedC
     for batch in _batches(clips):
         for place, features in _features(batch):
             item = items[place]
-            results[place] = LoadedClip(
-                item.id, item.split, features, item.captions, item.labels
-            )
+            results[place] = LoadedClip(item.id, item.split, features, item.captions, item.labels)
     return results
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -183,12 +184,13 @@ def _scan_values(
             values.append(value)
         if words:
             rows.append((line, len(words)))
-    if len(values) == frames * channels and len(rows) != frames:
-        return np.array(values).reshape(frames, channels)
-    _fail_count(path, rows, frames, channels)
+    one_row_each = len(rows) == frames
+    if len(values) != frames * channels or (one_row_each and {c for _, c in rows} != {channels}):
+        _fail_count(path, rows, frames, channels)
+    return np.array(values).reshape(frames, channels)
 
 
-def _fail_count(path: Path, rows: list[tuple[int, int]], frames: int, channels: int) -> None:
+def _fail_count(path: Path, rows: list[tuple[int, int]], frames: int, channels: int) -> NoReturn:
     last_line = rows[-1][0]
     odd = next(((line, count) for line, count in rows if count != channels), None)
     if odd is None:

@@ -33,7 +33,7 @@ _NAMESPACE = re.compile(r"^(mixamorig|character)\d*[:_]", re.IGNORECASE)
 _HOW_TO = "write a map from the 22 SMPL joints to these names as YAML and give skeleton_map=PATH"
 
 
-class _MissingJoint(Exception):
+class _MissingJointError(Exception):
     """A place of the map that the skeleton at hand does not have."""
 
 
@@ -120,7 +120,9 @@ def _checked_map(path: Path, content: object) -> SkeletonMap:
         raise RequestError(f"{path}: no entry for {', '.join(missing)}")
     unknown = [str(name) for name in places if name not in names]
     if unknown:
-        raise RequestError(f"{path}: unknown joint '{unknown[0]}', {did_you_mean(unknown[0], names)}")
+        raise RequestError(
+            f"{path}: unknown joint '{unknown[0]}', {did_you_mean(unknown[0], names)}"
+        )
     for name in names:
         if (problem := _place_problem(places[name])) is not None:
             raise RequestError(f"{path}: {name}: {problem}")
@@ -137,7 +139,11 @@ def _place_problem(place: object) -> str | None:
         return None
     if isinstance(place, list) and place:
         return next((problem for option in place if (problem := _place_problem(option))), None)
-    if isinstance(place, dict) and set(place) == {"end_site"} and isinstance(place["end_site"], str):
+    if (
+        isinstance(place, dict)
+        and set(place) == {"end_site"}
+        and isinstance(place["end_site"], str)
+    ):
         return None
     if isinstance(place, dict) and set(place) == {"between", "at"}:
         ends, at = place["between"], place["at"]
@@ -156,7 +162,7 @@ def _weights(skeleton_map: SkeletonMap, names: tuple[str, ...], sites: tuple[int
     for joint, place in skeleton_map.places.items():
         try:
             rows.append(points.row(place))
-        except _MissingJoint as missing:
+        except _MissingJointError as missing:
             raise RequestError(
                 f"skeleton map '{skeleton_map.name}': {joint} needs '{missing}', which the file "
                 f"lacks; it has: {', '.join(names)}"
@@ -192,14 +198,14 @@ class _Points:
         for option in options[:-1]:
             try:
                 return self.row(option)
-            except _MissingJoint:
+            except _MissingJointError:
                 continue
         return self.row(options[-1])
 
     def _unit(self, table: Mapping[str, int], name: str) -> np.ndarray:
         key = _plain(name)
         if key not in table:
-            raise _MissingJoint(name)
+            raise _MissingJointError(name)
         row = np.zeros(self.count)
         row[table[key]] = 1.0
         return row

@@ -5,19 +5,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import yaml
+
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.seeding import derive_seed
 
 BANDAI_NAMCO = Path(__file__).with_name("bandai_namco.yaml")
 
 _ROUNDS = 64  # draws per wanted caption before giving up on finding a new one
+_SHORT = 4  # words; an adverb stands in front of a longer action, where it cannot be misread
 
 
 @dataclass(frozen=True)
 class Style:
     """The ways to say how something is done; each list may be empty, not all of them."""
 
-    adverbs: tuple[str, ...] = ()  # one word in -ly, before or after the action
+    adverbs: tuple[str, ...] = ()  # one word, before or after the action: "sadly"
     manners: tuple[str, ...] = ()  # after the action: "with a heavy heart"
     subjects: tuple[str, ...] = ()  # in place of the person: "a sad person"
     clauses: tuple[str, ...] = ()  # after a comma: "looking downcast"
@@ -71,7 +74,7 @@ class PhraseBook:
         return tuple(texts)
 
     def _sentences(self, content: str, style: Style, seed: str, rounds: int) -> Iterator[str]:
-        """An endless enough row of sentences that goes through all actions and forms in turn."""
+        """A row of sentences, some alike, that goes through all actions and forms in turn."""
         actions = _shuffled(self.contents[content], seed, "action")
         people = style.people or self.people
         names_style = [form for form in _FORMS if getattr(style, form)]
@@ -82,11 +85,11 @@ class PhraseBook:
             if not forms or derive_seed(0, seed, "plain", turn) < style.plain * 2.0**63:
                 yield f"{person} {action}."
                 continue
-            form = forms[turn % len(forms)]
+            form = forms[(turn + turn // len(actions)) % len(forms)]
+            place = derive_seed(0, seed, "place", turn) % 2
             options = [text for text in getattr(style, form) if _fits(text, action, form)]
             if options:
-                in_front = derive_seed(0, seed, "place", turn) % 2 == 0
-                yield _compose(form, person, action, _draw(options, seed, form, turn), in_front)
+                yield _compose(form, person, action, _draw(options, seed, form, turn), place)
 
 
 _FORMS = ("adverbs", "manners", "subjects", "clauses")
@@ -94,9 +97,7 @@ _FORMS = ("adverbs", "manners", "subjects", "clauses")
 
 @lru_cache(maxsize=8)
 def read_phrase_book(path: Path = BANDAI_NAMCO) -> PhraseBook:
-    """Read a phrase book (YAML). Raises RequestError that names file and entry where it is wrong."""
-    import yaml
-
+    """Read a phrase book (YAML). Raises RequestError naming file and entry where it is wrong."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -151,12 +152,12 @@ def _phrases(path: Path, name: str, entry: object) -> tuple[str, ...]:
     return tuple(entry)
 
 
-def _compose(form: str, person: str, action: str, phrase: str, in_front: bool) -> str:
+def _compose(form: str, person: str, action: str, phrase: str, place: int) -> str:
     if form == "subjects":
         return f"{phrase} {action}."
     if form == "clauses":
         return f"{person} {action}, {phrase}."
-    if form == "adverbs" and in_front:
+    if form == "adverbs" and (place == 0 or len(action.split()) > _SHORT):
         is_doing = action.startswith("is ")
         rest = action.removeprefix("is ")
         return f"{person} is {phrase} {rest}." if is_doing else f"{person} {phrase} {action}."

@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from lead.core.errors import RequestError, did_you_mean
 from lead.data.archives import ARCHIVE_SUFFIXES, is_archive, unpack
+from lead.data.bvh.loading import BvhSettings, load_bvh_items
+from lead.data.bvh.survey import survey
 from lead.data.captions.phrase_book import BANDAI_NAMCO, PhraseBook, read_phrase_book
 from lead.data.source import Caption, Item, LoadedClip, Rejected
 from lead.data.splits import check_fractions, stratified_splits
@@ -58,6 +62,11 @@ class BandaiNamcoSource:
         check_fractions(self.splits)
         if HELD_OUT in self.splits:
             raise RequestError(f"splits: '{HELD_OUT}' is the split of held_out, choose another")
+        if not 1 <= self.min_frames <= self.max_frames:
+            raise RequestError(
+                f"min_frames={self.min_frames} max_frames={self.max_frames}: "
+                "1 <= min_frames <= max_frames is needed"
+            )
         if self.captions_per_clip < 1:
             raise RequestError(f"captions_per_clip is {self.captions_per_clip}: at least 1")
         self._held_out_styles()
@@ -71,7 +80,7 @@ class BandaiNamcoSource:
         folders = self._folders()
         paths = sorted(
             (path for folder in folders for path in _bvh_files(folder)),
-            key=lambda path: (path.name, str(path)),
+            key=lambda path: (path.name, len(path.parts), str(path)),
         )
         usable: dict[str, tuple[Path, re.Match]] = {}
         problems: list[Item] = []
@@ -96,35 +105,31 @@ class BandaiNamcoSource:
         broken = [item for item in items if PROBLEM in item.labels]
         rejected = [Rejected(item.id, str(item.path), item.labels[PROBLEM]) for item in broken]
         usable = [item for item in items if PROBLEM not in item.labels]
-        return [*rejected, *load_bvh_items(usable, _SETTINGS)]
+        return [*rejected, *load_bvh_items(usable, self._settings)]
 
-    def statistics(self) -> None:
-        """None: mean and deviation are those of the train split."""
+    def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """None: they are computed from the train split."""
         return None
 
     def describe(self, items: Sequence[Item]) -> Mapping[str, object]:
-        """Counts per split, content and style; rate and lengths of a few files over the list."""
+        """What the headers and a few files say, counts per split, content and style, captions."""
         usable = [item for item in items if PROBLEM not in item.labels]
-        labels = {
-            f"{name}s": dict(sorted(Counter(item.labels[name] for item in usable).items()))
-            for name in ("set", "content", "style")
-        }
+        captions = [caption.text for item in usable for caption in item.captions]
         return {
-            "layout": _PATTERN,
-            "skeleton": f"{self.skeleton}, by the map {_SETTINGS.skeleton_map}",
-            "fps": self.fps,
-            "unit": "centimetres",
-            "up axis": "y",
-            **_sampled_headers(usable),
-            "clips per split": dict(Counter(item.split for item in usable)),
-            "held out": list(self.held_out),
-            **labels,
-            "captions": sum(len(item.captions) for item in usable),
-            "different captions": len({c.text for item in usable for c in item.captions}),
-            "length limits": f"{self.min_frames}..{self.max_frames} frames, longer ones are cut",
-            "problems": dict(Counter(i.labels[PROBLEM] for i in items if PROBLEM in i.labels)),
+            **survey([item.path for item in usable], self._settings),
+            "splits": dict(Counter(item.split for item in usable)),
+            "held_out": list(self.held_out),
+            "contents": dict(sorted(Counter(item.labels["content"] for item in usable).items())),
+            "styles": dict(sorted(Counter(_style_of(item) for item in usable).items())),
+            "captions": len(captions),
+            "different captions": len(set(captions)),
+            "problems": [item.labels[PROBLEM] for item in items if PROBLEM in item.labels],
             "licence": self.licence,
         }
+
+    @property
+    def _settings(self) -> BvhSettings:
+        return BvhSettings("bandai_namco", units="cm", up_axis="y", fps=self.fps)
 
     @property
     def _book(self) -> PhraseBook:
@@ -149,7 +154,7 @@ class BandaiNamcoSource:
         if is_archive(source):
             archives = [source]
         elif source.is_dir():
-            if any(True for _ in _bvh_files(source)):
+            if next(_bvh_files(source), None):
                 return [source]
             archives = sorted(path for path in source.iterdir() if is_archive(path))
         elif source.exists():
@@ -181,6 +186,10 @@ class BandaiNamcoSource:
             )
             captions = tuple(Caption(text) for text in texts)
             yield Item(name, path, splits.get(name, HELD_OUT), captions, match.groupdict())
+
+
+def _style_of(item: Item) -> str:
+    return f"{item.labels['set']}:{item.labels['style']}"
 
 
 def _bvh_files(folder: Path) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lead.core.errors import LeadError, RequestError
+from lead.core.errors import RequestError
 from lead.data.bvh.caption_tables import (
     CaptionRow,
     check_template,
@@ -75,17 +75,13 @@ class BvhSource:
         rejects with the reason. Raises RequestError where the folder or the table is not right.
         """
         paths = self._find_files()
-        if self.captions is None:
-            captions = {name: [_whole(fill_template(self.template, p))] for name, p in paths.items()}
-            items = [self._item(name, paths[name], "", captions[name]) for name in paths]
-        else:
-            items = self._items_of_table(paths)
+        items = self._items_of_table(paths) if self.captions else self._items_of_template(paths)
         usable = [item for item in items if PROBLEM not in item.labels]
         if not usable:
-            raise RequestError(
-                f"{self.captions}: no id names a file of {self.source}; "
-                f"ids are paths such as '{next(iter(paths))}'"
-            )
+            reason = f"{self.captions}: no id names a file, ids are such as '{next(iter(paths))}'"
+            if not self.captions:
+                reason = f"template: {items[0].labels[PROBLEM]} (e.g. {items[0].path})"
+            raise RequestError(reason)
         if self.up_axis == "auto":
             axis = detect_collection_up_axis([item.path for item in usable], self.settings)
             self.settings = replace(self.settings, up_axis=axis)
@@ -128,6 +124,16 @@ class BvhSource:
             raise RequestError(f"source={folder} holds no .bvh file")
         return dict(sorted(paths.items()))
 
+    def _items_of_template(self, paths: Mapping[str, Path]) -> list[Item]:
+        items = []
+        for name, path in paths.items():
+            if text := fill_template(self.template, path):
+                items.append(Item(name, path, "", (Caption(text),)))
+            else:
+                problem = "its name holds no words for the template: give captions=FILE"
+                items.append(Item(name, path, "", labels={PROBLEM: problem}))
+        return items
+
     def _items_of_table(self, paths: Mapping[str, Path]) -> list[Item]:
         stems = defaultdict(list)
         for name, path in paths.items():
@@ -156,19 +162,14 @@ class BvhSource:
                     f"{self.captions}:{row.line}: '{name}' is in split '{row.split}', "
                     f"but in '{rows[0].split}' in line {rows[0].line}"
                 )
-        return self._item(name, path, rows[0].split, [row.caption for row in rows])
-
-    def _item(self, name: str, path: Path, split: str, captions: Sequence[Caption]) -> Item:
-        return Item(name, path, split, tuple(captions))
+        return Item(name, path, rows[0].split, tuple(row.caption for row in rows))
 
     def _with_splits(self, items: Sequence[Item]) -> list[Item]:
         """Items without a split get one by the fractions; their folders are the strata."""
         strata = {
-            item.id: ("all", item.path.parent.as_posix()) for item in items if not item.split
+            item.id: ("all", item.path.parent.as_posix())
+            for item in items
+            if not item.split and PROBLEM not in item.labels
         }
         chosen = stratified_splits(strata, self.splits, seed=self.seed)
-        return [item if item.split else replace(item, split=chosen[item.id]) for item in items]
-
-
-def _whole(text: str) -> Caption:
-    return Caption(text)
+        return [replace(item, split=chosen.get(item.id, item.split)) for item in items]

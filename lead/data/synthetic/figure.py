@@ -16,7 +16,7 @@ class Figure:
     stance: float = 0.1  # half the distance between the feet, metres
     toes_out: float = 0.12  # radians
     slouch: float = 0.0
-    arm_spread: float = 0.14
+    arm_spread: float = 0.1
     arm_reach: float = 0.965
     arm_swing: float = 1.0
     sway: float = 1.0
@@ -41,7 +41,7 @@ class Figure:
 
     def hanging_arm(self, forward: float = 0.1, reach: float = 0.0) -> tuple[float, ...]:
         """Arm channels of an arm that hangs, swung ``forward`` by some radians."""
-        return (-np.pi / 2 + forward, np.pi / 2, reach or self.arm_reach, 0.5, self.arm_spread)
+        return (-np.pi / 2 + forward, np.pi / 2, reach or self.arm_reach, 0.2, self.arm_spread)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def draw_figure(rng: np.random.Generator) -> Figure:
         stance=rng.uniform(0.085, 0.125),
         toes_out=rng.uniform(0.04, 0.22),
         slouch=rng.uniform(-0.03, 0.07),
-        arm_spread=rng.uniform(0.10, 0.20),
+        arm_spread=rng.uniform(0.07, 0.16),
         arm_reach=rng.uniform(0.94, 0.985),
         arm_swing=rng.uniform(0.7, 1.35),
         sway=rng.uniform(0.7, 1.3),

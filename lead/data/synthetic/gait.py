@@ -49,9 +49,9 @@ class Gait:
     lean: float = 0.03
     width: float = 1.0  # of the track, relative to standing
     twist: float = 0.16  # of the pelvis, per metre between the feet
-    arm_swing: float = 0.85  # radians per metre between the feet
-    arm_forward: float = 0.12
-    arm_reach: float = 0.94
+    arm_swing: float = 0.65  # radians per metre between the feet
+    arm_forward: float = 0.08
+    arm_reach: float = 0.95
     accelerate: float = 2.0  # steps to reach full speed
 
 
@@ -64,9 +64,7 @@ class _Prints:
     places: np.ndarray  # (steps + 1, 3): x, z, yaw
 
 
-def steps_along(
-    figure: Figure, gait: Gait, path: Path, steps: int, first: str = "right"
-) -> Track:
+def steps_along(figure: Figure, gait: Gait, path: Path, steps: int, first: str = "right") -> Track:
     """Walk ``steps`` steps along ``path`` from standing to standing."""
     last_landing = LEAD_IN + (steps - 1 + gait.swing) * gait.step_time
     t = frame_times(last_landing + LEAD_OUT)
@@ -120,7 +118,9 @@ def _foot(stand: np.ndarray, t: np.ndarray, gait: Gait, prints: _Prints) -> np.n
     swing_time = gait.swing * gait.step_time
     u = np.where(taken > 0, (t - prints.leave[step]) / swing_time, 0.0)
     before, after = prints.places[step], prints.places[step + 1]
-    place = before + (after - before) * ease(u)[:, None]
+    plain = np.clip(u, 0.0, 1.0)
+    smooth = 0.5 * ease(u) + 0.5 * plain**2 * (3 - 2 * plain)  # slower midway than ease alone
+    place = before + (after - before) * smooth[:, None]
     stride = after - before
     along = stride[:, 0] * np.sin(after[:, 2]) + stride[:, 1] * np.cos(after[:, 2])
     hill = bump(u)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from lead.data.synthetic.action import Action
 from lead.data.synthetic.figure import Figure, Manner
 from lead.data.synthetic.gait import Gait, Path, steps_along
 from lead.data.synthetic.pose import AZIMUTH, LIFT, REACH, SPREAD, SWIVEL, Track
@@ -42,7 +41,9 @@ def _running(tempo: float) -> tuple[Gait, float]:
     return gait, _RUN_SPEED * tempo**0.8
 
 
-def _travel(figure: Figure, manner: Manner, rng, pace: tuple[Gait, float], path=None) -> Track:
+def _travel(
+    figure: Figure, manner: Manner, rng: np.random.Generator, pace: tuple[Gait, float], path=None
+) -> Track:
     """Go on for ``manner.seconds`` along ``path`` (of progress and metres), straight by default."""
     gait, speed = pace
     steps = max(3, round((manner.seconds - 0.5) / gait.step_time))
@@ -88,7 +89,8 @@ def _weave(metres: float, turns: float) -> Path:
     return lambda u: np.stack([np.interp(u, fine, line) for line in (x, z, yaw)], axis=-1)
 
 
-def _walk(figure: Figure, manner: Manner, rng) -> Track:
+def walk(figure: Figure, manner: Manner, rng: np.random.Generator) -> Track:
+    """Straight ahead, plainly or in the style that the variant names."""
     gait, speed = _walking(manner.tempo)
     if manner.variant == "crouched":
         gait = replace(gait, crouch=0.17, lean=0.45, bounce=0.0, push=0.4, arm_swing=0.4)
@@ -97,7 +99,7 @@ def _walk(figure: Figure, manner: Manner, rng) -> Track:
         gait = replace(gait, lift=0.28, lift_forward=0.16, push=0.5, strike=0.0)
         speed *= 0.7
     if manner.variant == "march":
-        gait = replace(gait, lift=0.17, lift_forward=0.05, arm_swing=1.7, lean=0.0)
+        gait = replace(gait, lift=0.17, lift_forward=0.05, arm_swing=1.15, lean=0.0)
     track = _travel(figure, manner, rng, (gait, speed))
     if manner.variant in _HELD_ARMS:
         _hold_arms(track, manner.variant)
@@ -119,17 +121,19 @@ def _hold_arms(track: Track, name: str) -> None:
         track[arm] = track[arm] * (1 - held) + (np.array(_HELD_ARMS[name]) + wobble) * held
 
 
-def _walk_backward(figure: Figure, manner: Manner, rng) -> Track:
+def walk_backward(figure: Figure, manner: Manner, rng: np.random.Generator) -> Track:
+    """Straight back, with short steps."""
     gait, speed = _walking(0.8 * manner.tempo)
     gait = replace(gait, strike=0.0, push=0.35, lean=-0.02, lift=0.08, arm_swing=0.5)
     return _travel(figure, manner, rng, (gait, -0.75 * speed))
 
 
-def _run(figure: Figure, manner: Manner, rng) -> Track:
+def run(figure: Figure, manner: Manner, rng: np.random.Generator) -> Track:
+    """Straight ahead, with both feet off the floor between steps."""
     return _travel(figure, manner, rng, _running(manner.tempo))
 
 
-def _walk_in_circle(figure: Figure, manner: Manner, rng) -> Track:
+def walk_in_circle(figure: Figure, manner: Manner, rng: np.random.Generator) -> Track:
     """Clockwise (a right turn), seen from above."""
     gait, speed = _walking(manner.tempo)
     speed *= 0.95
@@ -144,7 +148,8 @@ def _walk_in_circle(figure: Figure, manner: Manner, rng) -> Track:
     )
 
 
-def _run_in_circle(figure: Figure, manner: Manner, rng) -> Track:
+def run_in_circle(figure: Figure, manner: Manner, rng: np.random.Generator) -> Track:
+    """Clockwise, once around."""
     gait, speed = _running(0.75 * manner.tempo)
     seconds = 2 * np.pi * rng.uniform(1.3, 1.7) / speed + 1.3
     return _travel(
@@ -156,13 +161,15 @@ def _run_in_circle(figure: Figure, manner: Manner, rng) -> Track:
     )
 
 
-def _veer(figure: Figure, manner: Manner, rng) -> Track:
+def veer(figure: Figure, manner: Manner, rng: np.random.Generator) -> Track:
+    """Along a gentle arc to the right."""
     angle = -rng.uniform(0.9, 1.7)
     pace = _walking(manner.tempo)
     return _travel(figure, manner, rng, pace, lambda metres: _arc(metres, angle))
 
 
-def _walk_and_turn(figure: Figure, manner: Manner, rng) -> Track:
+def walk_and_turn(figure: Figure, manner: Manner, rng: np.random.Generator) -> Track:
+    """Straight, around a corner to the right, straight."""
     where = rng.uniform(0.4, 0.6)
     pace = _walking(manner.tempo)
     return _travel(
@@ -170,7 +177,8 @@ def _walk_and_turn(figure: Figure, manner: Manner, rng) -> Track:
     )
 
 
-def _walk_and_return(figure: Figure, manner: Manner, rng) -> Track:
+def walk_and_return(figure: Figure, manner: Manner, rng: np.random.Generator) -> Track:
+    """Straight, around to the right, and back."""
     gait, speed = _walking(manner.tempo)
     return _travel(
         figure,
@@ -181,7 +189,8 @@ def _walk_and_return(figure: Figure, manner: Manner, rng) -> Track:
     )
 
 
-def _zigzag(figure: Figure, manner: Manner, rng) -> Track:
+def zigzag(figure: Figure, manner: Manner, rng: np.random.Generator) -> Track:
+    """In curves to alternate sides."""
     turns = rng.choice([1.0, 1.5, 2.0])
     sign = rng.choice([-1.0, 1.0])
     pace = _walking(manner.tempo)
@@ -196,11 +205,10 @@ def _zigzag(figure: Figure, manner: Manner, rng) -> Track:
 _TURNS = {"": np.pi / 2, "around": np.pi, "full": 2 * np.pi}
 
 
-def _turn(figure: Figure, manner: Manner, rng) -> Track:
+def turn(figure: Figure, manner: Manner, rng: np.random.Generator) -> Track:
+    """On the spot to the right: a quarter, half ("around") or whole ("full") turn."""
     angle = _TURNS[manner.variant] * rng.uniform(0.93, 1.07)
-    gait = Gait(
-        step_time=0.46 / manner.tempo**0.8, lift=0.05, push=0.4, strike=0.0, accelerate=1.5
-    )
+    gait = Gait(step_time=0.46 / manner.tempo**0.8, lift=0.05, push=0.4, strike=0.0, accelerate=1.5)
     steps = 2 * max(1, round(angle / 1.25))
     if manner.variant == "full":
         steps = 8
@@ -209,7 +217,8 @@ def _turn(figure: Figure, manner: Manner, rng) -> Track:
     )
 
 
-def _side_step(figure: Figure, manner: Manner, rng) -> Track:
+def side_step(figure: Figure, manner: Manner, rng: np.random.Generator) -> Track:
+    """To the right; each step is closed by the left foot."""
     gait = Gait(
         step_time=0.48 / manner.tempo**0.8,
         lift=0.06,
@@ -225,7 +234,7 @@ def _side_step(figure: Figure, manner: Manner, rng) -> Track:
     return steps_along(figure, gait, path, 2 * manner.count, first="right")
 
 
-def _take_steps(figure: Figure, manner: Manner, rng) -> Track:
+def take_steps(figure: Figure, manner: Manner, rng: np.random.Generator) -> Track:
     """A counted number of steps, the last of which brings the feet together."""
     gait, speed = _walking(0.85 * manner.tempo)
     stride = figure.stride * speed * gait.step_time * rng.uniform(0.85, 1.1)
@@ -237,7 +246,8 @@ def _take_steps(figure: Figure, manner: Manner, rng) -> Track:
     return steps_along(figure, gait, _straight(metres), manner.count + 1, first)
 
 
-def _march(figure: Figure, manner: Manner, rng) -> Track:
+def march(figure: Figure, manner: Manner, rng: np.random.Generator) -> Track:
+    """On the spot, knees high."""
     gait = Gait(
         step_time=0.5 / manner.tempo,
         lift=0.26 * manner.size,
@@ -249,13 +259,16 @@ def _march(figure: Figure, manner: Manner, rng) -> Track:
     return _on_the_spot(figure, manner, rng, gait, swing=0.55)
 
 
-def _jog_on_the_spot(figure: Figure, manner: Manner, rng) -> Track:
+def jog_on_the_spot(figure: Figure, manner: Manner, rng: np.random.Generator) -> Track:
+    """Running steps without getting ahead."""
     gait, _ = _running(manner.tempo)
     gait = replace(gait, swing=1.1, lift=0.16, lift_forward=-0.12, kick_up=0.0, lean=0.08)
     return _on_the_spot(figure, manner, rng, gait, swing=0.35)
 
 
-def _on_the_spot(figure: Figure, manner: Manner, rng, gait: Gait, swing: float) -> Track:
+def _on_the_spot(
+    figure: Figure, manner: Manner, rng: np.random.Generator, gait: Gait, swing: float
+) -> Track:
     steps = max(4, round((manner.seconds - 0.5) / gait.step_time))
     first = "left" if rng.random() < 0.5 else "right"
     track = steps_along(figure, gait, _straight(0.0), steps, first)
@@ -270,253 +283,3 @@ def _on_the_spot(figure: Figure, manner: Manner, rng, gait: Gait, swing: float) 
         arm[:, SPREAD] += 0.02
         foot[:, 4] += heel * np.maximum(-sign * lifted, 0) ** 2
     return track
-
-
-LOCOMOTION = (
-    Action(
-        "walk",
-        _walk,
-        {
-            "": (
-                "<walk> forward {speed}",
-                "<walk> straight ahead {speed}",
-                "<walk> {speed} in a straight line",
-                "<take> several steps forward {speed}",
-                "<move> forward {speed} at a walk",
-            ),
-        },
-        croppable=True,
-        role="gait",
-    ),
-    Action(
-        "walk_styled",
-        _walk,
-        {
-            "crouched": (
-                "<walk> forward {speed} in a crouch",
-                "<sneak> forward {speed} with bent knees",
-                "<crouch> down and <walk> forward {speed}",
-                "<creep> ahead {speed}, bent low",
-            ),
-            "high_knees": (
-                "<walk> forward {speed}, lifting the knees high",
-                "<walk> {speed} with high knees",
-                "<step> forward {speed} as if over obstacles",
-            ),
-            "march": (
-                "<march> forward {speed}",
-                "<march> ahead {speed} with swinging arms",
-                "<walk> forward {speed} like a soldier",
-            ),
-            "arms_out": (
-                "<walk> forward {speed} with both arms stretched out to the sides",
-                "<walk> {speed} as if on a tightrope, arms held out to the sides",
-                "<balance> forward {speed} with the arms out to the sides",
-            ),
-            "arms_ahead": (
-                "<walk> forward {speed} with both arms stretched out in front",
-                "<walk> {speed} like a zombie with arms held out in front",
-                "<move> forward {speed}, holding both arms straight ahead",
-            ),
-            "hands_up": (
-                "<walk> forward {speed} with both hands in the air",
-                "<walk> {speed}, holding both arms up above the head",
-                "<move> forward {speed} with raised arms",
-            ),
-        },
-        croppable=True,
-    ),
-    Action(
-        "walk_backward",
-        _walk_backward,
-        {
-            "": (
-                "<walk> backward {speed}",
-                "<walk> backwards {speed}",
-                "<back> away {speed}",
-                "<take> several steps backward {speed}",
-            )
-        },
-        croppable=True,
-        role="gait",
-        seconds=(2.5, 6.0),
-    ),
-    Action(
-        "run",
-        _run,
-        {
-            "": (
-                "<run> forward {speed}",
-                "<run> straight ahead {speed}",
-                "<jog> forward {speed}",
-                "<run> {speed} in a straight line",
-            )
-        },
-        croppable=True,
-        role="gait",
-        seconds=(2.2, 4.5),
-    ),
-    Action(
-        "walk_in_circle",
-        _walk_in_circle,
-        {
-            "": (
-                "<walk> in a circle to the {side} {speed}",
-                "<walk> in a {turn} circle {speed}",
-                "<walk> {speed} {turn} in a full circle",
-                "<make> a full circle to the {side}, walking {speed}",
-            )
-        },
-        sided=True,
-    ),
-    Action(
-        "run_in_circle",
-        _run_in_circle,
-        {
-            "": (
-                "<run> in a circle to the {side} {speed}",
-                "<run> in a {turn} circle {speed}",
-                "<jog> {speed} {turn} in a full circle",
-            )
-        },
-        sided=True,
-        speeds=("", "quickly"),
-    ),
-    Action(
-        "veer",
-        _veer,
-        {
-            "": (
-                "<walk> forward {speed} and <veer> to the {side}",
-                "<walk> {speed} in a curve to the {side}",
-                "<walk> {speed} along an arc to the {side}",
-                "<curve> to the {side} while walking forward {speed}",
-            )
-        },
-        sided=True,
-        seconds=(3.0, 6.0),
-    ),
-    Action(
-        "walk_and_turn",
-        _walk_and_turn,
-        {
-            "": (
-                "<walk> forward {speed}, <turn> {side} and <keep> walking",
-                "<walk> {speed} and <make> a {side} turn",
-                "<walk> straight {speed}, then <turn> to the {side} and <walk> on",
-                "<walk> {speed} around a corner to the {side}",
-            )
-        },
-        sided=True,
-        seconds=(4.0, 7.5),
-    ),
-    Action(
-        "walk_and_return",
-        _walk_and_return,
-        {
-            "": (
-                "<walk> forward {speed}, <turn> around and <walk> back",
-                "<walk> {speed}, <turn> around to the {side} and <return>",
-                "<walk> away {speed}, <make> a u-turn to the {side} and <come> back",
-                "<walk> forward {speed}, <turn> 180 degrees to the {side} and <walk> back",
-            )
-        },
-        sided=True,
-        seconds=(5.0, 8.5),
-    ),
-    Action(
-        "zigzag",
-        _zigzag,
-        {
-            "": (
-                "<walk> forward {speed} in a zigzag",
-                "<walk> {speed} in a wavy line",
-                "<weave> from side to side while walking forward {speed}",
-                "<walk> {speed} in an s shape",
-            )
-        },
-        seconds=(4.5, 8.0),
-    ),
-    Action(
-        "turn",
-        _turn,
-        {
-            "": (
-                "<turn> to the {side} {speed}",
-                "<turn> {side} on the spot {speed}",
-                "<turn> {speed} 90 degrees to the {side}",
-                "<make> a quarter turn to the {side} {speed}",
-            ),
-            "around": (
-                "<turn> around to the {side} {speed}",
-                "<turn> {speed} 180 degrees to the {side}",
-                "<turn> around over the {side} shoulder {speed}",
-            ),
-            "full": (
-                "<turn> in a full circle to the {side} {speed} on the spot",
-                "<spin> around once to the {side} {speed}",
-                "<turn> 360 degrees {turn} {speed}",
-            ),
-        },
-        sided=True,
-    ),
-    Action(
-        "side_step",
-        _side_step,
-        {
-            "": (
-                "<step> to the {side} {times} {speed}",
-                "<take> {number} to the {side} {speed}",
-                "<take> {number} sideways to the {side} {speed}",
-                "<side> step to the {side} {times} {speed}",
-            )
-        },
-        sided=True,
-        counts=(1, 2, 3, 4),
-    ),
-    Action(
-        "take_steps",
-        _take_steps,
-        {
-            "": (
-                "<take> {number} forward {speed}",
-                "<step> forward {times} {speed}",
-                "<walk> {number} forward {speed}",
-            ),
-            "back": (
-                "<take> {number} back {speed}",
-                "<take> {number} backward {speed}",
-                "<step> back {times} {speed}",
-            ),
-        },
-        counts=(1, 2, 3, 4),
-    ),
-    Action(
-        "march",
-        _march,
-        {
-            "": (
-                "<march> in place {speed}",
-                "<march> on the spot {speed}",
-                "<walk> in place {speed}, lifting the knees",
-                "<lift> the knees in turn {speed} without moving forward",
-            )
-        },
-        croppable=True,
-        seconds=(3.0, 6.0),
-    ),
-    Action(
-        "jog_on_the_spot",
-        _jog_on_the_spot,
-        {
-            "": (
-                "<jog> in place {speed}",
-                "<run> on the spot {speed}",
-                "<run> in place {speed}",
-                "<jog> on the spot {speed}",
-            )
-        },
-        croppable=True,
-        seconds=(2.5, 5.0),
-    ),
-)

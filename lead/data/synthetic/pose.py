@@ -110,7 +110,7 @@ _UPPER_ARM, _FOREARM = _LENGTHS[[18, 19]], _LENGTHS[[20, 21]]
 _FOOT_ANGLE = np.arcsin(ANKLE_HEIGHT / FOOT)  # of the bone below the horizontal in a flat foot
 
 
-def standing_height(bend: float = 0.985) -> float:
+def standing_height(bend: float = 0.994) -> float:
     """Pelvis height of a figure whose legs are stretched to the fraction ``bend``."""
     return ANKLE_HEIGHT - REST[1, 1] + bend * float((THIGH + SHIN).min())
 

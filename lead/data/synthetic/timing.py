@@ -34,13 +34,30 @@ def frame_times(seconds: float) -> np.ndarray:
 
 
 def interpolate(t: np.ndarray, times: Sequence[float], values: np.ndarray) -> np.ndarray:
-    """Minimum-jerk interpolation between ``values`` (keys, ...) at rising ``times``."""
+    """Smooth curve through ``values`` (keys, ...) at rising ``times``; at rest at both ends.
+
+    Minimum-jerk (quintic, no acceleration at the keys). A key between a lower and a higher one is
+    passed with the harmonic mean of the slopes around it (Fritsch and Butland 1984), any other is
+    a stop, so that nothing overshoots and what is held stays still.
+    """
     times = np.asarray(times, dtype=float)
     values = np.asarray(values, dtype=float)
+    wide = (-1,) + (1,) * (values.ndim - 1)
+    slopes = np.diff(values, axis=0) / np.diff(times).reshape(wide)
+    before, after = slopes[:-1], slopes[1:]
+    same_way = before * after > 0
+    passing = 2 * before * after / np.where(same_way, before + after, 1.0)
+    rest = np.zeros_like(values[:1])
+    velocity = np.concatenate([rest, np.where(same_way, passing, 0.0), rest])
     right = np.clip(np.searchsorted(times, t, side="right"), 1, len(times) - 1)
-    u = ease((t - times[right - 1]) / (times[right] - times[right - 1]))
-    u = u.reshape(u.shape + (1,) * (values.ndim - 1))
-    return values[right - 1] + (values[right] - values[right - 1]) * u
+    left, span = right - 1, (times[right] - times[right - 1]).reshape(wide)
+    u = np.clip((t.reshape(wide) - times[left].reshape(wide)) / span, 0.0, 1.0)
+    rise = values[right] - values[left]
+    start, end = velocity[left] * span, velocity[right] * span
+    cubic = 10 * rise - 6 * start - 4 * end
+    quartic = -15 * rise + 8 * start + 7 * end
+    quintic = 6 * rise - 3 * start - 3 * end
+    return values[left] + start * u + u**3 * (cubic + u * (quartic + u * quintic))
 
 
 def animate(stand: np.ndarray, keys: Sequence[Key]) -> Track:
@@ -51,6 +68,11 @@ def animate(stand: np.ndarray, keys: Sequence[Key]) -> Track:
             pose[CHANNELS[name]] = value
     times = [time for time, _ in keys]
     return Track(interpolate(frame_times(times[-1]), times, poses))
+
+
+def hurried(keys: Sequence[Key], tempo: float) -> list[Key]:
+    """Key poses with their times made shorter by ``tempo``."""
+    return [(time / tempo, changes) for time, changes in keys]
 
 
 def hermite(t, start: float, end: float, position: tuple, velocity: tuple) -> np.ndarray:

@@ -44,8 +44,9 @@ def load_model(class_name: str, folder: Path, name: str) -> nn.Module:
 
 
 def load_tokenizer(folder: Path, name: str, class_name: str = "AutoTokenizer") -> Any:
-    """The tokenizer of ``folder``. RequestError where there is none, which transformers itself
-    passes over in silence for some models.
+    """The tokenizer of ``folder``.
+
+    Raises RequestError where there is none, which transformers passes over for some models.
     """
     if not any((folder / file).is_file() for file in VOCABULARIES):
         raise RequestError(

@@ -9,7 +9,7 @@ from lead.core.errors import RequestError
 
 CHECKPOINTS = Path("checkpoints/text_encoders")
 TRANSFORMERS_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
-HUB_TIMEOUT = 5.0  # seconds for the hub to answer at all
+HUB_TIMEOUT = 3.0  # seconds for the hub to answer at all; its client tries twice
 
 
 def locate_model(
@@ -39,7 +39,7 @@ def locate_model(
         found = _from_hub(hub, list(files))
         if isinstance(found, Path):
             return found
-        reason = f" (the hub gave no answer: {found})"
+        reason = f" (the hub did not help: {found})"
     raise RequestError(_how_to_get(name, package, hub) + reason)
 
 
@@ -56,17 +56,15 @@ def _candidates(name: str, package: str | None) -> list[Path]:
 def _from_hub(hub: str, files: list[str]) -> Path | str:
     """The local snapshot of a hub repository, or the reason why there is none."""
     try:
-        from huggingface_hub import snapshot_download
+        from huggingface_hub import HfApi, snapshot_download
     except ImportError as error:
         return str(error)
     reason = "not in the local cache"
     for local in (True, False):
         try:
-            folder = Path(
-                snapshot_download(
-                    hub, allow_patterns=files, local_files_only=local, etag_timeout=HUB_TIMEOUT
-                )
-            )
+            if not local:  # the download itself waits without limit for a hub that is silent
+                HfApi().model_info(hub, timeout=HUB_TIMEOUT)
+            folder = Path(snapshot_download(hub, allow_patterns=files, local_files_only=local))
         except Exception as error:  # the hub's client raises its HTTP library's errors, too
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             continue

@@ -4,6 +4,7 @@ The layout: a T5 encoder in the folder itself, and ``modules.json`` naming the f
 pooling (mean over words) and of the dense layer (1024 -> 768 without bias for the large model).
 """
 
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -88,7 +89,7 @@ class SentenceT5Encoder(TextEncoder):
 
 
 def _load_dense(folder: Path, name: str) -> nn.Linear:
-    modules = {str(m["type"]).rpartition(".")[2]: m["path"] for m in _modules(folder, name)}
+    modules = _modules(folder, name)
     pooling = read_json(folder / modules["Pooling"] / "config.json")
     chosen = [key for key, value in pooling.items() if key.startswith("pooling_mode_") and value]
     if chosen != ["pooling_mode_mean_tokens"] and pooling.get("pooling_mode") != "mean":
@@ -110,15 +111,23 @@ def _load_dense(folder: Path, name: str) -> nn.Linear:
     return dense
 
 
-def _modules(folder: Path, name: str) -> list[dict]:
-    listed = read_json(folder / "modules.json")
-    kinds = {str(entry["type"]).rpartition(".")[2] for entry in listed}
-    if not {"Pooling", "Dense"} <= kinds:
+def _modules(folder: Path, name: str) -> dict[str, str]:
+    """Folder of each module by its kind, from sentence-transformers' list of modules."""
+    file = folder / "modules.json"
+    try:
+        listed = json.loads(file.read_text())
+        modules = {entry["type"].rpartition(".")[2]: entry["path"] for entry in listed}
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RequestError(
-            f"text encoder '{name}': {folder}/modules.json names no Pooling and Dense module: "
-            "a Sentence-T5 in sentence-transformers' layout is needed"
+            f"text encoder '{name}': cannot read {file} ({type(error).__name__}): a Sentence-T5 "
+            "in sentence-transformers' layout is needed, copy the whole folder"
+        ) from error
+    if not {"Pooling", "Dense"} <= set(modules):
+        raise RequestError(
+            f"text encoder '{name}': {file} names no Pooling and Dense module: a Sentence-T5 in "
+            "sentence-transformers' layout is needed"
         )
-    return listed
+    return modules
 
 
 def _dense_weights(folder: Path) -> dict[str, Tensor]:

@@ -1,0 +1,46 @@
+"""lead train stage=STAGE data=NAME [key=value ...] : one stage of LEAD -> a run directory.
+
+  stage=STAGE      vae | diffusion | projector
+  data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR
+  vae=RUN          the run of stage 1; needed by stage=diffusion
+  diffusion=RUN    the run of stage 2; needed by stage=projector (or vae=RUN for a projector alone)
+  size=SIZE        tiny | small | paper
+  run=DIR          run directory; default checkpoints/NAME-SIZE-STAGE
+  text_encoder=T   minilm | clip_l14 | open_clip_l14 | sentence_t5 | hash
+  resume=true      go on with a run that was stopped
+  overwrite=true   start a run again from nothing
+  seed=N           default 1234
+  trainer.KEY=V    max_steps, precision, devices, logger, ... (configs/trainer)
+  model.PART.KEY=V, stage.module.KEY=V, stages.STAGE.KEY=V : everything else
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lead.cli.config import choice, compose
+
+
+def run(overrides: Sequence[str]) -> int:
+    """Train one stage."""
+    config = compose("train", overrides)
+    name = choice(overrides, "data", "synthetic")
+    stage = config["stage"]["name"]
+    config["dataset"] = config["dataset"] or f"datasets/{name}"
+    config["run"] = config["run"] or f"checkpoints/{name}-{config['size_name']}-{stage}"
+    del config["data"]
+
+    from lead.training.stages import train_stage
+
+    finished = train_stage(stage, config)
+    best = finished.record.get("best", {})
+    print(f"{finished.folder}: {stage} finished at step {finished.record['step']}, best {best}")
+    print(f"next: {_next(stage, finished.folder, name)}")
+    return 0
+
+
+def _next(stage: str, folder: Path, name: str) -> str:
+    if stage == "vae":
+        return f"lead train stage=diffusion data={name} vae={folder}"
+    if stage == "diffusion":
+        return f"lead train stage=projector data={name} diffusion={folder}"
+    return f'lead generate run={folder} text="a person walks forward" seconds=4'

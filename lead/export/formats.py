@@ -1,0 +1,52 @@
+"""The formats a motion can be written in. A new one is a file with a writer and a name here."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lead.core.errors import RequestError, did_you_mean
+from lead.export.animation import write_gif, write_mp4, write_webp
+from lead.export.contact_sheet import write_contact_sheet
+from lead.export.motion_file import Motion, write_motion
+from lead.representation import get_skeleton
+
+SHEET_CELL = (960, 400)  # pixels of the picture that shows a single clip
+SHEET_POSES = 8
+
+
+def export_motion(motion: Motion, path: Path | str, format: str) -> None:
+    """Write ``motion`` to ``path`` in one of FORMATS, atomically.
+
+    Raises RequestError for an unknown format, WorkError where the disk refuses.
+    """
+    if format not in FORMATS:
+        raise RequestError(f"unknown format '{format}': {did_you_mean(format, FORMATS)}")
+    FORMATS[format](path, motion)
+
+
+def _moving_picture(write: Callable) -> Callable[[Path | str, Motion], None]:
+    def write_picture(path: Path | str, motion: Motion) -> None:
+        parents = get_skeleton(motion.skeleton).parents
+        write(path, motion.joints, motion.text, motion.fps, parents=parents)
+
+    return write_picture
+
+
+def _write_sheet(path: Path | str, motion: Motion) -> None:
+    write_contact_sheet(
+        path,
+        [(motion.joints, motion.text)],
+        columns=1,
+        frames_per_clip=SHEET_POSES,
+        fps=motion.fps,
+        parents=get_skeleton(motion.skeleton).parents,
+        cell=SHEET_CELL,
+    )
+
+
+FORMATS: Mapping[str, Callable[[Path | str, Motion], None]] = {
+    "npz": write_motion,
+    "gif": _moving_picture(write_gif),
+    "webp": _moving_picture(write_webp),
+    "mp4": _moving_picture(write_mp4),
+    "png": _write_sheet,
+}

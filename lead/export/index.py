@@ -1,0 +1,128 @@
+"""A folder of clips as one list for programs (index.json) and one page for people (index.html)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from lead.core.errors import RequestError
+from lead.core.files import write_json
+from lead.export.checks import plain_text
+from lead.export.output import whole_file
+
+SCHEMA = 1
+PICTURES = ("gif", "webp", "png")  # what the page shows, the first that a clip has
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.4 system-ui, sans-serif; margin: 2rem; color: #282c34; background: #fafafc; }}
+main {{ display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); }}
+figure {{ margin: 0; padding: .8rem; border: 1px solid #d6dae2; border-radius: .5rem;
+  background: #fff; overflow-wrap: anywhere; }}
+img, video {{ display: block; width: 100%; height: auto; border-radius: .3rem; }}
+small {{ color: #6a7080; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{count}</p>
+<main>
+{clips}
+</main>
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """One clip of the folder; ``files`` maps each format to a file in it, e.g. {"gif": "3.gif"}."""
+
+    text: str
+    seed: int
+    frames: int
+    fps: float | int
+    files: Mapping[str, str | Path]
+
+    @property
+    def seconds(self) -> float:
+        """Time the clip is shown for."""
+        return self.frames / self.fps
+
+
+def write_index(
+    folder: Path | str, entries: Sequence[IndexEntry], title: str = "Generated motions"
+) -> None:
+    """Write index.json and index.html into ``folder``, each atomically.
+
+    The page needs no network and no script; it can be moved with its folder. Relative names in
+    ``files`` are relative to ``folder``. Raises RequestError for a file that is not there.
+    """
+    folder = Path(folder)
+    for number, entry in enumerate(entries):
+        plain_text(f"the text of clip {number}", entry.text)
+    files = [_names_within(folder, entry.files) for entry in entries]
+    clips = [
+        {
+            "text": entry.text,
+            "seed": entry.seed,
+            "frames": entry.frames,
+            "fps": entry.fps,
+            "seconds": round(entry.seconds, 3),
+            "files": names,
+        }
+        for entry, names in zip(entries, files, strict=True)
+    ]
+    cards = [_card(entry, names) for entry, names in zip(entries, files, strict=True)]
+    page = _PAGE.format(
+        title=escape(title),
+        count="1 clip" if len(cards) == 1 else f"{len(cards)} clips",
+        clips="\n".join(cards),
+    )
+    write_json(folder / "index.json", {"schema": SCHEMA, "title": title, "clips": clips})
+    with whole_file(folder / "index.html") as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _names_within(folder: Path, files: Mapping[str, str | Path]) -> dict[str, str]:
+    """Each file's name relative to ``folder``, with forward slashes."""
+    names = {}
+    for kind, file in files.items():
+        place = (folder / file).resolve()
+        if not place.is_file():
+            raise RequestError(f"{folder / file} is missing: write the clip before the index")
+        if not place.is_relative_to(folder.resolve()):
+            raise RequestError(f"{file} is not inside {folder}: the index links only its own files")
+        names[kind] = place.relative_to(folder.resolve()).as_posix()
+    return names
+
+
+def _card(entry: IndexEntry, names: Mapping[str, str]) -> str:
+    links = " · ".join(
+        f'<a href="{_link(name)}">{escape(kind)}</a>' for kind, name in names.items()
+    )
+    facts = f"seed {entry.seed} · {entry.frames} frames · {entry.seconds:.1f} s · {links}"
+    text = escape(entry.text)
+    return (
+        f"<figure>\n{_shown(text, names)}"
+        f"<figcaption>{text}<br><small>{facts}</small></figcaption>\n</figure>"
+    )
+
+
+def _shown(text: str, names: Mapping[str, str]) -> str:
+    for kind in PICTURES:
+        if kind in names:
+            return f'<img src="{_link(names[kind])}" alt="{text}" loading="lazy">\n'
+    if "mp4" in names:
+        return f'<video src="{_link(names["mp4"])}" controls loop muted playsinline></video>\n'
+    return ""
+
+
+def _link(name: str) -> str:
+    return escape(quote(name))

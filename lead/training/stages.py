@@ -1,0 +1,261 @@
+"""The three stages end to end: from resolved values to a finished run directory."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lead.core.building import build
+from lead.core.errors import RequestError, did_you_mean
+from lead.core.files import make_folder, write_json, write_tensors
+from lead.core.freezing import freeze
+from lead.core.runs import SCHEMA_VERSION, Run
+from lead.core.seeding import derive_seed
+from lead.data.cache import cached_posteriors, cached_texts
+from lead.data.latents import LatentDataset
+from lead.data.packed import PackedDataset, open_dataset
+from lead.training.datamodule import (
+    StepDataModule,
+    latent_data,
+    motion_data,
+    validation_split,
+)
+from lead.training.environment import environment
+from lead.training.fit import TrainerOptions, choose_precision, fit
+
+
+def train_stage(name: str, values: dict) -> Run:
+    """Train one stage from resolved values (configs/train.yaml) and return its run.
+
+    Raises RequestError for a missing earlier run, dataset or option before anything is written.
+    """
+    if name not in STAGES:
+        raise RequestError(f"unknown stage '{name}': {did_you_mean(name, STAGES)}")
+    options = TrainerOptions(**{**values["trainer"], "logger": tuple(values["trainer"]["logger"])})
+    dataset = open_dataset(values["dataset"])
+    run = Run(Path(values["run"]))
+    _check_folder(run, name, values)
+    torch.manual_seed(derive_seed(values["seed"], "weights", name))
+    module, data, record, prepare = STAGES[name](values, dataset, run.folder)
+    make_folder(run.folder)
+    if not (values["resume"] and run.exists()):
+        _start_run(run, name, values, dataset, record)
+        prepare()
+    return fit(module, data, run, options, seed=values["seed"], resume=values["resume"])
+
+
+def _check_folder(run: Run, name: str, values: dict) -> None:
+    """An existing run is resumed or overwritten only where that was asked for."""
+    if not run.exists():
+        if run.folder.is_dir() and any(run.folder.iterdir()) and not values["overwrite"]:
+            raise RequestError(f"{run.folder} exists and is not a run: give another run=DIR")
+        return
+    if values["resume"]:
+        if run.stage != name:
+            raise RequestError(f"{run.folder} is a {run.stage} run: it cannot resume as {name}")
+        before = run.record["values"]
+        for key in ("model", "seed", "stages", "text_encoder", "dataset"):
+            if before.get(key) != _kept(values).get(key):
+                raise RequestError(
+                    f"{run.folder} was started with another '{key}': resume with the same "
+                    "options, or give another run=DIR"
+                )
+        return
+    if not values["overwrite"]:
+        raise RequestError(
+            f"{run.folder} exists: resume=true goes on with it, overwrite=true starts again, "
+            "run=DIR names another"
+        )
+
+
+def _kept(values: dict) -> dict:
+    """The values that a run keeps: all but where it stands and whether it resumes."""
+    left_out = ("resume", "overwrite", "run")
+    return {key: value for key, value in values.items() if key not in left_out}
+
+
+def _start_run(run: Run, name: str, values: dict, dataset: PackedDataset, record: dict) -> None:
+    import shutil
+
+    for folder in ("weights", "state", "log"):
+        shutil.rmtree(run.folder / folder, ignore_errors=True)
+    write_json(run.folder / "environment.json", environment(values["seed"]))
+    write_json(
+        run.folder / "run.json",
+        {
+            "schema": SCHEMA_VERSION,
+            "stage": name,
+            "status": "started",
+            "step": 0,
+            "dataset": {
+                "name": dataset.manifest["name"],
+                "data_hash": dataset.data_hash,
+                "skeleton": dataset.skeleton.name,
+                "fps": dataset.fps,
+                "licence": dataset.manifest["licence"],
+                "frames": _length_limits(dataset),
+            },
+            **record,
+            "values": _kept(values),
+        },
+    )
+
+
+def _length_limits(dataset: PackedDataset) -> list[int]:
+    frames = dataset.split("train" if "train" in dataset.manifest["clips"] else "val").frames
+    return [int(frames.min()), int(frames.max())]
+
+
+def _stage_module(values: dict, **parts):
+    stage = values["stages"][values["stage"]["name"]]
+    schedule = {**stage["optimizer"], "total_steps": stage["max_steps"]}
+    options = {**values["stage"]["module"], **stage.get("module", {})}
+    return build({**options, "optimizer": schedule, "seed": values["seed"]}, **parts)
+
+
+def _vae_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
+    description = {**values["model"]["vae"], "features": dataset.skeleton.features}
+    stage = values["stages"]["vae"]
+    module = _stage_module(
+        values,
+        vae=build(description),
+        normalizer=dataset.normalizer,
+        skeleton=dataset.skeleton.name,
+    )
+    data = motion_data(
+        dataset,
+        stage["batch_size"],
+        values["trainer"]["max_steps"],
+        values["seed"],
+        crop_unit=values["stage"]["crop_unit"],
+        crop_min=values["stage"]["crop_min"],
+    )
+
+    def keep_normalizer() -> None:
+        write_tensors(
+            folder / "weights" / "normalizer.safetensors", dataset.normalizer.state_dict()
+        )
+
+    return module, data, {"parts": {"vae": description}, "parents": {}}, keep_normalizer
+
+
+def _diffusion_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
+    vae_run = _earlier_run(values, "vae", dataset)
+    posterior, text, encoder = _latent_sources(vae_run, values)
+    vae = vae_run.record["parts"]["vae"]
+    description = {
+        **values["model"]["denoiser"],
+        "latent_dim": vae["latent_dim"],
+        "text_dim": encoder.dim,
+    }
+    module = _stage_module(
+        values, denoiser=build(description), schedule=build(values["model"]["schedule"])
+    )
+    record = {
+        "parts": {"denoiser": description, "schedule": values["model"]["schedule"]},
+        "parents": {"vae": vae_run.as_parent(folder)},
+        "text_encoder": {**values["text_encoder"]},
+        "text_fingerprint": encoder.fingerprint,
+    }
+    return module, _latent_module(values, dataset, posterior, text, encoder), record, _nothing
+
+
+def _projector_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
+    earlier = _earlier_run(values, "diffusion" if values["diffusion"] else "vae", dataset)
+    vae_run = earlier.ancestor("vae")
+    posterior, text, encoder = _latent_sources(vae_run, values)
+    description = {
+        **values["model"]["projector"],
+        "latent_dim": vae_run.record["parts"]["vae"]["latent_dim"],
+        "text_dim": encoder.dim,
+    }
+    module = _stage_module(values, projector=build(description))
+    record = {
+        "parts": {"projector": description},
+        "parents": {earlier.stage: earlier.as_parent(folder)},
+        "text_encoder": {**values["text_encoder"]},
+        "text_fingerprint": encoder.fingerprint,
+    }
+    return module, _latent_module(values, dataset, posterior, text, encoder), record, _nothing
+
+
+STAGES: dict[str, Callable[[dict, PackedDataset, Path], tuple]] = {
+    "vae": _vae_stage,
+    "diffusion": _diffusion_stage,
+    "projector": _projector_stage,
+}
+
+
+def _nothing() -> None:
+    """Stages 2 and 3 keep nothing beside their weights."""
+
+
+def _earlier_run(values: dict, key: str, dataset: PackedDataset) -> Run:
+    if not values[key]:
+        wanted = {"vae": "vae=RUN", "diffusion": "diffusion=RUN"}[key]
+        raise RequestError(
+            f"stage {values['stage']['name']} stands on an earlier stage: name its run, {wanted}"
+        )
+    run = Run(Path(values[key]))
+    if run.stage != key:
+        raise RequestError(f"{run.folder} is a {run.stage} run, but {key}= needs a {key} run")
+    trained_on = run.record["dataset"]
+    if trained_on["skeleton"] != dataset.skeleton.name:
+        raise RequestError(
+            f"{run.folder} was trained on skeleton '{trained_on['skeleton']}', "
+            f"{dataset.folder} has '{dataset.skeleton.name}': use one data set for all stages"
+        )
+    if trained_on["data_hash"] != dataset.data_hash:
+        raise RequestError(
+            f"{run.folder} was trained on other data than {dataset.folder} holds now: "
+            "train stage 1 on it first"
+        )
+    return run
+
+
+def _latent_sources(vae_run: Run, values: dict) -> tuple[Callable, Callable, nn.Module]:
+    """Frozen encoders as functions for the caches; the VAE loads only where a cache is missing."""
+    encoder = build(values["text_encoder"])
+    accelerator = values["trainer"]["accelerator"]
+    on_gpu = accelerator != "cpu" and torch.cuda.is_available()
+    device = torch.device("cuda" if on_gpu else "cpu")
+    half = "bf16" in choose_precision(values["trainer"]["precision"], accelerator)
+    loaded: list[nn.Module] = []
+
+    @torch.no_grad()
+    def posterior(batch) -> tuple[Tensor, Tensor]:
+        if not loaded:
+            loaded.append(freeze(vae_run.load_part("vae")).to(device))
+        moved = batch.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            return loaded[0].encode(moved.x, moved.mask)
+
+    def embed(texts: list[str]) -> Tensor:
+        return encoder.encode(texts).pooled[:, None]
+
+    def posteriors(dataset: PackedDataset, split: str):
+        key = f"{vae_run.weights_hash('vae')} {'bf16' if half else 'fp32'}"
+        return cached_posteriors(dataset, split, key, posterior)
+
+    return posteriors, embed, encoder
+
+
+def _latent_module(
+    values: dict, dataset: PackedDataset, posteriors: Callable, embed: Callable, encoder
+) -> StepDataModule:
+    stage = values["stages"][values["stage"]["name"]]
+
+    def load(split: str) -> LatentDataset:
+        texts, rows = cached_texts(dataset, split, f"{encoder.fingerprint} pooled", embed)
+        return LatentDataset(
+            dataset.split(split), posteriors(dataset, split), texts, rows, values["seed"]
+        )
+
+    return latent_data(
+        load("train"),
+        load(validation_split(dataset)),
+        stage["batch_size"],
+        values["trainer"]["max_steps"],
+        values["seed"],
+    )
