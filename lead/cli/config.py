@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from lead.cli.paths import config_folder
 from lead.core.errors import RequestError, did_you_mean
 
-FREE_TEXT = ("text", "prompts", "source", "output", "dataset", "run", "vae", "diffusion", "projector")
+FREE_TEXT = (
+    *("text", "prompts", "source", "output", "dataset", "run", "vae", "diffusion", "projector"),
+    "motion",
+)
 """Options whose value is taken as it is, so that commas and quotes need no escaping."""
 
 

@@ -24,7 +24,7 @@ def run(overrides: Sequence[str]) -> int:
     if config["inspect"]:
         from lead.cli.inspecting import inspect_source
 
-        return inspect_source(source, output, workers=config["workers"])
+        return inspect_source(source, output)
     return _prepare(source, output, config)
 
 

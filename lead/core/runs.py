@@ -22,7 +22,6 @@ from lead.core.errors import RequestError, WorkError
 from lead.core.files import content_hash, read_json, read_tensors, write_json, write_tensors
 
 SCHEMA_VERSION = 1
-STAGE_ORDER = ("projector", "diffusion", "vae")
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,11 @@ class Run:
     def stage(self) -> str:
         """vae, diffusion, projector, ..."""
         return self.record["stage"]
+
+    @property
+    def trained_part(self) -> str:
+        """Name of the part that this run trained: the first that it describes."""
+        return next(iter(self.record["parts"]))
 
     def weights_path(self, part: str) -> Path:
         """Where a part's weights stand."""
@@ -97,7 +101,7 @@ class Run:
                     f"{self.folder} was trained on {run.folder}, which is gone: "
                     f"restore it, or name another with {run_option(stage)}"
                 )
-            if run.weights_hash(run.stage) != parent["hash"]:
+            if run.weights_hash(run.trained_part) != parent["hash"]:
                 raise WorkError(
                     f"{run.folder} has changed since {self.folder} was trained on it: "
                     "train the later stage again"
@@ -116,7 +120,7 @@ class Run:
     def as_parent(self, child: Path) -> dict[str, str]:
         """The entry that a later run keeps of this one: relative path and weights hash."""
         path = os.path.relpath(self.folder.resolve(), child.resolve())
-        return {"path": path, "hash": self.weights_hash(self.stage)}
+        return {"path": path, "hash": self.weights_hash(self.trained_part)}
 
 
 def run_option(stage: str) -> str:

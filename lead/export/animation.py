@@ -37,7 +37,7 @@ def write_gif(
     shown = _at_most(scene, GIF_FPS)
     palette, nearest = _palette()
     pictures = (nearest[_cell(np.asarray(picture))] for picture in render(scene, shown))
-    hundredths = _durations(scene, shown, per_second=100)
+    hundredths = _durations(scene, len(shown), per_second=100)
     with whole_file(path) as temporary, temporary.open("wb") as stream:
         stream.writelines(gif_blocks(pictures, hundredths, palette))
 
@@ -54,15 +54,14 @@ def write_webp(
 ) -> None:
     """Write a looping animated WebP, atomically. Arguments and errors as in write_gif."""
     scene = prepare_scene(joints, caption, fps, parents=parents, size=size, follow=follow)
-    shown = list(range(scene.frames))
-    first, *rest = render(scene, shown)
+    first, *rest = render(scene, range(scene.frames))
     with whole_file(path) as temporary:
         first.save(
             temporary,
             format="WEBP",
             save_all=True,
             append_images=rest,
-            duration=_durations(scene, shown, per_second=1000),
+            duration=_durations(scene, scene.frames, per_second=1000),
             loop=0,
             lossless=True,
             quality=30,
@@ -92,7 +91,7 @@ def write_mp4(
         ) from error
     scene = prepare_scene(joints, caption, fps, parents=parents, size=size, follow=follow)
     with whole_file(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+        stream = container.add_stream("libx264", rate=Fraction(scene.fps).limit_denominator(1001))
         stream.width, stream.height = scene.size
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "20", "preset": "veryfast"}
@@ -105,13 +104,13 @@ def _at_most(scene: Scene, fps: float) -> list[int]:
     """Frames to show: all of them, or as many as keep to ``fps`` frames a second."""
     count = scene.frames
     if scene.fps > fps:
-        count = max(1, round(scene.frames * fps / scene.fps))
+        count = max(1, int(scene.frames * fps / scene.fps))
     return [i * scene.frames // count for i in range(count)]
 
 
-def _durations(scene: Scene, shown: list[int], per_second: int) -> list[int]:
+def _durations(scene: Scene, pictures: int, per_second: int) -> list[int]:
     """How long each picture is shown in 1/``per_second`` s, rounded so that no drift builds up."""
-    ends = np.array([*shown[1:], scene.frames]) * per_second / scene.fps
+    ends = np.arange(1, pictures + 1) * (scene.frames / pictures) * per_second / scene.fps
     return np.diff(np.round(ends).astype(int), prepend=0).tolist()
 
 

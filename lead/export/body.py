@@ -26,6 +26,7 @@ class Body:
     def bone_length(self, joints: np.ndarray) -> float:
         """Mean length of the bones in metres: the unit for widths and margins."""
         parents, children = zip(*self.bones, strict=True)
+        joints = joints.astype(np.float64)
         lengths = np.linalg.norm(joints[:, list(children)] - joints[:, list(parents)], axis=-1)
         return max(float(np.median(lengths, axis=0).mean()), 1e-3)
 

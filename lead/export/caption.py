@@ -20,7 +20,7 @@ def get_font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
-def wrap_text(text: str, font: ImageFont.FreeTypeFont, width: float, max_lines: int) -> list[str]:
+def wrap_text(text: str, font: ImageFont.FreeTypeFont, width: int, max_lines: int) -> list[str]:
     """Break ``text`` into at most ``max_lines`` lines no wider than ``width`` pixels.
 
     Breaks at spaces, inside a word only where the word alone is too wide. Text that does not fit
@@ -39,7 +39,7 @@ def wrap_text(text: str, font: ImageFont.FreeTypeFont, width: float, max_lines: 
 
 def draw_lines(
     draw: ImageDraw.ImageDraw,
-    corner: tuple[float, float],
+    corner: tuple[int, int],
     lines: list[str],
     font: ImageFont.FreeTypeFont,
     colour: tuple[int, int, int],
@@ -54,7 +54,7 @@ def line_height(font: ImageFont.FreeTypeFont) -> int:
     return round(font.size * 1.3)
 
 
-def _longest_fitting(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+def _longest_fitting(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     if font.getlength(text) <= width:
         return text
     end = 0
@@ -68,7 +68,7 @@ def _longest_fitting(text: str, font: ImageFont.FreeTypeFont, width: float) -> s
     return text[:end]
 
 
-def _shorten(line: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+def _shorten(line: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     while line and font.getlength(line + ELLIPSIS) > width:
         line = line[:-1].rstrip()
     return line + ELLIPSIS

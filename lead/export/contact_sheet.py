@@ -9,9 +9,9 @@ from jaxtyping import Float, Int
 from PIL import Image, ImageDraw
 
 from lead.core.errors import RequestError
-from lead.export.checks import finite_array, frame_rate, picture_size
 from lead.export.body import Body, body_of
 from lead.export.caption import get_font, line_height
+from lead.export.checks import finite_array, frame_rate, picture_size
 from lead.export.figure import (
     BACKGROUND,
     FAINT_TEXT,

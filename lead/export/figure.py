@@ -25,12 +25,20 @@ PATH: Colour = (150, 158, 172)
 TEXT: Colour = (40, 44, 52)
 FAINT_TEXT: Colour = (120, 126, 138)
 LIMBS: dict[str, Colour] = {"left": (0, 114, 178), "right": (213, 94, 0), "middle": (64, 68, 78)}
-COLOURS = (BACKGROUND, FLOOR, GRID, SHADOW, PATH, TEXT, FAINT_TEXT, *LIMBS.values())
+COLOURS = (
+    BACKGROUND,
+    FLOOR,
+    GRID,
+    SHADOW,
+    PATH,
+    TEXT,
+    FAINT_TEXT,
+    *LIMBS.values(),
+)  # background first
 
 OVERSAMPLE = 2
 BONE_WIDTH, JOINT_RADIUS, HEAD_RADIUS = 0.24, 0.15, 0.45  # in mean bone lengths
-SHADOW_RADIUS = 0.9
-FLOOR_BEYOND = 2.5  # mean bone lengths of floor around the path
+SHADOW_RADIUS, FLOOR_BEYOND = 0.9, 2.5  # in mean bone lengths; of floor around the path
 GRID_STEPS = (0.5, 1.0, 2.0, 5.0)  # metres
 GRID_LINES = 24  # at most, in either direction
 
@@ -73,12 +81,12 @@ def draw_figure(draw: ImageDraw.ImageDraw, pixels: Pixels, body: Body, unit: flo
         bone = unit * (scale0 + scale1) / 2
         width, colour = BONE_WIDTH * bone, LIMBS[body.sides[joint]]
         draw.line((u0, v0, u1, v1), colour, max(OVERSAMPLE, round(width)))
-        parent_colour = LIMBS[body.sides[parent]]
-        _dot(draw, u0, v0, max(OVERSAMPLE, JOINT_RADIUS * unit * scale0), parent_colour)
-        _dot(draw, u1, v1, max(OVERSAMPLE, JOINT_RADIUS * unit * scale1), colour)
-    if body.head is not None:
-        u, v, scale = points[body.head]
-        _dot(draw, u, v, HEAD_RADIUS * unit * scale, LIMBS["middle"])
+        head = HEAD_RADIUS if joint == body.head else JOINT_RADIUS
+        for u, v, radius, side in (
+            (u0, v0, JOINT_RADIUS * unit * scale0, body.sides[parent]),
+            (u1, v1, head * unit * scale1, body.sides[joint]),
+        ):
+            _dot(draw, u, v, max(OVERSAMPLE, radius), LIMBS[side])
 
 
 def draw_shadow(draw: ImageDraw.ImageDraw, ground: Pixels, tilt: float, unit: float) -> None:

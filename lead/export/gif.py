@@ -44,7 +44,7 @@ def gif_blocks(
     yield b";"
 
 
-def _changes(before: Indices, after: Indices) -> tuple[int, int, Indices]:
+def _changes(before: Indices, after: Indices) -> tuple[int, int, UInt8[np.ndarray, "rows columns"]]:
     """Left, top and content of the smallest box that holds all changes; the rest is see-through."""
     changed = before != after
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))

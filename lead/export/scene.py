@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-from lead.export.checks import finite_array, frame_rate, picture_size
 from lead.export.body import Body, body_of
 from lead.export.camera import Camera, fit_camera
 from lead.export.caption import draw_lines, get_font, line_height, wrap_text
+from lead.export.checks import finite_array, frame_rate, picture_size
 from lead.export.figure import (
     BACKGROUND,
     FAINT_TEXT,

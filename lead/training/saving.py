@@ -71,7 +71,7 @@ class RunSaver(pl.Callback):
 
     def _save(self, trainer: pl.Trainer) -> None:
         with atomic_path(self.state_path) as temporary:
-            trainer.save_checkpoint(temporary)
+            trainer.save_checkpoint(temporary, weights_only=False)
         self._saved_at, self._saved_step = time.monotonic(), trainer.global_step
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

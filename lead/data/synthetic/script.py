@@ -109,7 +109,7 @@ def _draw_manner(rng: np.random.Generator, action: Action, joined: str) -> Manne
         variant=variant,
         speed=speed,
         side=str(rng.choice(["left", "right"])) if sided else "",
-        count=int(_weighted(rng, counts, 1 / np.arange(1, len(counts) + 1) ** 0.6)),
+        count=int(_weighted(rng, counts, [(place + 1) ** -0.6 for place in range(len(counts))])),
         tempo=_TEMPO[speed] * rng.uniform(0.92, 1.08),
         size=rng.uniform(0.9, 1.12),
         seconds=rng.uniform(shortest, longest),

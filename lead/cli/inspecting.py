@@ -1,0 +1,57 @@
+"""``lead prepare ... inspect=true``: what would be read, in words and in one picture."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+SHOWN = 12  # clips on the contact sheet
+
+
+def inspect_source(source, output: Path) -> int:
+    """Print what a source holds and write OUTPUT.inspect.png; prepares nothing."""
+    import numpy as np
+
+    from lead.core.errors import WorkError
+    from lead.data.source import LoadedClip
+    from lead.export.contact_sheet import write_contact_sheet
+    from lead.representation import features_to_joints, get_skeleton
+
+    items = source.list_items()
+    usable = [item for item in items if item.captions]
+    facts = {
+        "source": source.name,
+        "licence": source.licence,
+        "skeleton": source.skeleton,
+        "fps": source.fps,
+        "frames kept": f"{source.min_frames}..{source.max_frames} ({source.long_clips} longer)",
+        "motions": len(items),
+        "splits": dict(Counter(item.split for item in items)),
+        "captions": sum(len(item.captions) for item in items),
+        **source.describe(items),
+    }
+    for name, value in facts.items():
+        print(f"{name:18} {_shown(value)}")
+    places = np.linspace(0, len(usable) - 1, min(SHOWN, len(usable))).astype(int)
+    loaded = source.load([usable[place] for place in places])
+    clips = [clip for clip in loaded if isinstance(clip, LoadedClip)]
+    if not clips:
+        reasons = "; ".join(sorted({result.reason for result in loaded})[:3])
+        raise WorkError(f"none of {len(loaded)} motions tried could be read: {reasons}")
+    lengths = [len(clip.features) for clip in clips]
+    print(f"{'lengths tried':18} {min(lengths)}..{max(lengths)} frames at {source.fps:g} fps")
+    for clip in clips[:4]:
+        print(f"{'example':18} {clip.id}: {clip.captions[0].text}")
+    sheet = output.with_name(f"{output.name}.inspect.png")
+    write_contact_sheet(
+        sheet,
+        [(features_to_joints(c.features, source.skeleton), c.captions[0].text) for c in clips],
+        fps=source.fps,
+        parents=get_skeleton(source.skeleton).parents,
+    )
+    print(f"{'picture':18} {sheet}")
+    return 0
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 300 else f"{text[:297]}..."

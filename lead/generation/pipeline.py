@@ -1,0 +1,188 @@
+"""Text to motion with the trained parts: encoder, sampler, projector, decoder (LEAD 4.1.3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lead.core.building import build
+from lead.core.errors import RequestError
+from lead.core.files import read_tensors
+from lead.core.freezing import freeze
+from lead.core.masks import lengths_to_mask
+from lead.core.runs import Run
+from lead.core.seeding import make_generator
+from lead.data.cache import NULL_TEXT
+from lead.diffusion.schedules import NoiseSchedule
+from lead.generation.sampling import sample_latents
+from lead.models.projector import Projector
+from lead.models.text_encoders import TextEncoder
+from lead.models.vae import MotionVAE
+from lead.representation import Skeleton, features_to_joints, get_skeleton
+from lead.representation.normalizer import Normalizer
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How latents are drawn; the values stand in configs/sampling."""
+
+    sampler: str = "ddim"
+    steps: int = 50
+    guidance_scale: float = 7.5
+    timesteps: tuple[int, ...] | None = None
+    eta: float = 0.0
+
+
+@dataclass(frozen=True)
+class GeneratedMotion:
+    """One generated clip; joints in metres, features un-normalised."""
+
+    text: str
+    seed: int
+    joints: np.ndarray  # (frames, J, 3)
+    features: np.ndarray  # (frames, F)
+
+
+@dataclass(frozen=True)
+class TextToMotion:
+    """Every frozen part between a sentence and a moving figure. ``projector`` None is plain MLD."""
+
+    vae: MotionVAE
+    denoiser: nn.Module
+    projector: Projector | None
+    text_encoder: TextEncoder
+    normalizer: Normalizer
+    schedule: NoiseSchedule
+    skeleton: Skeleton
+    fps: float
+    frame_limits: tuple[int, int]
+
+    def generate(
+        self,
+        texts: Sequence[str],
+        frames: Sequence[int],
+        seeds: Sequence[int],
+        sampling: Sampling,
+        *,
+        project: bool = True,
+    ) -> list[GeneratedMotion]:
+        """One clip per text, of the given number of frames.
+
+        A clip depends on its own text, seed and length alone, not on its neighbours in the batch.
+        Raises RequestError for lengths outside those trained on, and for ``project`` without a
+        projector.
+        """
+        self._check(texts, frames, project)
+        latents = self.sample(texts, seeds, sampling, project=project)
+        x = self.decode(latents, frames)
+        joints = features_to_joints(x, self.skeleton.name)
+        return [
+            GeneratedMotion(text, seed, joints[row, :length].numpy(), x[row, :length].numpy())
+            for row, (text, seed, length) in enumerate(zip(texts, seeds, frames, strict=True))
+        ]
+
+    @torch.no_grad()
+    def sample(
+        self, texts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, project: bool
+    ) -> Tensor:
+        """Latents (batch, tokens, dim) of the texts, realigned where ``project`` is true."""
+        condition = self.text_encoder.encode([*texts, NULL_TEXT]).pooled[:, None]
+        purposes = list(zip(texts, seeds, strict=True))
+        shape = (self.vae.latent_tokens, self.vae.latent_dim)
+        noise = torch.stack(
+            [torch.randn(shape, generator=make_generator(s, "latent", t)) for t, s in purposes]
+        )
+        z = sample_latents(
+            self.denoiser,
+            noise.to(condition.device),
+            condition[:-1],
+            condition[-1:],
+            sampler=sampling.sampler,
+            steps=sampling.steps,
+            guidance_scale=sampling.guidance_scale,
+            timesteps=sampling.timesteps,
+            schedule=self.schedule,
+            generator=[
+                make_generator(s, "steps", t, device=condition.device) for t, s in purposes
+            ],
+            eta=sampling.eta,
+        )
+        return self.projector(z) if project and self.projector is not None else z
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor, frames: Sequence[int]) -> Tensor:
+        """Un-normalised features (batch, longest, F) on the CPU, zero past each length."""
+        mask = lengths_to_mask(torch.tensor(frames, device=latents.device))
+        x = self.normalizer.denormalize(self.vae.decode(latents, mask).float())
+        return (x * mask[..., None]).cpu()
+
+    def to(self, device: torch.device | str) -> "TextToMotion":
+        """Move every network to a device, in place."""
+        for part in (self.vae, self.denoiser, self.projector, self.text_encoder, self.normalizer):
+            if part is not None:
+                part.to(device)
+        return self
+
+    def _check(self, texts: Sequence[str], frames: Sequence[int], project: bool) -> None:
+        shortest, longest = self.frame_limits
+        for text, length in zip(texts, frames, strict=True):
+            if not text.strip():
+                raise RequestError("an empty text says nothing: give a sentence")
+            if not shortest <= length <= longest:
+                raise RequestError(
+                    f"{length} frames ({length / self.fps:.2f} s) is outside what was trained: "
+                    f"{shortest}..{longest} frames ({shortest / self.fps:.2f} to "
+                    f"{longest / self.fps:.2f} s)"
+                )
+        if project and self.projector is None:
+            raise RequestError("project=true needs a projector: name a stage-3 run, or projector=RUN")
+
+
+def load_pipeline(
+    run: Run, *, projector_run: Run | None = None, diffusion_run: Run | None = None
+) -> TextToMotion:
+    """Load a stage-2 or stage-3 run with the earlier runs it stands on.
+
+    ``projector_run`` adds a projector to a stage-2 run; ``diffusion_run`` a denoiser to a projector
+    that was trained on a VAE alone. Raises RequestError where a part is missing or the parts belong
+    to different VAEs.
+    """
+    source = diffusion_run or run
+    if source.stage == "vae":
+        raise RequestError(
+            f"{source.folder} is a vae run, which knows no text: name a diffusion or projector run"
+        )
+    denoising = source.ancestor("diffusion")
+    vae_run = denoising.ancestor("vae")
+    projecting = projector_run or (run if run.stage == "projector" else None)
+    projector = None
+    if projecting is not None:
+        if projecting.stage != "projector":
+            raise RequestError(f"{projecting.folder} is a {projecting.stage} run, no projector")
+        if projecting.ancestor("vae").weights_hash("vae") != vae_run.weights_hash("vae"):
+            raise RequestError(
+                f"{projecting.folder} and {denoising.folder} stand on different VAEs: "
+                "train the projector on the same one"
+            )
+        projector = freeze(projecting.load_part("projector"))
+    encoder = build(denoising.record["text_encoder"])
+    if encoder.fingerprint != denoising.record["text_fingerprint"]:
+        raise RequestError(
+            f"{denoising.folder} was trained with another '{encoder.name}' text encoder than the "
+            "one found here: put the same weights in place"
+        )
+    data = vae_run.record["dataset"]
+    statistics = read_tensors(vae_run.weights_path("normalizer"))
+    return TextToMotion(
+        vae=freeze(vae_run.load_part("vae")),
+        denoiser=freeze(denoising.load_part("denoiser")),
+        projector=projector,
+        text_encoder=encoder,
+        normalizer=Normalizer(statistics["mean"], statistics["std"]),
+        schedule=build(denoising.record["parts"]["schedule"]),
+        skeleton=get_skeleton(data["skeleton"]),
+        fps=data["fps"],
+        frame_limits=tuple(data["frames"]),
+    )

@@ -1,0 +1,52 @@
+"""Every format writes what its name says."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lead.core.errors import RequestError
+from lead.export.formats import FORMATS, export_motion
+from lead.export.motion_file import Motion
+
+NAMES = ("npz", "gif", "webp", "mp4", "png")  # a new format adds its name here
+
+MAGIC = {
+    "npz": (0, b"PK\x03\x04"),
+    "gif": (0, b"GIF89a"),
+    "webp": (8, b"WEBP"),
+    "mp4": (4, b"ftyp"),
+    "png": (0, b"\x89PNG\r\n\x1a\n"),
+}
+
+
+def motion(skeleton: str = "humanml3d", joints: int = 22) -> Motion:
+    rest = np.random.default_rng(3).uniform((-0.3, 0, -0.2), (0.3, 1.7, 0.2), size=(5, joints, 3))
+    return Motion(rest, np.zeros((5, 12 * joints - 1)), "a person", skeleton=skeleton, fps=12.5)
+
+
+def test_the_registry_is_complete() -> None:
+    assert tuple(FORMATS) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("skeleton", "joints"), [("humanml3d", 22), ("kit", 21)])
+def test_each_format_starts_as_it_should(
+    tmp_path: Path, name: str, skeleton: str, joints: int
+) -> None:
+    if name == "mp4" and find_spec("av") is None:
+        pytest.skip("needs the extra 'video'")
+    path = tmp_path / "new folder" / f"clip.{name}"
+    export_motion(motion(skeleton, joints), path, name)
+    start, magic = MAGIC[name]
+    assert path.read_bytes()[start : start + len(magic)] == magic
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_unknown_format_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="unknown format 'giff': did you mean 'gif'?"):
+        export_motion(motion(), tmp_path / "clip.giff", "giff")
+    with pytest.raises(RequestError, match="known: gif, mp4, npz, png, webp"):
+        export_motion(motion(), tmp_path / "clip.obj", "obj")
+    assert list(tmp_path.iterdir()) == []
