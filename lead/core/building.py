@@ -1,7 +1,8 @@
 """From a plain description to an object: ``{"_target_": "lead.models.vae.MotionVAE", ...}``.
 
-The same description stands in the YAML files and in each run directory. Only names inside this
-package are followed, so that a run directory from elsewhere cannot name code to execute.
+The same description stands in the YAML files and in each run directory. Only this package's own
+classes and ``make_...`` functions are followed, so that a run directory from elsewhere cannot name
+code to execute or files to write.
 """
 
 import importlib
@@ -35,18 +36,24 @@ def _find(name: str):
     if not module.startswith("lead."):
         raise RequestError(f"_target_ '{name}' is not part of lead: only lead's own classes load")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        target = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise RequestError(f"_target_ '{name}' cannot be loaded: {error}") from error
+    own = str(getattr(target, "__module__", "")).startswith("lead.")
+    made = inspect.isfunction(target) and attribute.startswith("make_")
+    if not own or not (inspect.isclass(target) or made):
+        raise RequestError(
+            f"_target_ '{name}' is neither a class nor a make_... function of lead: name one"
+        )
+    return target
 
 
 def _check_options(target, values: dict, name: str) -> None:
     parameters = inspect.signature(target).parameters
     for key in values:
         if key not in parameters:
-            raise RequestError(
-                f"{name} has no option '{key}': {did_you_mean(key, parameters)}"
-            )
+            hint = did_you_mean(str(key), parameters)
+            raise RequestError(f"{name} has no option '{key}': {hint}")
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in values:
             raise RequestError(f"{name} needs the option '{key}'")

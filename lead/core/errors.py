@@ -20,7 +20,7 @@ class RequestError(LeadError):
 
 
 def did_you_mean(word: str, known) -> str:
-    """`` Did you mean 'x'?`` for the closest known word, else the list of known words."""
+    """``did you mean 'x'?`` for the closest known word, else the list of known words."""
     from difflib import get_close_matches
 
     known = sorted(str(name) for name in known)

@@ -16,6 +16,8 @@ from lead.core.errors import RequestError, WorkError
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; it takes the name ``path`` only on success."""
     path = Path(path)
+    if path.is_dir():
+        raise RequestError(f"{path} is a folder, a file is to be written there: give another name")
     make_folder(path.parent)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
@@ -34,9 +36,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 def atomic_folder(path: Path | str, *, replace: bool = False) -> Iterator[Path]:
     """Yield a temporary folder that becomes ``path`` on success and vanishes on failure.
 
-    Raises RequestError where ``path`` exists and ``replace`` is false.
+    Raises RequestError where ``path`` is a file, or holds something and ``replace`` is false.
     """
     path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise RequestError(f"{path} is a file, a folder is to be made there: give another name")
     if path.exists() and not replace and any(path.iterdir()):
         raise RequestError(f"{path} exists already: give another name, or overwrite=true")
     make_folder(path.parent)
@@ -47,7 +51,12 @@ def atomic_folder(path: Path | str, *, replace: bool = False) -> Iterator[Path]:
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
             path.replace(old / "old")
-            temporary.replace(path)
+            try:
+                temporary.replace(path)
+            except OSError:
+                (old / "old").replace(path)
+                old.rmdir()
+                raise
             shutil.rmtree(old)
         else:
             temporary.replace(path)
@@ -72,7 +81,8 @@ def make_folder(path: Path | str) -> Path:
 def write_json(path: Path | str, value: object) -> None:
     """Write JSON atomically, readable by people (indented, sorted as given)."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path | str) -> dict:
@@ -81,9 +91,12 @@ def read_json(path: Path | str) -> dict:
     if not path.is_file():
         raise RequestError(f"{path} is missing")
     try:
-        return json.loads(path.read_text())
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise WorkError(f"{path} is not valid JSON ({error}): remake it") from error
+    if not isinstance(value, dict):
+        raise WorkError(f"{path} holds a {type(value).__name__}, not an object: remake it")
+    return value
 
 
 def write_tensors(path: Path | str, tensors: Mapping, metadata: Mapping[str, str] | None = None):

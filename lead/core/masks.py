@@ -16,7 +16,10 @@ def lengths_to_mask(
 def masked_mean(
     values: Float[Tensor, "batch frames *rest"], mask: Bool[Tensor, "batch frames"]
 ) -> Float[Tensor, ""]:
-    """Mean over the real frames (and all trailing axes) of the whole batch."""
-    weights = mask.reshape(mask.shape + (1,) * (values.ndim - 2)).to(values.dtype)
-    per_frame = values[0, 0].numel()
-    return (values * weights).sum() / (weights.sum() * per_frame).clamp(min=1)
+    """Mean over the real frames (and all trailing axes) of the whole batch; zero where none is.
+
+    Values on padding do not matter, even where they are not finite.
+    """
+    real = mask.reshape(mask.shape + (1,) * (values.ndim - 2))
+    count = mask.sum() * values.shape[2:].numel()
+    return torch.where(real, values, 0.0).sum() / count.clamp(min=1)

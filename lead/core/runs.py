@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lead.core.building import build
-from lead.core.errors import RequestError, WorkError
+from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.files import content_hash, read_json, read_tensors, write_json, write_tensors
 
 SCHEMA_VERSION = 1
@@ -49,12 +49,12 @@ class Run:
     @property
     def stage(self) -> str:
         """vae, diffusion, projector, ..."""
-        return self.record["stage"]
+        return self._entry("stage")
 
     @property
     def trained_part(self) -> str:
         """Name of the part that this run trained: the first that it describes."""
-        return next(iter(self.record["parts"]))
+        return next(iter(self._entry("parts")))
 
     def weights_path(self, part: str) -> Path:
         """Where a part's weights stand."""
@@ -72,9 +72,21 @@ class Run:
 
     def load_part(self, part: str, description: dict | None = None):
         """Build a part from its description and fill in its weights, every tensor accounted for."""
-        module = build(description or self.record["parts"][part])
+        if description is None:
+            parts = self._entry("parts")
+            if part not in parts:
+                raise RequestError(
+                    f"{self.folder} has no part '{part}': {did_you_mean(part, parts)}"
+                )
+            description = parts[part]
+        module = build(description)
         fill(module, read_tensors(self.weights_path(part)), f"{self.folder} ({part})")
         return module
+
+    def _entry(self, key: str):
+        if key not in self.record:
+            raise WorkError(f"{self.folder / 'run.json'} has no '{key}': train or import it again")
+        return self.record[key]
 
     def save_part(self, part: str, tensors: dict) -> None:
         """Replace a part's weights."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.files import read_json
-from lead.data.packing import SCHEMA_VERSION
+from lead.data.packing import INDEX_COLUMNS, SCHEMA_VERSION
 from lead.representation.normalizer import Normalizer
 from lead.representation.skeletons import Skeleton, get_skeleton
 
@@ -68,9 +68,15 @@ class PackedDataset:
             raise RequestError(
                 f"{self.folder} has no split '{name}': {did_you_mean(name, self.manifest['clips'])}"
             )
-        index = read_json(self.folder / f"{name}.index.json")
+        index = self._index(name)
         features = self._load(f"{name}.npy", mmap_mode="r")
         starts, frames = np.asarray(index["start"]), np.asarray(index["frames"])
+        width = self.skeleton.features
+        if features.ndim != 2 or features.shape[1] != width:
+            raise WorkError(
+                f"{self.folder / name}.npy has shape {features.shape}, expected (frames, {width}): "
+                "prepare it again"
+            )
         if len(starts) and int((starts + frames).max()) > len(features):
             raise WorkError(f"{self.folder / name}.npy is shorter than its index: prepare it again")
         return PackedSplit(
@@ -78,13 +84,25 @@ class PackedDataset:
             *(index["captions"], index["tokens"], index["labels"]),
         )
 
+    def _index(self, name: str) -> dict[str, list]:
+        path = self.folder / f"{name}.index.json"
+        index = read_json(path)
+        columns = [index.get(column) for column in INDEX_COLUMNS]
+        if not all(isinstance(column, list) for column in columns):
+            raise WorkError(f"{path} lacks one of {', '.join(INDEX_COLUMNS)}: prepare it again")
+        if len({len(column) for column in columns}) > 1:
+            raise WorkError(f"{path} has columns of different lengths: prepare it again")
+        if not all(type(value) is int and value >= 0 for value in index["start"] + index["frames"]):
+            raise WorkError(f"{path} has a start or length that is no frame: prepare it again")
+        return index
+
     def _load(self, name: str, mmap_mode=None) -> np.ndarray:
         path = self.folder / name
         if not path.is_file():
             raise RequestError(f"{path} is missing: prepare the dataset again")
         try:
             return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-        except ValueError as error:
+        except (ValueError, EOFError) as error:
             raise WorkError(f"{path} is not a whole array ({error}): prepare it again") from error
 
 

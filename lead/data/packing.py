@@ -26,6 +26,7 @@ from lead.representation.normalizer import feature_statistics
 from lead.representation.skeletons import get_skeleton
 
 SCHEMA_VERSION = 1
+INDEX_COLUMNS = ("id", "start", "frames", "captions", "tokens", "labels")
 CHUNK = 32
 
 
@@ -44,11 +45,7 @@ class _Split:
 
     features: list[np.ndarray] = field(default_factory=list)
     frames: int = 0
-    columns: dict[str, list] = field(
-        default_factory=lambda: {
-            name: [] for name in ("id", "start", "frames", "captions", "tokens", "labels")
-        }
-    )
+    columns: dict[str, list] = field(default_factory=lambda: {name: [] for name in INDEX_COLUMNS})
 
     def add_features(self, features: np.ndarray) -> int:
         start = self.frames
@@ -71,12 +68,10 @@ def pack(source: Source, output: Path, *, workers: int = 2, overwrite: bool = Fa
     A motion that cannot be read is left out and reported. Raises WorkError where nothing is left.
     The folder appears whole, or not at all.
     """
-    if output.exists() and any(output.iterdir()) and not overwrite:
-        raise RequestError(f"{output} exists already: remove it or say overwrite=true")
-    items = source.list_items()
-    if not items:
-        raise RequestError(f"source '{source.name}' found no motions: check source=")
     with atomic_folder(output, replace=overwrite) as folder:
+        items = source.list_items()
+        if not items:
+            raise RequestError(f"source '{source.name}' found no motions: check source=")
         splits: dict[str, _Split] = {}
         report = PackReport()
         order = {item.id: place for place, item in enumerate(items)}
@@ -131,7 +126,11 @@ def _load_chunk(job: tuple[Source, Sequence[Item]]) -> tuple[int, list[LoadedCli
     try:
         return len(items), source.load(items)
     except LeadError as error:
-        return len(items), [Rejected(item.id, str(item.path), str(error)) for item in items]
+        if len(items) > 1:  # one bad item spoils no other
+            return len(items), [
+                loaded for item in items for loaded in _load_chunk((source, [item]))[1]
+            ]
+        return 1, [Rejected(items[0].id, str(items[0].path), str(error))]
 
 
 def _place(clip: LoadedClip, split: _Split, source: Source) -> list[Rejected]:
@@ -140,7 +139,7 @@ def _place(clip: LoadedClip, split: _Split, source: Source) -> list[Rejected]:
     bad = _unusable(clip, source)
     if bad:
         return [Rejected(clip.id, clip.id, bad)]
-    whole = [c for c in clip.captions if c.start == c.end == 0]
+    whole = [c for c in clip.captions if c.text.strip() and c.start == c.end == 0]
     segments = _segments(clip, source.fps, frames)
     windows = []
     if whole:
@@ -193,13 +192,13 @@ def _windows(name: str, frames: int, source: Source) -> list[tuple[str, int, int
 
 
 def _segments(clip: LoadedClip, fps: float, frames: int) -> list[tuple[str, int, int, list]]:
-    """HumanML3D's rule: a caption with a time range is a clip of its own, with that caption only."""
+    """HumanML3D's rule: a caption with a time range is a clip of its own with that caption only."""
     segments = []
     for place, caption in enumerate(clip.captions):
-        if caption.start == caption.end == 0:
+        if not caption.text.strip() or caption.start == caption.end == 0:
             continue
-        begin = max(int(caption.start * fps), 0)
-        end = min(int(caption.end * fps), frames)
+        begin = min(max(int(caption.start * fps), 0), frames)
+        end = max(min(int(caption.end * fps), frames), begin)
         segments.append((f"{clip.id}@{place}", begin, end, [caption]))
     return segments
 

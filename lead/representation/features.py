@@ -49,7 +49,7 @@ def joints_to_features(joints, skeleton: str = "humanml3d"):
     Raises RequestError where the shape is wrong, a value is not finite or there is but one frame.
     """
     shape = get_skeleton(skeleton)
-    tensor = torch.as_tensor(joints)
+    tensor = _as_float_tensor(joints, "joints")
     if tensor.ndim != 3 or tuple(tensor.shape[1:]) != (shape.joints, 3):
         raise RequestError(
             f"joints must be (frames, {shape.joints}, 3) for skeleton '{skeleton}', "
@@ -60,9 +60,8 @@ def joints_to_features(joints, skeleton: str = "humanml3d"):
     if not torch.isfinite(tensor).all():
         frame = int((~torch.isfinite(tensor)).flatten(1).any(1).nonzero()[0])
         raise RequestError(f"joints hold a value that is not finite, first in frame {frame}")
-    floating = tensor if tensor.is_floating_point() else tensor.float()
     lengths = torch.tensor([len(tensor)], device=tensor.device)
-    features = joints_to_features_batch(floating[None], lengths, skeleton)[0]
+    features = joints_to_features_batch(tensor[None], lengths, skeleton)[0]
     return features.numpy() if isinstance(joints, np.ndarray) else features
 
 
@@ -105,7 +104,7 @@ def features_to_joints(features, skeleton: str = "humanml3d"):
     rotations. NumPy in, NumPy out. Raises RequestError where the width is wrong.
     """
     shape = get_skeleton(skeleton)
-    tensor = torch.as_tensor(features)
+    tensor = _as_float_tensor(features, "features")
     if tensor.ndim < 2 or tensor.shape[-1] != shape.features:
         raise RequestError(
             f"features must be (..., frames, {shape.features}) for skeleton '{skeleton}', "
@@ -120,6 +119,18 @@ def features_to_joints(features, skeleton: str = "humanml3d"):
     joints = torch.cat([path[..., None, :], others + ground[..., None, :]], dim=-2)
     joints = joints * shape.metres_per_unit
     return joints.numpy() if isinstance(features, np.ndarray) else joints
+
+
+def _as_float_tensor(values, what: str) -> Tensor:
+    """A tensor that never writes to ``values``; any strides, byte order or number type will do."""
+    try:
+        if isinstance(values, np.ndarray):
+            native = values.astype(values.dtype.newbyteorder("="), copy=False)
+            values = np.require(native, requirements=["C", "W"])
+        tensor = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise RequestError(f"{what} must be an array of numbers: {error}") from error
+    return tensor if tensor.is_floating_point() else tensor.float()
 
 
 def _root_trajectory(features: Tensor) -> tuple[Tensor, Tensor]:

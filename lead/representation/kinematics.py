@@ -35,9 +35,7 @@ def inverse_kinematics(
     skeleton: Skeleton,
 ) -> Float[Tensor, "*shape joints 4"]:
     """Local rotations: the root's, then each bone's relative to the bone before it in its chain."""
-    rotations = torch.cat(
-        [root_rotation[..., None, :], bone_rotations(joints, skeleton)], dim=-2
-    )
+    rotations = torch.cat([root_rotation[..., None, :], bone_rotations(joints, skeleton)], dim=-2)
     parents = torch.tensor(skeleton.rotation_parents[1:], device=joints.device)
     before = rotations.index_select(-2, parents)
     local = quaternion_multiply(quaternion_inverse(before), rotations[..., 1:, :])

@@ -29,7 +29,7 @@ def quaternion_inverse(quaternion: Quaternion) -> Quaternion:
 
 
 def quaternion_rotate(quaternion: Float[Tensor, "*a 4"], vector: Float[Tensor, "*b 3"]) -> Tensor:
-    """Rotate vectors by unit quaternions: v + 2w (q x v) + 2 q x (q x v). Leading axes broadcast."""
+    """Rotate vectors by unit quaternions: v + 2w (q x v) + 2 q x (q x v). Axes broadcast."""
     shape = torch.broadcast_shapes(quaternion.shape[:-1], vector.shape[:-1])
     axis = quaternion[..., 1:].expand(*shape, 3)
     vector = vector.expand(*shape, 3)
@@ -41,23 +41,26 @@ def quaternion_rotate(quaternion: Float[Tensor, "*a 4"], vector: Float[Tensor, "
 def quaternion_between(start: Float[Tensor, "*a 3"], end: Float[Tensor, "*b 3"]) -> Tensor:
     """The shortest rotation that turns ``start`` into ``end`` (vectors of any non-zero length).
 
-    For opposite vectors the axis is not defined; any one perpendicular to ``start`` is taken, so
-    the result is always a unit quaternion.
+    For opposite vectors the axis is not defined; any one perpendicular to ``start`` is taken. A
+    vector of zeros has no direction; the identity is taken. So the result is always a unit
+    quaternion.
     """
     shape = torch.broadcast_shapes(start.shape, end.shape)
-    start, end = start.expand(shape), end.expand(shape)
-    cross = torch.linalg.cross(start, end)
-    lengths = ((start**2).sum(-1, keepdim=True) * (end**2).sum(-1, keepdim=True)).sqrt()
-    real = lengths + (start * end).sum(-1, keepdim=True)
-    quaternion = torch.cat([real, cross], dim=-1)
-    norm = quaternion.norm(dim=-1, keepdim=True)
-    tiny = torch.finfo(start.dtype).eps * lengths.clamp(min=torch.finfo(start.dtype).tiny)
-    opposite = torch.cat([torch.zeros_like(real), _perpendicular(start)], dim=-1)
-    return torch.where(norm > tiny, quaternion / norm.clamp(min=1e-30), opposite)
+    start = torch.nn.functional.normalize(start, dim=-1).expand(shape)
+    end = torch.nn.functional.normalize(end, dim=-1).expand(shape)
+    # By the half-way vector: 1 + start . end would cancel to noise for nearly opposite vectors.
+    halfway = start + end
+    length = halfway.norm(dim=-1, keepdim=True)
+    noise = 8 * torch.finfo(start.dtype).eps
+    cross = torch.linalg.cross(start, halfway) / length.clamp(min=noise)
+    between = torch.nn.functional.normalize(torch.cat([length / 2, cross], dim=-1), dim=-1)
+    axis = _perpendicular(start)
+    no_axis = (axis == 0).all(-1, keepdim=True).to(axis.dtype)
+    return torch.where(length > noise, between, torch.cat([no_axis, axis], dim=-1))
 
 
 def _perpendicular(vector: Vector) -> Vector:
-    """A unit vector at right angles to each vector."""
+    """A unit vector at right angles to each vector; zeros for a vector of zeros."""
     smallest = vector.abs().argmin(dim=-1, keepdim=True)
     helper = torch.zeros_like(vector).scatter_(-1, smallest, 1.0)
     return torch.nn.functional.normalize(torch.linalg.cross(vector, helper), dim=-1)

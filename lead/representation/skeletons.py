@@ -114,7 +114,13 @@ KIT = Skeleton(
         *("right_hip", "right_knee", "right_ankle", "right_foot", "right_toes"),
         *("left_hip", "left_knee", "left_ankle", "left_foot", "left_toes"),
     ),
-    chains=((0, 11, 12, 13, 14, 15), (0, 16, 17, 18, 19, 20), (0, 1, 2, 3, 4), (3, 5, 6, 7), (3, 8, 9, 10)),
+    chains=(
+        (0, 11, 12, 13, 14, 15),
+        (0, 16, 17, 18, 19, 20),
+        (0, 1, 2, 3, 4),
+        (3, 5, 6, 7),
+        (3, 8, 9, 10),
+    ),
     directions=(
         *(_O, _Y, _Y, _Y, _Y, _X, _NY, _NY, _NX, _NY, _NY),
         *(_X, _NY, _NY, _Z, _Z, _NX, _NY, _NY, _Z, _Z),

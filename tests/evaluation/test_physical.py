@@ -77,9 +77,14 @@ class TestErrors:
         mirrored = real * np.array([-1.0, 1.0, 1.0])
         assert physical.pa_mpjpe(real, mirrored) > 100
 
-    def test_procrustes_agrees_with_the_best_rotation_of_scipy(self):
-        """Two unrelated poses; the best scale of a turned pose is a one-dimensional regression."""
-        real, predicted = random_motion(1, 8)[0], random_motion(1, 8, seed=3)[0]
+    @pytest.mark.parametrize("handedness", [1.0, -1.0])
+    def test_procrustes_agrees_with_the_best_rotation_of_scipy(self, handedness):
+        """The best scale of a turned pose is a one-dimensional regression.
+
+        Near a mirror image the best orthogonal map is a reflection, and has to be passed over.
+        """
+        real = random_motion(1, 8)[0]
+        predicted = real * [handedness, 1.0, 1.0] + 0.3 * random_motion(1, 8, seed=3)[0]
         centred = real - real.mean(0), predicted - predicted.mean(0)
         turn, residual = Rotation.align_vectors(*centred)
         turned = turn.apply(centred[1])
@@ -154,6 +159,15 @@ class TestSkating:
         joints[30:, 10, 0] = 0.13  # 0.52 m/s over five: the jump itself is sliding
         assert physical.foot_skating_ratio(joints, 20.0, HUMANML3D) == pytest.approx(1 / 60)
 
+    @pytest.mark.parametrize(("fps", "window"), [(12.5, 3), (20.0, 5), (30.0, 7), (60.0, 15)])
+    def test_the_average_is_over_a_quarter_of_a_second_at_any_rate(self, fps, window):
+        for mean_speed, intervals in ((0.49, 0), (0.51, 1)):
+            joints = standing(61)
+            joints[:, 10, 1] = 0.0
+            joints[30:, 10, 0] = mean_speed * window / fps
+            ratio = physical.foot_skating_ratio(joints, fps, HUMANML3D)
+            assert ratio == pytest.approx(intervals / 60)
+
     @pytest.mark.parametrize("seed", range(4))
     def test_random_feet_against_the_definition_written_out(self, seed):
         rng = np.random.default_rng(seed)
@@ -227,10 +241,12 @@ class TestBody:
         assert physical.largest_bone_length_change(joints, HUMANML3D) == pytest.approx(30)
 
     def test_the_largest_change_may_be_one_frame(self):
-        joints = standing(10, KIT)
-        joints[7, 20, 2] += 0.1  # left toes; mean length 1 cm
-        assert physical.largest_bone_length_change(joints, KIT) == pytest.approx(90)
-        assert physical.bone_length_deviation(joints, KIT) == pytest.approx(30 / 20)
+        for usual, once in ((0.0, 0.1), (0.1, 0.0)):
+            joints = standing(10, KIT)
+            joints[:, 20, 2] = usual
+            joints[7, 20, 2] = once  # left toes; 9 cm from the mean length
+            assert physical.largest_bone_length_change(joints, KIT) == pytest.approx(90)
+            assert physical.bone_length_deviation(joints, KIT) == pytest.approx(30 / 20)
 
     def test_penetration_is_the_depth_of_the_lowest_joint(self):
         joints = standing(4)
@@ -260,12 +276,28 @@ def test_rates_per_second_do_not_depend_on_the_frame_rate(fps):
         assert other[name].mean == pytest.approx(one[name].mean, rel=0.02, abs=1e-9), name
 
 
+def test_real_motion_capture_is_rigid_and_above_the_floor(sample_data):
+    """The published joints of a HumanML3D clip: metres, one skeleton, people who do not slide."""
+    joints = np.load(sample_data / "humanml3d/new_joints/012314.npy", allow_pickle=False)
+    found = physical.summary([joints], 20.0, HUMANML3D)
+    assert found["largest_bone_length_change"].mean < 0.1
+    assert found["floor_penetration"].mean < 1.0
+    assert found["foot_skating_ratio"].mean < 0.2
+    assert 1.0 < found["jitter"].mean < 300.0
+    assert found["root_speed"].mean < 3.0
+
+
 class TestInput:
     def test_tensors_and_arrays_give_the_same_numbers(self):
         real, predicted = random_motion(), random_motion(seed=1)
         tensors = [torch.from_numpy(x).requires_grad_() for x in (real, predicted)]
         arrays = physical.summary([predicted], 20.0, HUMANML3D, [real])
         assert physical.summary([tensors[1]], 20.0, HUMANML3D, [tensors[0]]) == arrays
+
+    def test_half_precision_tensors_are_read(self):
+        shifted = torch.full((4, 22, 3), 0.5, dtype=torch.bfloat16)
+        shift = physical.mpjpe(torch.zeros_like(shifted), shifted)
+        assert shift == pytest.approx(500 * np.sqrt(3))
 
     def test_single_precision_is_no_loss_of_accuracy(self):
         """A figure far from the origin: float32 third differences would be noise."""

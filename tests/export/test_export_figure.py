@@ -68,6 +68,8 @@ def test_parents_that_are_no_tree_are_refused(parents: tuple) -> None:
     ("bone", "side"),
     [
         ((18, 20), "left"),
+        ((0, 1), "left"),  # from the spine outwards: the colour of the limb
+        ((0, 2), "right"),
         ((4, 7), "left"),
         ((19, 21), "right"),
         ((5, 8), "right"),
