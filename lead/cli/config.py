@@ -1,85 +1,205 @@
 """From ``key=value`` words to a plain dictionary; every mistake in them is one line."""
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from lead.cli.paths import config_folder
 from lead.core.errors import RequestError, did_you_mean
 
-FREE_TEXT = (
-    *("text", "prompts", "source", "output", "dataset", "run", "vae", "diffusion", "projector"),
-    "motion",
+SENTENCES = ("text", "data.template", "data.licence")
+PATHS = (
+    *("prompts", "source", "output", "dataset", "run", "vae", "diffusion", "projector", "motion"),
+    *("data.captions", "data.skeleton_map", "data.cache", "text_encoder.path"),
 )
-"""Options whose value is taken as it is, so that commas and quotes need no escaping."""
+"""Options of both kinds are taken as they are: commas, quotes and brackets need no escaping."""
+
+NULLABLE = (
+    *("text_encoder.package", "text_encoder.hub", "text_encoder.sha256"),
+    *("model.schedule.beta_start", "model.schedule.beta_end"),
+)
+"""Options that have a value in the YAML files and may be set to null; others keep their type."""
+
+WORDS_FOR_NUMBERS = {"trainer.devices": ("auto",)}
+
+_OPTION = re.compile(r"([A-Za-z_]\w*(?:[./]\w+)*)=(.*)", re.DOTALL)
 
 
 def compose(name: str, overrides: Sequence[str]) -> dict:
-    """Compose ``configs/NAME.yaml`` with overrides; RequestError for anything that does not fit."""
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
+    """Compose ``configs/NAME.yaml`` with overrides; RequestError for anything that does not fit.
 
-    words = [_literal(word) for word in overrides]
-    try:
-        with initialize_config_dir(config_dir=str(config_folder()), version_base="1.3"):
-            config = hydra_compose(config_name=name, overrides=words)
-            return OmegaConf.to_container(config, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise RequestError(_explain(error, name, overrides)) from error
-
-
-def _literal(word: str) -> str:
-    key, equals, value = word.partition("=")
-    if not equals:
-        raise RequestError(f"'{word}' is not an option: write key=value")
-    if key in FREE_TEXT and value not in ("null", "") and not value.startswith("["):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"{key}='{escaped}'"
-    return word
-
-
-def _explain(error: Exception, name: str, overrides: Sequence[str]) -> str:
-    """One line about what Hydra or OmegaConf did not accept."""
-    text = str(error)
-    missing = re.search(r"Could not find '([^']+)/([^/']+)'", text)
-    if missing:
-        group, choice = missing.groups()
-        return f"unknown {group} '{choice}': {did_you_mean(choice, _choices(group))}"
-    unknown = re.search(r"Could not override '([^']+)'", text)
-    if unknown:
-        key = unknown.group(1)
-        return f"unknown option '{key}' of `lead {name}`: {did_you_mean(key, _known_keys(name))}"
-    first = " ".join(text.split())
-    return f"cannot read the options {' '.join(overrides)!r}: {first[:200]}"
-
-
-def _choices(group: str) -> list[str]:
-    return [path.stem for path in (config_folder() / group).glob("*.yaml")]
-
-
-def _known_keys(name: str) -> list[str]:
-    """Every dotted key of a verb's configuration, and its groups."""
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from omegaconf import OmegaConf
-
-    with initialize_config_dir(config_dir=str(config_folder()), version_base="1.3"):
-        config = OmegaConf.to_container(hydra_compose(config_name=name), resolve=False)
-    keys: list[str] = []
-
-    def walk(value: dict, prefix: str) -> None:
-        for key, entry in value.items():
-            keys.append(prefix + key)
-            if isinstance(entry, dict):
-                walk(entry, f"{prefix}{key}.")
-
-    walk(config, "")
-    return keys
+    A value has to be of the type of the one that it replaces; where that is null, any type goes
+    and the verb checks it.
+    """
+    options = [_split(word) for word in overrides]
+    groups = [f"{key}={_choose(key, value)}" for key, value in options if _is_group(key)]
+    default = _hydra(name, groups, overrides)
+    free = [(key, value) for key, value in options if key in SENTENCES + PATHS]
+    words = [
+        _parsed(key, value)
+        for key, value in options
+        if not _is_group(key) and key not in SENTENCES + PATHS
+    ]
+    config = _hydra(name, [*groups, *words], overrides) if words else default
+    config = _with_types_of(default, config, [key for key, _ in options])
+    for key, value in free:
+        _put(config, key, _free(key, value), name)
+    return config
 
 
 def choice(overrides: Sequence[str], group: str, default: str) -> str:
     """Which entry of a group the overrides choose."""
     chosen = [word.partition("=")[2] for word in overrides if word.startswith(f"{group}=")]
     return chosen[-1] if chosen else default
+
+
+def _split(word: str) -> tuple[str, str]:
+    match = _OPTION.fullmatch(word)
+    if match is None:
+        raise RequestError(f"'{word}' is not an option: write key=value")
+    return match.group(1), match.group(2)
+
+
+def _is_group(key: str) -> bool:
+    return "." not in key and (config_folder() / key).is_dir()
+
+
+def _choose(group: str, value: str) -> str:
+    choices = [path.stem for path in (config_folder() / group).glob("*.yaml")]
+    if not choices:
+        inner = sorted(path.name for path in (config_folder() / group).iterdir())
+        raise RequestError(f"'{group}' is a group of options: set {group}.{inner[0]}.KEY=VALUE")
+    if value not in choices:
+        raise RequestError(f"unknown {group} '{value}': {did_you_mean(value, choices)}")
+    return value
+
+
+def _parsed(key: str, value: str) -> str:
+    """The option as Hydra reads it; RequestError where its grammar does not take the value."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    word = f"{key}={value}"
+    try:
+        override = OverridesParser.create().parse_override(word)
+    except HydraException as error:
+        raise RequestError(
+            f"cannot read the value of {key} in '{word}': close its brackets and quotes, or put "
+            f"it in quotes, {key}=\"'...'\""
+        ) from error
+    if override.is_sweep_override():
+        raise RequestError(f"'{word}' gives several values: give one, or a list, {key}=[A,B]")
+    return word
+
+
+def _hydra(name: str, words: Sequence[str], overrides: Sequence[str]) -> dict:
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with initialize_config_dir(config_dir=str(config_folder()), version_base="1.3"):
+            return OmegaConf.to_container(hydra_compose(name, list(words)), resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        text = str(error)
+        unknown = re.search(r"Could not override '([^']+)'", text)
+        if unknown:
+            raise _unknown(unknown.group(1), name) from error
+        first = " ".join(text.split())[:200]
+        raise RequestError(f"cannot read the options {' '.join(overrides)!r}: {first}") from error
+
+
+def _unknown(key: str, name: str) -> RequestError:
+    known = [known for known, _ in _walk(_hydra(name, (), ()))]
+    return RequestError(f"unknown option '{key}' of `lead {name}`: {did_you_mean(key, known)}")
+
+
+def _walk(values: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Every dotted key with its value."""
+    for key, value in values.items():
+        yield prefix + key, value
+        if isinstance(value, dict):
+            yield from _walk(value, f"{prefix}{key}.")
+
+
+def _put(config: dict, key: str, value: str | None, name: str) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        config = config.get(parent, {})
+    if last not in config:
+        raise _unknown(key, name)
+    config[last] = value
+
+
+def _free(key: str, value: str) -> str | None:
+    if value == "null":
+        return None
+    if not value and key not in SENTENCES:
+        raise RequestError(f"{key}= is empty: name one, or leave {key} out")
+    if key in PATHS and value.startswith("~"):
+        try:
+            return str(Path(value).expanduser())
+        except RuntimeError as error:  # ~NAME of nobody here
+            raise RequestError(f"{key}={value}: {error}: write the whole path") from error
+    return value
+
+
+def _with_types_of(default: dict, config: dict, written: Sequence[str]) -> dict:
+    """``config`` with whole numbers and words as in ``default``; RequestError for other types."""
+    problems: dict[str, str] = {}
+    typed = _typed("", default, config, problems)
+    if problems:
+        key = next((key for key in written if key in problems), next(iter(problems)))
+        raise RequestError(f"{key} takes {problems[key]}")
+    return typed
+
+
+def _typed(key: str, default: object, value: object, problems: dict[str, str]) -> object:
+    """``value`` in the type of ``default``; what does not fit is noted under its key."""
+    if isinstance(default, dict) and isinstance(value, dict):
+        prefix = f"{key}." if key else ""
+        return {
+            name: _typed(prefix + name, default.get(name), entry, problems)
+            for name, entry in value.items()
+        }
+    if default is None or value in WORDS_FOR_NUMBERS.get(key, ()):
+        return value
+    if value is None and key in NULLABLE:
+        return None
+    fits, wanted, convert = _KINDS[type(default)]
+    if not fits(value):
+        problems[key] = f"{wanted.format(key=key)}, got {_shown(value)}"
+        return value
+    return convert(value)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else f"{value!r:.80}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) or _is_number(value)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_word, value))
+
+
+_KINDS = {
+    bool: (lambda value: isinstance(value, bool), "true or false", bool),
+    int: (lambda value: _is_number(value) and value == int(value), "a whole number", int),
+    float: (_is_number, "a finite number", float),
+    str: (_is_word, "a word", str),
+    list: (_is_list, "a list of words, {key}=[A,B]", lambda value: [str(word) for word in value]),
+    dict: (lambda value: isinstance(value, dict), "several values, {key}.NAME=VALUE", dict),
+}
+"""Type of the default -> whether a value fits, what is wanted, and how the value becomes it."""

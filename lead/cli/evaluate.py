@@ -1,14 +1,14 @@
 """lead evaluate run=RUN [key=value ...] : physical measures of real, rebuilt and generated clips.
 
-  run=RUN          any run; a vae run is measured by its reconstructions alone
-  dataset=DIR      prepared dataset; default datasets/NAME of the run's data
-  split=test       which split
-  clips=N          measure N clips drawn with the seed; 0 (default): all
-  projector=RUN    a projector to measure with a diffusion run
-  diffusion=RUN    a denoiser to measure with a projector that was trained on a VAE alone
-  seed=1           of the drawn clips, captions and latents
-  output=FILE      default: metrics.json in the run directory
-  sampling=S, device=D, batch_size=N   as for `lead generate`
+run=RUN          any run; a vae run is measured by its reconstructions alone
+dataset=DIR      prepared dataset; default datasets/NAME of the run's data
+split=test       which split
+clips=N          measure N clips drawn with the seed; 0 (default): all
+projector=RUN    a projector to measure with a diffusion run
+diffusion=RUN    a denoiser to measure with a projector that was trained on a VAE alone
+seed=1           of the drawn clips, captions and latents
+output=FILE      default: metrics.json in the run directory
+sampling=S, device=D, batch_size=N   as for `lead generate`
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """lead export motion=FILE.npz format=gif [output=FILE] : a motion file in another format.
 
-  motion=FILE      a motion file (.npz) that `lead generate` wrote
-  format=gif       gif | webp | mp4 (extra: video) | png | npz
-  output=FILE      default: beside the motion file
+motion=FILE      a motion file (.npz) that `lead generate` wrote
+format=gif       gif | webp | mp4 (extra: video) | png | npz
+output=FILE      default: beside the motion file
 """
 
 from collections.abc import Sequence

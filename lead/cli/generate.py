@@ -1,16 +1,16 @@
 """lead generate run=RUN text="a person walks in a circle" [key=value ...] : text -> motion files.
 
-  run=RUN          a diffusion run (MLD) or a projector run (LEAD)
-  text="..."       the sentence; or prompts=FILE, one a line ("sentence # SECONDS" sets a length)
-  seconds=4        length of each clip
-  seed=1 count=3   three clips per sentence, of seeds 1, 2 and 3
-  project=BOOL     realign the latents by the projector; default: where the run has one
-  projector=RUN    a projector to use with a diffusion run
-  diffusion=RUN    a denoiser to use with a projector that was trained on a VAE alone
-  formats=[npz,gif]   npz | gif | webp | mp4 | png
-  output=DIR       default outputs/RUN-FIRST-WORDS; overwrite=true replaces it
-  sampling=S       ddim50 | ddpm1000; sampling.steps=10, sampling.guidance_scale=2, ...
-  device=auto      cpu | cuda
+run=RUN          a diffusion run (MLD) or a projector run (LEAD)
+text="..."       the sentence; or prompts=FILE, one a line ("sentence # SECONDS" sets a length)
+seconds=4        length of each clip
+seed=1 count=3   three clips per sentence, of seeds 1, 2 and 3
+project=BOOL     realign the latents by the projector; default: where the run has one
+projector=RUN    a projector to use with a diffusion run
+diffusion=RUN    a denoiser to use with a projector that was trained on a VAE alone
+formats=[npz,gif]   npz | gif | webp | mp4 | png
+output=DIR       default outputs/RUN-FIRST-WORDS; overwrite=true replaces it
+sampling=S       ddim50 | ddpm1000; sampling.steps=10, sampling.guidance_scale=2, ...
+device=auto      cpu | cuda
 """
 
 import re
@@ -95,9 +95,7 @@ def _output_folder(config: dict, prompts: list[tuple[str, float]]) -> Path:
     words = re.sub(r"[^a-z0-9]+", "-", prompts[0][0].lower()).strip("-")[:40].strip("-")
     default = f"outputs/{Path(config['run']).resolve().name}-{words or 'motion'}"
     folder = Path(config["output"] or default)
-    if folder.is_file() or (
-        folder.is_dir() and any(folder.iterdir()) and not config["overwrite"]
-    ):
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not config["overwrite"]):
         raise RequestError(f"{folder} exists: name another output=DIR, or overwrite=true")
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not existing.is_dir():
@@ -121,7 +119,9 @@ def _generate(pipeline, jobs: list, sampling, project: bool, batch_size: int) ->
     order = sorted(range(len(jobs)), key=lambda place: jobs[place][2])
     motions: dict[int, object] = {}
     starts = range(0, len(order), int(batch_size))
-    for start in tqdm(starts, desc="generate", unit="batch", disable=None if len(jobs) > 1 else True):
+    for start in tqdm(
+        starts, desc="generate", unit="batch", disable=None if len(jobs) > 1 else True
+    ):
         places = order[start : start + int(batch_size)]
         texts, seeds, frames = zip(*(jobs[place] for place in places), strict=True)
         made = pipeline.generate(texts, frames, seeds, sampling, project=project)

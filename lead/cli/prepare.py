@@ -1,12 +1,13 @@
 """lead prepare data=NAME source=DIR [key=value ...] : a data source -> a packed dataset.
 
-  data=NAME        humanml3d | kitml | bvh | bandai_namco | synthetic
-  source=DIR       where the collection is (synthetic needs none)
-  output=DIR       where to write; default datasets/NAME
-  inspect=true     only show what would be read, and write a picture of a few clips
-  workers=N        processes, default 2
-  overwrite=true   replace a dataset that is there
-  data.KEY=VALUE   any value of configs/data/NAME.yaml
+data=NAME        humanml3d | kitml | bvh | bandai_namco | synthetic
+source=DIR       where the collection is (synthetic needs none)
+output=DIR       where to write; default datasets/NAME
+inspect=true     only show what would be read, and write a picture of a few clips
+workers=N        processes, default 2
+mirror=true      add the mirror image of every training clip, captions mirrored too
+overwrite=true   replace a dataset that is there
+data.KEY=VALUE   any value of configs/data/NAME.yaml
 """
 
 from collections.abc import Sequence
@@ -46,7 +47,13 @@ def _make_source(config: dict, name: str):
 def _prepare(source, output: Path, config: dict) -> int:
     from lead.data.packing import pack
 
-    report = pack(source, output, workers=config["workers"], overwrite=config["overwrite"])
+    report = pack(
+        source,
+        output,
+        workers=config["workers"],
+        overwrite=config["overwrite"],
+        mirror=config["mirror"],
+    )
     clips = ", ".join(f"{name} {count}" for name, count in sorted(report.clips.items()))
     print(f"{output}: {sum(report.clips.values())} clips ({clips})")
     if report.rejected:

@@ -1,17 +1,17 @@
 """lead train stage=STAGE data=NAME [key=value ...] : one stage of LEAD -> a run directory.
 
-  stage=STAGE      vae | diffusion | projector
-  data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR
-  vae=RUN          the run of stage 1; needed by stage=diffusion
-  diffusion=RUN    the run of stage 2; needed by stage=projector (or vae=RUN for a projector alone)
-  size=SIZE        tiny | small | paper
-  run=DIR          run directory; default checkpoints/NAME-SIZE-STAGE
-  text_encoder=T   minilm | clip_l14 | open_clip_l14 | sentence_t5 | hash
-  resume=true      go on with a run that was stopped
-  overwrite=true   start a run again from nothing
-  seed=N           default 1234
-  trainer.KEY=V    max_steps, precision, devices, logger, ... (configs/trainer)
-  model.PART.KEY=V, stage.module.KEY=V, stages.STAGE.KEY=V : everything else
+stage=STAGE      vae | diffusion | projector
+data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR
+vae=RUN          the run of stage 1; needed by stage=diffusion
+diffusion=RUN    the run of stage 2; needed by stage=projector (or vae=RUN for a projector alone)
+size=SIZE        tiny | small | paper
+run=DIR          run directory; default checkpoints/NAME-SIZE-STAGE
+text_encoder=T   minilm | clip_l14 | open_clip_l14 | sentence_t5 | hash
+resume=true      go on with a run that was stopped
+overwrite=true   start a run again from nothing
+seed=N           default 1234
+trainer.KEY=V    max_steps, precision, devices, logger, ... (configs/trainer)
+model.PART.KEY=V, stage.module.KEY=V, stages.STAGE.KEY=V : everything else
 """
 
 from collections.abc import Sequence

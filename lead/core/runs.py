@@ -2,12 +2,12 @@
 
 Layout of ``checkpoints/NAME/``::
 
-    run.json               stage, status, step, model descriptions, earlier runs, data set
-    config.yaml            the resolved configuration
+    run.json               stage, status, step, model descriptions, earlier runs, data set, options
     environment.json       versions, revision, seed
     weights/PART.safetensors   best weights by validation, trainable parts only
     state/trainer.ckpt     what is needed to resume
-    metrics.csv            the log; metrics.json the last evaluation
+    log/metrics.csv        the log; log/resumed-1/metrics.csv goes on with it
+    metrics.json           the last evaluation
 
 Each file is replaced whole, so a killed run leaves the state before it.
 """
@@ -90,13 +90,21 @@ class Run:
 
     def save_part(self, part: str, tensors: dict) -> None:
         """Replace a part's weights."""
-        write_tensors(self.weights_path(part), tensors, {"format": "pt", "part": part})
+        # One entry only: safetensors writes several in random order, and the file is hashed.
+        write_tensors(self.weights_path(part), tensors, {"format": "pt"})
 
     def update(self, **changes: object) -> None:
         """Change fields of run.json."""
         record = read_json(self.folder / "run.json") if self.exists() else {}
         write_json(self.folder / "run.json", {**record, **changes})
         self.__dict__.pop("record", None)
+
+    def clear_leftovers(self) -> None:
+        """Remove the half-written files of a process that was killed while it wrote."""
+        for folder in (self.folder, self.folder / "weights", self.folder / "state"):
+            for pattern in (".*.json.*", ".*.safetensors.*", ".*.ckpt.*"):
+                for path in folder.glob(pattern):
+                    path.unlink(missing_ok=True)
 
     def exists(self) -> bool:
         """Whether the folder holds a run."""

@@ -17,11 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from lead.core.errors import LeadError, RequestError, WorkError
 from lead.core.files import atomic_folder, content_hash, write_json
+from lead.data.captions.mirroring import mirror_caption, mirrored
 from lead.data.source import Caption, Item, LoadedClip, Rejected, Source
+from lead.representation.features import features_to_joints, joints_to_features
+from lead.representation.mirroring import mirror_joints
 from lead.representation.normalizer import feature_statistics
 from lead.representation.skeletons import get_skeleton
 
@@ -62,9 +66,18 @@ class _Split:
             column.append(value)
 
 
-def pack(source: Source, output: Path, *, workers: int = 2, overwrite: bool = False) -> PackReport:
+def pack(
+    source: Source,
+    output: Path,
+    *,
+    workers: int = 2,
+    overwrite: bool = False,
+    mirror: bool = False,
+) -> PackReport:
     """Read a source with ``workers`` processes and write it to ``output`` as a packed dataset.
 
+    ``mirror`` adds the mirror image of every training clip, left and right swapped in its captions
+    (HumanML3D and KIT-ML hold theirs already).
     A motion that cannot be read is left out and reported. Raises WorkError where nothing is left.
     The folder appears whole, or not at all.
     """
@@ -76,6 +89,12 @@ def pack(source: Source, output: Path, *, workers: int = 2, overwrite: bool = Fa
         report = PackReport()
         order = {item.id: place for place, item in enumerate(items)}
         results = list(_load_all(source, items, workers))
+        if mirror:
+            training = [r for r in results if isinstance(r, LoadedClip) and r.split == "train"]
+            results += [
+                _mirrored(clip, source)
+                for clip in tqdm(training, desc="mirror", unit="clip", disable=None)
+            ]
         results.sort(key=lambda result: order.get(result.id, len(order)))
         for result in results:
             if isinstance(result, Rejected):
@@ -116,8 +135,6 @@ def _tick(progress, size: int, results: Iterable) -> Iterable:
 
 
 def _one_thread() -> None:
-    import torch
-
     torch.set_num_threads(1)
 
 
@@ -164,6 +181,19 @@ def _place(clip: LoadedClip, split: _Split, source: Source) -> list[Rejected]:
     return rejected
 
 
+def _mirrored(clip: LoadedClip, source: Source) -> LoadedClip:
+    """The mirror image, named as HumanML3D does: M before the id. It is one frame shorter.
+
+    It goes through the joints, so that it has the bone lengths of the reference skeleton, whose
+    left and right differ a little.
+    """
+    joints = features_to_joints(torch.from_numpy(clip.features), source.skeleton)
+    features = joints_to_features(mirror_joints(joints, source.skeleton), source.skeleton)
+    labels = {key: mirror_caption(value) for key, value in clip.labels.items()}
+    captions = tuple(mirrored(caption) for caption in clip.captions)
+    return LoadedClip(f"M{clip.id}", clip.split, features.numpy(), captions, labels)
+
+
 def _unusable(clip: LoadedClip, source: Source) -> str:
     """Why a clip cannot be used at all, or an empty string."""
     width = get_skeleton(source.skeleton).features
@@ -203,12 +233,23 @@ def _segments(clip: LoadedClip, fps: float, frames: int) -> list[tuple[str, int,
     return segments
 
 
+def _write_features(path: Path, clips: list[np.ndarray]) -> np.ndarray:
+    """Write clips one after the other, without a second copy of them all in memory."""
+    shape = (sum(map(len, clips)), clips[0].shape[1])
+    features = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    start = 0
+    for clip in clips:
+        features[start : start + len(clip)] = clip
+        start += len(clip)
+    features.flush()
+    return features
+
+
 def _write(folder: Path, source: Source, splits: dict[str, _Split], report: PackReport) -> None:
     skeleton = get_skeleton(source.skeleton)
     hashes = {}
     for name, split in splits.items():
-        features = np.concatenate(split.features)
-        np.save(folder / f"{name}.npy", features)
+        features = _write_features(folder / f"{name}.npy", split.features)
         write_json(folder / f"{name}.index.json", split.columns)
         hashes[name] = content_hash(folder / f"{name}.npy", folder / f"{name}.index.json")
         report.clips[name] = len(split.columns["id"])

@@ -104,9 +104,7 @@ class TextToMotion:
             guidance_scale=sampling.guidance_scale,
             timesteps=sampling.timesteps,
             schedule=self.schedule,
-            generator=[
-                make_generator(s, "steps", t, device=condition.device) for t, s in purposes
-            ],
+            generator=[make_generator(s, "steps", t, device=condition.device) for t, s in purposes],
             eta=sampling.eta,
         )
         return self.projector(z) if project and self.projector is not None else z
@@ -137,7 +135,9 @@ class TextToMotion:
                     f"{longest / self.fps:.2f} s)"
                 )
         if project and self.projector is None:
-            raise RequestError("project=true needs a projector: name a stage-3 run, or projector=RUN")
+            raise RequestError(
+                "project=true needs a projector: name a stage-3 run, or projector=RUN"
+            )
 
 
 def load_pipeline(

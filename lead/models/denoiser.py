@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from lead.core.errors import RequestError
 from lead.models.blocks.positions import LearnedPositions, sinusoid
-from lead.models.blocks.skip_stack import SkipStack, xavier_init
+from lead.models.blocks.skip_stack import SkipStack, check_heads, xavier_init
 
 
 class MldDenoiser(nn.Module):
@@ -30,6 +30,7 @@ class MldDenoiser(nn.Module):
         relu_before_text: bool = True,
     ):
         super().__init__()
+        check_heads(width, heads)
         self.text_dim, self.latent_dim = text_dim, latent_dim
         self.relu_before_text = relu_before_text
         self.time_embedding = nn.Sequential(

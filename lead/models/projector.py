@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from lead.core.errors import RequestError, did_you_mean
 from lead.models.blocks.positions import SinusoidalPositions
-from lead.models.blocks.skip_stack import SkipStack
+from lead.models.blocks.skip_stack import SkipStack, check_heads
 
 
 class Projector(nn.Module):
@@ -57,6 +57,7 @@ def _between(inputs: int, width: int, outputs: int, *body: nn.Module) -> nn.Modu
 
 
 def _layer(width: int, heads: int, feed_forward: int, dropout: float) -> nn.Module:
+    check_heads(width, heads)
     return nn.TransformerEncoderLayer(
         width, heads, feed_forward, dropout, activation="gelu", batch_first=True
     )

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lead.models.blocks.positions import LearnedPositions
-from lead.models.blocks.skip_stack import SkipStack, xavier_init
+from lead.models.blocks.skip_stack import SkipStack, check_heads, xavier_init
 
 
 class MotionVAE(nn.Module):
@@ -31,6 +31,7 @@ class MotionVAE(nn.Module):
         dropout: float = 0.1,
     ):
         super().__init__()
+        check_heads(width, heads)
         self.latent_tokens, self.latent_dim, self.features = latent_tokens, latent_dim, features
         options = {"dropout": dropout, "activation": "gelu", "batch_first": True}
         self.encoder = SkipStack(
@@ -54,7 +55,7 @@ class MotionVAE(nn.Module):
         self, x: Float[Tensor, "batch frames features"], mask: Bool[Tensor, "batch frames"]
     ) -> tuple[Float[Tensor, "batch tokens dim"], Float[Tensor, "batch tokens dim"]]:
         """Posterior q(z|x): mean and log-variance. Values where ``mask`` is false do not matter."""
-        frames = self.input_layer(x * mask[..., None])
+        frames = self.input_layer(x.masked_fill(~mask[..., None], 0))
         tokens = self.distribution_tokens.expand(len(x), -1, -1)
         sequence = self.encoder_positions(torch.cat([tokens, frames], dim=1))
         padding = None

@@ -1,4 +1,4 @@
-"""Left-right mirror images of motions."""
+"""Left-right mirror images of motions, in the plane x = 0."""
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,7 @@ from lead.representation.skeletons import get_skeleton
 def mirror_joints(
     joints: Float[Tensor, "*shape joints 3"], skeleton: str = "humanml3d"
 ) -> Float[Tensor, "*shape joints 3"]:
-    """Mirror image in the plane x = 0, left and right joints swapped. Its own inverse."""
+    """Mirror image of joint positions, left and right joints swapped. Its own inverse."""
     shape = get_skeleton(skeleton)
     order = list(range(shape.joints))
     for left, right in shape.mirror_pairs:

@@ -79,5 +79,5 @@ def latent_data(
 
 
 def validation_split(dataset: PackedDataset) -> str:
-    """The split that chooses checkpoints: val; never test. Small data sets may fall back to train."""
+    """The split that chooses checkpoints: val, never test; train where a data set has no val."""
     return "val" if "val" in dataset.manifest["clips"] else "train"

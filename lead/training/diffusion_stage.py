@@ -12,6 +12,7 @@ from lead.diffusion.schedules import NoiseSchedule
 from lead.models.vae import sample_posterior
 from lead.training.losses import check_finite
 from lead.training.optimization import make_optimizer
+from lead.training.randomness import step_purpose
 
 
 class DiffusionStage(pl.LightningModule):
@@ -39,7 +40,7 @@ class DiffusionStage(pl.LightningModule):
 
     def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
         """One optimisation step at random timesteps."""
-        generator = make_generator(self.seed, "diffusion", self.global_step, device=self.device)
+        generator = make_generator(self.seed, "diffusion", *step_purpose(self), device=self.device)
         drop = torch.rand(len(batch.ids), generator=generator, device=self.device)
         text = torch.where(
             (drop < self.condition_dropout)[:, None, None], batch.null_text, batch.text
@@ -53,7 +54,9 @@ class DiffusionStage(pl.LightningModule):
     def validation_step(self, batch: LatentBatch, index: int) -> None:
         """The same loss with captions, at timesteps and noise that are equal every time."""
         generator = make_generator(self.seed, "validation", index, device=self.device)
-        self.log("val/loss", self._loss(batch, batch.text, generator), batch_size=len(batch.ids))
+        loss = self._loss(batch, batch.text, generator)
+        check_finite(loss, self.global_step, batch.ids)
+        self.log("val/loss", loss, batch_size=len(batch.ids))
 
     def _loss(self, batch: LatentBatch, text: Tensor, generator: torch.Generator) -> Tensor:
         clean = sample_posterior(batch.mu, batch.logvar, generator)

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, smooth_l1_loss
 
-from lead.core.errors import RequestError, did_you_mean
+from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.masks import masked_mean
 
 
@@ -35,6 +35,9 @@ def alignment_loss(
     return (1 - cosine_similarity(projected.mean(dim=1), text, dim=-1)).mean()
 
 
+REDUCTIONS = ("sum", "mean")
+
+
 def reconstruction_loss(
     latent: Float[Tensor, "batch tokens dim"],
     rebuilt: Float[Tensor, "batch tokens dim"],
@@ -50,9 +53,7 @@ def reconstruction_loss(
         return squared.sum(dim=(1, 2)).mean()
     if reduction == "mean":
         return squared.mean()
-    raise RequestError(
-        f"unknown reduction '{reduction}': {did_you_mean(reduction, ('sum', 'mean'))}"
-    )
+    raise RequestError(f"unknown reduction '{reduction}': {did_you_mean(reduction, REDUCTIONS)}")
 
 
 def diagonal_gaussian_kl(latent: Tensor, rebuilt: Tensor) -> Tensor:
@@ -78,9 +79,7 @@ def variance_loss(latent: Tensor, rebuilt: Tensor, form: str = "gauss_diag") -> 
     ``softmax`` each latent's softmax over its dimensions.
     """
     if form not in VARIANCE_LOSSES:
-        raise RequestError(
-            f"unknown variance loss '{form}': {did_you_mean(form, VARIANCE_LOSSES)}"
-        )
+        raise RequestError(f"unknown variance loss '{form}': {did_you_mean(form, VARIANCE_LOSSES)}")
     return VARIANCE_LOSSES[form](latent, rebuilt)
 
 
@@ -93,8 +92,6 @@ def _moments(latents: Tensor) -> tuple[Tensor, Tensor]:
 def check_finite(loss: Tensor, step: int, ids: list[str]) -> None:
     """Stop at the first loss that is not a number, and say which clips were in the batch."""
     if not torch.isfinite(loss):
-        from lead.core.errors import WorkError
-
         shown = ", ".join(ids[:8]) + (" ..." if len(ids) > 8 else "")
         raise WorkError(
             f"the loss is not finite at step {step}; clips of this batch: {shown}. "

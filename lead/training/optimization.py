@@ -7,6 +7,11 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
+from lead.core.errors import RequestError, did_you_mean
+
+SCHEDULES = ("constant", "cosine")
+COSINE_END = 0.02  # of the full learning rate
+
 
 def make_optimizer(
     parameters: Iterable[nn.Parameter],
@@ -17,14 +22,23 @@ def make_optimizer(
     schedule: str = "constant",
     total_steps: int = 0,
 ) -> dict:
-    """AdamW with linear warm-up, then constant or cosine to zero; Lightning's dictionary form."""
+    """AdamW with linear warm-up, then constant or cosine; Lightning's dictionary form.
+
+    The cosine ends at 2 % of ``lr`` after ``total_steps``. Raises RequestError for an unknown
+    ``schedule`` and for an ``lr`` that is not a positive number.
+    """
+    if schedule not in SCHEDULES:
+        raise RequestError(f"unknown schedule '{schedule}': {did_you_mean(schedule, SCHEDULES)}")
+    if not (isinstance(lr, (int, float)) and lr > 0):
+        raise RequestError(f"lr must be a positive number, got '{lr}'")
     optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)
 
     def factor(step: int) -> float:
         warm = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
         if schedule == "cosine" and total_steps:
             done = min(1.0, step / total_steps)
-            return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+            fall = 0.5 * (1 + math.cos(math.pi * done))
+            return warm * (COSINE_END + (1 - COSINE_END) * fall)
         return warm
 
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

@@ -1,19 +1,25 @@
 """Stage 3: train the projector on cached posteriors and text embeddings (LEAD eq. 3 to 7)."""
 
+from collections.abc import Iterable
+
 import pytorch_lightning as pl
 from torch import Tensor, nn
 
 from lead.core.batches import LatentBatch
+from lead.core.errors import RequestError, did_you_mean
 from lead.core.seeding import make_generator
 from lead.models.projector import Projector
 from lead.models.vae import sample_posterior
 from lead.training.losses import (
+    REDUCTIONS,
+    VARIANCE_LOSSES,
     alignment_loss,
     check_finite,
     reconstruction_loss,
     variance_loss,
 )
 from lead.training.optimization import make_optimizer
+from lead.training.randomness import step_purpose
 
 
 class ProjectorStage(pl.LightningModule):
@@ -36,6 +42,9 @@ class ProjectorStage(pl.LightningModule):
         seed: int = 0,
     ):
         super().__init__()
+        _check_choice("rec_reduction", rec_reduction, REDUCTIONS)
+        _check_choice("var_form", var_form, VARIANCE_LOSSES)
+        _check_choice("latent", latent, ("sample", "mean"))
         self.projector, self.optimizer_options, self.seed = projector, optimizer, seed
         self.weights = {"align": align_weight, "rec": rec_weight, "var": var_weight}
         self.rec_reduction, self.var_form, self.latent = rec_reduction, var_form, latent
@@ -46,7 +55,7 @@ class ProjectorStage(pl.LightningModule):
 
     def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
         """One optimisation step."""
-        terms = self._terms(batch, ("projector", self.global_step))
+        terms = self._terms(batch, ("projector", *step_purpose(self)))
         check_finite(terms["loss"], self.global_step, batch.ids)
         self.log_dict({f"train/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
         self.log("loss", terms["loss"], prog_bar=True, logger=False, batch_size=len(batch.ids))
@@ -55,6 +64,7 @@ class ProjectorStage(pl.LightningModule):
     def validation_step(self, batch: LatentBatch, index: int) -> None:
         """The same losses, with noise that is equal every time."""
         terms = self._terms(batch, ("validation", index))
+        check_finite(terms["loss"], self.global_step, batch.ids)
         self.log_dict({f"val/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
 
     def _terms(self, batch: LatentBatch, purpose: tuple) -> dict[str, Tensor]:
@@ -75,3 +85,8 @@ class ProjectorStage(pl.LightningModule):
     def configure_optimizers(self) -> dict:
         """AdamW over the projector."""
         return make_optimizer(self.projector.parameters(), **self.optimizer_options)
+
+
+def _check_choice(option: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise RequestError(f"unknown {option} '{value}': {did_you_mean(value, known)}")

@@ -9,18 +9,6 @@ import pytorch_lightning as pl
 from lead.core.errors import WorkError
 from lead.core.files import atomic_path
 from lead.core.runs import Run
-from lead.core.seeding import derive_seed
-
-
-class StepSeeding(pl.Callback):
-    """Seed the global generator from the step, so that dropout does not depend on what ran before."""
-
-    def __init__(self, seed: int):
-        self.seed = seed
-
-    def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
-        """Called before every optimisation step."""
-        pl.seed_everything(derive_seed(self.seed, "step", trainer.global_step) % 2**32, verbose=False)
 
 
 class RunSaver(pl.Callback):
@@ -57,28 +45,33 @@ class RunSaver(pl.Callback):
     def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
         """Save where it is due; stop where it was asked for."""
         step = trainer.global_step
-        due = step % self.every_steps == 0 or self._overdue()
-        if step > 0 and step != self._saved_step and (due or self._stop_signal):
+        agree = trainer.strategy.reduce_boolean_decision  # all processes save, or none
+        stop = agree(bool(self._stop_signal), all=False)
+        due = step % self.every_steps == 0 or agree(self._overdue(), all=False)
+        if step > 0 and step != self._saved_step and (due or stop):
             self._save(trainer)
-        if self._stop_signal:
-            self.run.update(status="interrupted", step=step)
-            raise WorkError(
-                f"stopped by {self._stop_signal} at step {step}; go on with resume=true"
-            )
+        if stop:
+            if trainer.is_global_zero:
+                self.run.update(status="interrupted", step=step)
+            cause = self._stop_signal or "a signal to another process"
+            raise WorkError(f"stopped by {cause} at step {step}; go on with resume=true")
 
     def _overdue(self) -> bool:
         return time.monotonic() - self._saved_at > self.every_seconds
 
     def _save(self, trainer: pl.Trainer) -> None:
-        with atomic_path(self.state_path) as temporary:
-            trainer.save_checkpoint(temporary, weights_only=False)
+        if trainer.is_global_zero:
+            with atomic_path(self.state_path) as temporary:
+                trainer.save_checkpoint(temporary, weights_only=False)
+        else:  # takes part in collecting the state and writes nothing
+            trainer.save_checkpoint(self.state_path, weights_only=False)
         self._saved_at, self._saved_step = time.monotonic(), trainer.global_step
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Keep the weights that did best on the validation split."""
         value = trainer.callback_metrics.get(self.monitor)
-        if trainer.sanity_checking or value is None or float(value) >= self.best:
-            return
+        if trainer.sanity_checking or value is None or not float(value) < self.best:
+            return  # a loss that is not a number is never the best
         self.best, self.best_step = float(value), trainer.global_step
         self._publish(trainer, module)
 

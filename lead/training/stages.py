@@ -1,9 +1,11 @@
 """The three stages end to end: from resolved values to a finished run directory."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor, nn
 
 from lead.core.building import build
@@ -24,6 +26,8 @@ from lead.training.datamodule import (
 from lead.training.environment import environment
 from lead.training.fit import TrainerOptions, choose_precision, fit
 
+UNFINISHED = ("started", "running", "interrupted")
+
 
 def train_stage(name: str, values: dict) -> Run:
     """Train one stage from resolved values (configs/train.yaml) and return its run.
@@ -35,28 +39,48 @@ def train_stage(name: str, values: dict) -> Run:
     options = TrainerOptions(**{**values["trainer"], "logger": tuple(values["trainer"]["logger"])})
     dataset = open_dataset(values["dataset"])
     run = Run(Path(values["run"]))
-    _check_folder(run, name, values)
+    first = rank_zero_only.rank == 0  # of several processes that train together
+    if first:
+        _check_folder(run, name, values)
     torch.manual_seed(derive_seed(values["seed"], "weights", name))
     module, data, record, prepare = STAGES[name](values, dataset, run.folder)
-    make_folder(run.folder)
-    if not (values["resume"] and run.exists()):
-        _start_run(run, name, values, dataset, record)
-        prepare()
-    return fit(module, data, run, options, seed=values["seed"], resume=values["resume"])
+    record["dataset"] = _dataset_record(dataset)
+
+    def begin() -> None:
+        if values["resume"] and run.exists():
+            _check_inputs(run, record)
+        make_folder(run.folder)
+        run.clear_leftovers()
+        if not (values["resume"] and run.exists() and run.state_path.is_file()):
+            _start_run(run, name, values, record)
+            prepare()
+
+    return fit(
+        *(module, data, run, options),
+        seed=values["seed"],
+        resume=values["resume"],
+        begin=begin if first else _nothing,
+    )
 
 
 def _check_folder(run: Run, name: str, values: dict) -> None:
     """An existing run is resumed or overwritten only where that was asked for."""
     if not run.exists():
-        if run.folder.is_dir() and any(run.folder.iterdir()) and not values["overwrite"]:
+        # Hidden entries are what a process left that was killed while it wrote its first file.
+        if run.folder.is_dir() and any(e.name[0] != "." for e in run.folder.iterdir()):
             raise RequestError(f"{run.folder} exists and is not a run: give another run=DIR")
         return
     if values["resume"]:
         if run.stage != name:
             raise RequestError(f"{run.folder} is a {run.stage} run: it cannot resume as {name}")
+        if run.record["status"] not in UNFINISHED and not run.state_path.is_file():
+            raise RequestError(
+                f"{run.folder} is {run.record['status']} and keeps no trainer state to go on "
+                "from: overwrite=true starts again, run=DIR names another"
+            )
         before = run.record["values"]
-        for key in ("model", "seed", "stages", "text_encoder", "dataset"):
-            if before.get(key) != _kept(values).get(key):
+        for key in ("model", "seed", "stages", "stage", "text_encoder", "dataset"):
+            if before.get(key) != values.get(key):
                 raise RequestError(
                     f"{run.folder} was started with another '{key}': resume with the same "
                     "options, or give another run=DIR"
@@ -69,18 +93,35 @@ def _check_folder(run: Run, name: str, values: dict) -> None:
         )
 
 
+def _check_inputs(run: Run, record: dict) -> None:
+    """A run goes on with the data, the earlier runs and the text encoder that it began with."""
+
+    def inputs(of: dict) -> dict:
+        parents = {stage: parent["hash"] for stage, parent in of["parents"].items()}
+        return {
+            "dataset": of["dataset"]["data_hash"],
+            "text encoder": of.get("text_fingerprint"),
+            **{f"{stage} run": parents.get(stage) for stage in STAGES},
+        }
+
+    now = inputs(record)
+    for name, before in inputs(run.record).items():
+        if before != now[name]:
+            raise RequestError(
+                f"{run.folder} was started with another {name}, or it has changed since: resume "
+                "with the same, or start again with overwrite=true"
+            )
+
+
 def _kept(values: dict) -> dict:
     """The values that a run keeps: all but where it stands and whether it resumes."""
     left_out = ("resume", "overwrite", "run")
     return {key: value for key, value in values.items() if key not in left_out}
 
 
-def _start_run(run: Run, name: str, values: dict, dataset: PackedDataset, record: dict) -> None:
-    import shutil
-
-    for folder in ("weights", "state", "log"):
-        shutil.rmtree(run.folder / folder, ignore_errors=True)
-    write_json(run.folder / "environment.json", environment(values["seed"]))
+def _start_run(run: Run, name: str, values: dict, record: dict) -> None:
+    """Make an empty run; killed at any moment, it can be started again or overwritten."""
+    shutil.rmtree(run.folder / "state", ignore_errors=True)  # first: nothing old may be resumed
     write_json(
         run.folder / "run.json",
         {
@@ -88,18 +129,25 @@ def _start_run(run: Run, name: str, values: dict, dataset: PackedDataset, record
             "stage": name,
             "status": "started",
             "step": 0,
-            "dataset": {
-                "name": dataset.manifest["name"],
-                "data_hash": dataset.data_hash,
-                "skeleton": dataset.skeleton.name,
-                "fps": dataset.fps,
-                "licence": dataset.manifest["licence"],
-                "frames": _length_limits(dataset),
-            },
             **record,
             "values": _kept(values),
         },
     )
+    for folder in ("weights", "log"):
+        shutil.rmtree(run.folder / folder, ignore_errors=True)
+    (run.folder / "metrics.json").unlink(missing_ok=True)
+    write_json(run.folder / "environment.json", environment(values["seed"]))
+
+
+def _dataset_record(dataset: PackedDataset) -> dict:
+    return {
+        "name": dataset.manifest["name"],
+        "data_hash": dataset.data_hash,
+        "skeleton": dataset.skeleton.name,
+        "fps": dataset.fps,
+        "licence": dataset.manifest["licence"],
+        "frames": _length_limits(dataset),
+    }
 
 
 def _length_limits(dataset: PackedDataset) -> list[int]:

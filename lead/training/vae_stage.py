@@ -11,6 +11,7 @@ from lead.representation import features_to_joints
 from lead.representation.normalizer import Normalizer
 from lead.training.losses import check_finite, gaussian_kl, masked_smooth_l1
 from lead.training.optimization import make_optimizer
+from lead.training.randomness import step_purpose
 
 
 class VaeStage(pl.LightningModule):
@@ -41,7 +42,7 @@ class VaeStage(pl.LightningModule):
 
     def training_step(self, batch: MotionBatch, _index: int) -> Tensor:
         """One optimisation step; the posterior is sampled."""
-        generator = make_generator(self.seed, "posterior", self.global_step, device=self.device)
+        generator = make_generator(self.seed, "posterior", *step_purpose(self), device=self.device)
         terms = self._terms(batch, generator)
         check_finite(terms["loss"], self.global_step, batch.ids)
         self.log_dict({f"train/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
@@ -51,6 +52,7 @@ class VaeStage(pl.LightningModule):
     def validation_step(self, batch: MotionBatch, _index: int) -> None:
         """Losses with the posterior's mean."""
         terms = self._terms(batch, None)
+        check_finite(terms["loss"], self.global_step, batch.ids)
         self.log_dict(
             {f"val/{name}": value for name, value in terms.items()},
             batch_size=len(batch.ids),

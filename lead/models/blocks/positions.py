@@ -39,10 +39,14 @@ class SinusoidalPositions(nn.Module):
 
 
 def sinusoid(position: Tensor, width: int) -> Tensor:
-    """Cosines then sines of each position at ``width / 2`` frequencies from 1 to 1/10000."""
+    """Cosines then sines of each position at ``width / 2`` frequencies from 1 to 1/10000.
+
+    An odd ``width`` gets a zero at the end.
+    """
     half = width // 2
     frequency = torch.exp(
         -math.log(10000.0) * torch.arange(half, device=position.device, dtype=torch.float32) / half
     )
     angle = position.to(torch.float32)[..., None] * frequency
-    return torch.cat([angle.cos(), angle.sin()], dim=-1)
+    waves = torch.cat([angle.cos(), angle.sin()], dim=-1)
+    return nn.functional.pad(waves, (0, width % 2))

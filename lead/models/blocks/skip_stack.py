@@ -17,8 +17,10 @@ class SkipStack(nn.Module):
 
     def __init__(self, make_layer: Callable[[], nn.Module], layers: int, width: int):
         super().__init__()
-        if layers % 2 == 0:
-            raise RequestError(f"a stack with long skips needs an odd number of layers, not {layers}")
+        if layers < 1 or layers % 2 == 0:
+            raise RequestError(
+                f"a stack with long skips needs an odd number of layers, not {layers}"
+            )
         half = layers // 2
         self.input_blocks = nn.ModuleList(make_layer() for _ in range(half))
         self.middle_block = make_layer()
@@ -36,6 +38,14 @@ class SkipStack(nn.Module):
         for block, join in zip(self.output_blocks, self.linear_blocks, strict=True):
             x = block(join(torch.cat([x, skips.pop()], dim=-1)), *memory, **masks)
         return self.norm(x)
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Raise RequestError where attention heads cannot share ``width`` evenly."""
+    if heads < 1 or width % heads:
+        raise RequestError(
+            f"width {width} cannot be shared by {heads} heads: it must be a multiple"
+        )
 
 
 def xavier_init(module: nn.Module) -> None:
