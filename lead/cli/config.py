@@ -34,17 +34,21 @@ def compose(name: str, overrides: Sequence[str]) -> dict:
     """
     options = [_split(word) for word in overrides]
     groups = [f"{key}={_choose(key, value)}" for key, value in options if _is_group(key)]
-    default = _hydra(name, groups, overrides)
-    free = [(key, value) for key, value in options if key in SENTENCES + PATHS]
-    words = [
-        _parsed(key, value)
-        for key, value in options
-        if not _is_group(key) and key not in SENTENCES + PATHS
-    ]
-    config = _hydra(name, [*groups, *words], overrides) if words else default
+    default = _hydra(name, groups)
+    known = dict(_walk(default))
+    words = []
+    free = []
+    for key, value in options:
+        if key in known and key in SENTENCES + PATHS:
+            free.append((key, _free(key, value)))
+        elif not _is_group(key):
+            if key not in known:
+                raise _unknown(key, name, default)
+            words.append(_parsed(key, value))
+    config = _hydra(name, [*groups, *words]) if words else default
     config = _with_types_of(default, config, [key for key, _ in options])
     for key, value in free:
-        _put(config, key, _free(key, value), name)
+        _put(config, key, value)
     return config
 
 
@@ -93,7 +97,8 @@ def _parsed(key: str, value: str) -> str:
     return word
 
 
-def _hydra(name: str, words: Sequence[str], overrides: Sequence[str]) -> dict:
+def _hydra(name: str, words: Sequence[str]) -> dict:
+    """The verb's values; the words are groups and options that Hydra's grammar takes."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.errors import HydraException
@@ -104,17 +109,22 @@ def _hydra(name: str, words: Sequence[str], overrides: Sequence[str]) -> dict:
         with initialize_config_dir(config_dir=str(config_folder()), version_base="1.3"):
             return OmegaConf.to_container(hydra_compose(name, list(words)), resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
-        text = str(error)
+        text = " ".join(str(error).split())
         unknown = re.search(r"Could not override '([^']+)'", text)
         if unknown:
-            raise _unknown(unknown.group(1), name) from error
-        first = " ".join(text.split())[:200]
-        raise RequestError(f"cannot read the options {' '.join(overrides)!r}: {first}") from error
+            raise _unknown(unknown.group(1), name, _hydra(name, ())) from error
+        merging = re.search(r"Error merging override ([^=]+)=", text)
+        if merging:
+            key = merging.group(1)
+            raise RequestError(f"{key} takes several values: write {key}.NAME=VALUE") from error
+        raise RequestError(f"cannot read {' '.join(words)!r}: {text[:200]}") from error
 
 
-def _unknown(key: str, name: str) -> RequestError:
-    known = [known for known, _ in _walk(_hydra(name, (), ()))]
-    return RequestError(f"unknown option '{key}' of `lead {name}`: {did_you_mean(key, known)}")
+def _unknown(key: str, name: str, default: dict) -> RequestError:
+    hint = did_you_mean(key, [known for known, _ in _walk(default)])
+    if hint.startswith("known"):
+        hint = f"see `lead {name} --help`"
+    return RequestError(f"unknown option '{key}' of `lead {name}`: {hint}")
 
 
 def _walk(values: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -125,12 +135,10 @@ def _walk(values: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
             yield from _walk(value, f"{prefix}{key}.")
 
 
-def _put(config: dict, key: str, value: str | None, name: str) -> None:
+def _put(config: dict, key: str, value: str | None) -> None:
     *parents, last = key.split(".")
     for parent in parents:
-        config = config.get(parent, {})
-    if last not in config:
-        raise _unknown(key, name)
+        config = config[parent]
     config[last] = value
 
 

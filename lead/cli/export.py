@@ -9,19 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose
+from lead.core.errors import RequestError, did_you_mean
 
 
 def run(overrides: Sequence[str]) -> int:
     """Convert one motion file."""
-    from lead.core.errors import RequestError
-
     config = compose("export", overrides)
     if config["motion"] is None:
         raise RequestError("export needs motion=FILE.npz: a file that `lead generate` wrote")
 
-    from lead.export.formats import export_motion
+    from lead.export.formats import FORMATS, export_motion
     from lead.export.motion_file import read_motion
 
+    if config["format"] not in FORMATS:
+        hint = did_you_mean(config["format"], FORMATS)
+        raise RequestError(f"unknown format '{config['format']}': {hint}")
     path = Path(config["motion"])
     output = Path(config["output"] or path.with_suffix(f".{config['format']}"))
     if output.resolve() == path.resolve():

@@ -18,12 +18,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose
+from lead.cli.outputs import check_output
+from lead.core.errors import RequestError, did_you_mean
+
+MOST_CLIPS = 100_000  # of one call; they are held in memory
+MOST_SECONDS = 1e6
 
 
 def run(overrides: Sequence[str]) -> int:
     """Generate clips and write them with an index."""
     config = compose("generate", overrides)
+    _check(config)
     prompts = _prompts(config)
+    if len(prompts) * config["count"] > MOST_CLIPS:
+        raise RequestError(
+            f"{len(prompts)} sentences times count={config['count']} are more than {MOST_CLIPS} "
+            "clips: ask for fewer at once"
+        )
     folder = _output_folder(config, prompts)
     _check_formats(config["formats"])
 
@@ -31,8 +42,8 @@ def run(overrides: Sequence[str]) -> int:
 
     pipeline = load_text_to_motion(config).to(choose_device(config["device"]))
     project = config["project"]
-    project = pipeline.projector is not None if project is None else bool(project)
-    seeds = range(int(config["seed"]), int(config["seed"]) + int(config["count"]))
+    project = pipeline.projector is not None if project is None else project
+    seeds = range(config["seed"], config["seed"] + config["count"])
     jobs = [
         (text, seed, round(seconds * pipeline.fps)) for text, seconds in prompts for seed in seeds
     ]
@@ -42,72 +53,75 @@ def run(overrides: Sequence[str]) -> int:
     return 0
 
 
-def _prompts(config: dict) -> list[tuple[str, float]]:
-    from lead.core.errors import RequestError
+def _check(config: dict) -> None:
+    """RequestError for values that no run could satisfy."""
+    for key in ("count", "batch_size"):
+        if config[key] < 1:
+            raise RequestError(f"{key} must be at least 1, got {config[key]}")
+    if not 0 <= config["seed"] < 2**63 - config["count"]:
+        raise RequestError(f"seed must be a whole number from 0 up, of 63 bits: {config['seed']}")
+    if config["project"] is not None and not isinstance(config["project"], bool):
+        raise RequestError(f"project takes true or false, got {config['project']!r}")
+    if config["run"] is None:
+        raise RequestError("generate needs run=RUN: a run that `lead train` made")
 
-    seconds = _positive(config["seconds"], "seconds")
-    _positive(config["count"], "count")
-    _positive(config["batch_size"], "batch_size")
-    if config["text"] is not None and config["prompts"] is None:
-        if not str(config["text"]).strip():
-            raise RequestError('text is empty: give a sentence, text="a person walks forward"')
-        return [(str(config["text"]), seconds)]
-    if config["prompts"] is None or config["text"] is not None:
+
+def _prompts(config: dict) -> list[tuple[str, float]]:
+    """Each sentence with its length in seconds."""
+    from lead.export.checks import plain_text
+
+    seconds = _seconds(config["seconds"], "seconds")
+    if (config["text"] is None) == (config["prompts"] is None):
         raise RequestError('give either text="a person walks forward" or prompts=FILE')
+    if config["prompts"] is None:
+        if not config["text"].strip():
+            raise RequestError('text is empty: give a sentence, text="a person walks forward"')
+        return [(plain_text("text", config["text"]), seconds)]
     path = Path(config["prompts"])
-    if not path.is_file():
-        raise RequestError(f"prompts={path} does not exist: give a text file, one sentence a line")
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise RequestError(f"prompts={path} is not a UTF-8 text file ({error})") from error
     prompts = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_lines(path), start=1):
         text, hash_sign, length = line.partition("#")
-        if not text.strip():
-            continue
-        prompts.append(
-            (text.strip(), _positive(length, f"{path}:{number}: length") if hash_sign else seconds)
-        )
+        if text.strip():
+            place = f"{path}:{number}"
+            length = _seconds(length, f"{place}: length") if hash_sign else seconds
+            prompts.append((plain_text(f"{place}: the sentence", text.strip()), length))
     if not prompts:
         raise RequestError(f"prompts={path} holds no sentence: write one a line")
     return prompts
 
 
-def _positive(value: object, name: str) -> float:
-    from lead.core.errors import RequestError
+def _lines(path: Path) -> list[str]:
+    if not path.is_file():
+        raise RequestError(f"prompts={path} does not exist: give a text file, one sentence a line")
+    try:
+        return path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise RequestError(f"prompts={path} is not a UTF-8 text file ({error})") from error
 
+
+def _seconds(value: object, name: str) -> float:
     try:
         number = float(str(value).strip())
     except ValueError:
         number = 0.0
-    if not 0 < number < float("inf"):
-        raise RequestError(f"{name} must be a positive number, got '{value}'")
+    if not 0 < number < MOST_SECONDS:
+        raise RequestError(f"{name} must be a number of seconds above 0, got '{value}'")
     return number
 
 
 def _output_folder(config: dict, prompts: list[tuple[str, float]]) -> Path:
-    from lead.core.errors import RequestError
-    from lead.core.files import make_folder
-
-    if config["run"] is None:
-        raise RequestError("generate needs run=RUN: a run that `lead train` made")
     words = re.sub(r"[^a-z0-9]+", "-", prompts[0][0].lower()).strip("-")[:40].strip("-")
     default = f"outputs/{Path(config['run']).resolve().name}-{words or 'motion'}"
     folder = Path(config["output"] or default)
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not config["overwrite"]):
-        raise RequestError(f"{folder} exists: name another output=DIR, or overwrite=true")
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise RequestError(f"{existing} is a file, so {folder} cannot be written: output=DIR")
-    make_folder(existing)
+    check_output(folder, "index.json", overwrite=config["overwrite"])
     return folder
 
 
 def _check_formats(formats: Sequence[str]) -> None:
-    from lead.core.errors import RequestError, did_you_mean
     from lead.export.formats import FORMATS
 
+    if not formats:
+        raise RequestError(f"formats is empty: choose of {', '.join(FORMATS)}")
     for name in formats:
         if name not in FORMATS:
             raise RequestError(f"unknown format '{name}': {did_you_mean(name, FORMATS)}")
@@ -118,11 +132,11 @@ def _generate(pipeline, jobs: list, sampling, project: bool, batch_size: int) ->
 
     order = sorted(range(len(jobs)), key=lambda place: jobs[place][2])
     motions: dict[int, object] = {}
-    starts = range(0, len(order), int(batch_size))
+    starts = range(0, len(order), batch_size)
     for start in tqdm(
         starts, desc="generate", unit="batch", disable=None if len(jobs) > 1 else True
     ):
-        places = order[start : start + int(batch_size)]
+        places = order[start : start + batch_size]
         texts, seeds, frames = zip(*(jobs[place] for place in places), strict=True)
         made = pipeline.generate(texts, frames, seeds, sampling, project=project)
         motions.update(zip(places, made, strict=True))

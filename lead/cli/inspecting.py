@@ -41,7 +41,7 @@ def inspect_source(source, output: Path) -> int:
     print(f"{'lengths tried':18} {min(lengths)}..{max(lengths)} frames at {source.fps:g} fps")
     for clip in clips[:4]:
         print(f"{'example':18} {clip.id}: {clip.captions[0].text}")
-    sheet = output.with_name(f"{output.name}.inspect.png")
+    sheet = output.parent / f"{output.name or 'source'}.inspect.png"
     write_contact_sheet(
         sheet,
         [(features_to_joints(c.features, source.skeleton), c.captions[0].text) for c in clips],

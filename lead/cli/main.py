@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except LeadError as error:
-        print(f"lead: {error}", file=sys.stderr)
+        print(f"lead: {_one_line(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("lead: interrupted", file=sys.stderr)
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if os.environ.get("LEAD_TRACEBACK"):
             raise
-        print(f"lead: {_os_error(error)}", file=sys.stderr)
+        print(f"lead: {_one_line(_os_error(error))}", file=sys.stderr)
         return 1
 
 
@@ -68,6 +68,11 @@ def _dispatch(arguments: list[str]) -> int:
         print(module.__doc__.strip())
         return 0
     return module.run(overrides)
+
+
+def _one_line(message: object) -> str:
+    """Names of files and words of libraries may hold line breaks."""
+    return " ".join(str(message).splitlines())
 
 
 def _os_error(error: OSError) -> str:

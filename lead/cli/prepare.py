@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import choice, compose
+from lead.cli.outputs import check_output
+from lead.core.errors import RequestError
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -21,21 +23,22 @@ def run(overrides: Sequence[str]) -> int:
     config = compose("prepare", overrides)
     name = choice(overrides, "data", "synthetic")
     output = Path(config["output"] or f"datasets/{name}")
-    source = _make_source(config, name)
     if config["inspect"]:
         from lead.cli.inspecting import inspect_source
 
-        return inspect_source(source, output)
-    return _prepare(source, output, config)
+        return inspect_source(_make_source(config, name), output)
+    if config["workers"] < 1:
+        raise RequestError(f"workers={config['workers']}: at least one process is needed")
+    check_output(output, "manifest.json", overwrite=config["overwrite"])
+    return _prepare(_make_source(config, name), output, config)
 
 
 def _make_source(config: dict, name: str):
     from lead.core.building import build
-    from lead.core.errors import RequestError
 
     extra = {}
     if config["source"] is not None:
-        path = Path(config["source"]).expanduser()
+        path = Path(config["source"])
         if not path.exists():
             raise RequestError(f"source={path} does not exist: name the collection's folder")
         extra["source"] = path

@@ -29,6 +29,7 @@ def run(overrides: Sequence[str]) -> int:
     config["run"] = config["run"] or f"checkpoints/{name}-{config['size_name']}-{stage}"
     del config["data"]
 
+    _quiet_lightning()
     from lead.training.stages import train_stage
 
     finished = train_stage(stage, config)
@@ -36,6 +37,15 @@ def run(overrides: Sequence[str]) -> int:
     print(f"{finished.folder}: {stage} finished at step {finished.record['step']}, best {best}")
     print(f"next: {_next(stage, finished.folder, name)}")
     return 0
+
+
+def _quiet_lightning() -> None:
+    """Leave out Lightning's advice; its errors still show."""
+    import logging
+    import warnings
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning.*")
 
 
 def _next(stage: str, folder: Path, name: str) -> str:

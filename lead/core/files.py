@@ -65,6 +65,16 @@ def atomic_folder(path: Path | str, *, replace: bool = False) -> Iterator[Path]:
             shutil.rmtree(temporary)
 
 
+def check_writable(path: Path | str) -> None:
+    """Raise RequestError where no folder can be made at ``path``; makes nothing."""
+    path = Path(path)
+    existing = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
+    if not existing.is_dir():
+        raise RequestError(f"{existing} is a file, {path} cannot be a folder: name another")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise RequestError(f"cannot write into {existing}: name another or change its rights")
+
+
 def make_folder(path: Path | str) -> Path:
     """Create a folder and its parents; a folder that cannot be written is a RequestError."""
     path = Path(path)

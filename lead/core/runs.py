@@ -3,11 +3,11 @@
 Layout of ``checkpoints/NAME/``::
 
     run.json               stage, status, step, model descriptions, earlier runs, data set, options
+    config.yaml            the same options, for reading and for comparing runs
     environment.json       versions, revision, seed
     weights/PART.safetensors   best weights by validation, trainable parts only
     state/trainer.ckpt     what is needed to resume
-    log/metrics.csv        the log; log/resumed-1/metrics.csv goes on with it
-    metrics.json           the last evaluation
+    metrics.csv            the log; metrics.json the last evaluation
 
 Each file is replaced whole, so a killed run leaves the state before it.
 """
@@ -56,6 +56,11 @@ class Run:
         """Name of the part that this run trained: the first that it describes."""
         return next(iter(self._entry("parts")))
 
+    @property
+    def state_path(self) -> Path:
+        """The file that resuming reads."""
+        return self.folder / "state" / "trainer.ckpt"
+
     def weights_path(self, part: str) -> Path:
         """Where a part's weights stand."""
         return self.folder / "weights" / f"{part}.safetensors"
@@ -102,8 +107,8 @@ class Run:
     def clear_leftovers(self) -> None:
         """Remove the half-written files of a process that was killed while it wrote."""
         for folder in (self.folder, self.folder / "weights", self.folder / "state"):
-            for pattern in (".*.json.*", ".*.safetensors.*", ".*.ckpt.*"):
-                for path in folder.glob(pattern):
+            for kind in ("json", "yaml", "csv", "safetensors", "ckpt"):
+                for path in folder.glob(f".*.{kind}.*"):
                     path.unlink(missing_ok=True)
 
     def exists(self) -> bool:

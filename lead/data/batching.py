@@ -25,6 +25,8 @@ class BatchPlan:
         self.lengths = np.asarray(lengths)
         if len(self.lengths) == 0:
             raise RequestError("the training split is empty: prepare the dataset again")
+        if batch_size < 1:
+            raise RequestError(f"batch_size is {batch_size}: it must be at least 1")
         self.batch_size = min(batch_size, len(self.lengths))
         self.seed = seed
         self._epoch = -1

@@ -38,7 +38,8 @@ def cached_posteriors(
     rows: dict[int, tuple[Tensor, Tensor]] = {}
     for places in tqdm(batches, desc=f"encode {split} motions", unit="batch", disable=None):
         mu, logvar = encode(pad_clips([clips[0, place] for place in places]))
-        rows.update(zip(places, zip(mu.float().cpu(), logvar.float().cpu(), strict=True)))
+        encoded = zip(mu.float().cpu(), logvar.float().cpu(), strict=True)
+        rows.update(zip(places, encoded, strict=True))
     mu = torch.stack([rows[place][0] for place in range(len(clips))])
     logvar = torch.stack([rows[place][1] for place in range(len(clips))])
     write_tensors(path, {"mu": mu, "logvar": logvar})

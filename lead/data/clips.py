@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from lead.core.batches import MotionBatch
+from lead.core.errors import RequestError
 from lead.core.masks import lengths_to_mask
 from lead.core.seeding import derive_seed
 from lead.data.packed import PackedDataset, PackedSplit
@@ -28,6 +29,11 @@ class ClipDataset(torch.utils.data.Dataset):
         crop_min: int = 0,
         seed: int = 0,
     ):
+        if crop_unit < 1 or crop_min < 0:
+            raise RequestError(
+                f"crop_unit is {crop_unit} and crop_min {crop_min}: "
+                "they must be at least 1 and at least 0"
+            )
         self.split: PackedSplit = dataset.split(split)
         self.mean = dataset.normalizer.mean.numpy()
         self.std = dataset.normalizer.std.numpy()
@@ -48,9 +54,9 @@ class ClipDataset(torch.utils.data.Dataset):
             return clip
         rng = np.random.default_rng(derive_seed(self.seed, "crop", step, place))
         length = longest
-        if self.crop_min and longest > self.crop_min:
-            length = int(rng.integers(self.crop_min, longest + 1))
-            length = length // self.crop_unit * self.crop_unit
+        fewest = -(-self.crop_min // self.crop_unit)  # in units
+        if self.crop_min and longest > fewest * self.crop_unit:
+            length = int(rng.integers(fewest, longest // self.crop_unit + 1)) * self.crop_unit
         begin = int(rng.integers(0, frames - length + 1))
         return clip[begin : begin + length]
 

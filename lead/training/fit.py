@@ -1,24 +1,35 @@
 """Running one stage: Lightning's trainer around a module, its data and its run directory."""
 
 import inspect
+import warnings
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import TQDMProgressBar
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.runs import Run
 from lead.training.averaging import ExponentialAverage
+from lead.training.csv_log import CsvLog
 from lead.training.optimization import GradientClipping
-from lead.training.saving import RunSaver, StepSeeding
+from lead.training.randomness import StepSeeding
+from lead.training.saving import RunSaver
+
+LOGGERS = ("wandb", "tensorboard")
 
 
 @dataclass(frozen=True)
 class TrainerOptions:
-    """How to run a stage; the values stand in configs/trainer."""
+    """How to run a stage; the values stand in configs/trainer.
+
+    Raises RequestError for values that cannot work.
+    """
 
     max_steps: int
     accelerator: str = "auto"
@@ -36,8 +47,21 @@ class TrainerOptions:
     threads: int = 0
     progress: bool = True
 
-
-LOGGERS = ("wandb", "tensorboard")
+    def __post_init__(self) -> None:
+        for name in ("max_steps", "validate_every", "save_every", "log_every", "num_nodes"):
+            if getattr(self, name) < 1:
+                raise RequestError(
+                    f"trainer.{name} is {getattr(self, name)}: it must be at least 1"
+                )
+        for name in ("save_seconds", "gradient_clip", "threads"):
+            if getattr(self, name) < 0:
+                raise RequestError(f"trainer.{name} is {getattr(self, name)}: it must be 0 or more")
+        if not 0 <= self.ema_decay < 1:
+            raise RequestError(f"trainer.ema_decay is {self.ema_decay}: it must be in [0, 1)")
+        choose_precision(self.precision, self.accelerator)
+        for name in self.logger:
+            if name not in LOGGERS:
+                raise RequestError(f"unknown logger '{name}': {did_you_mean(name, LOGGERS)}")
 
 
 def fit(
@@ -48,12 +72,13 @@ def fit(
     *,
     seed: int,
     resume: bool,
+    begin: Callable[[], None] | None = None,
 ) -> Run:
     """Train to ``max_steps``; the run directory holds the best weights by validation afterwards.
 
     With ``resume`` the last saved state is loaded, and on one CPU process the final weights equal
-    those of a run that was never stopped. Raises WorkError where a loss is not finite or a stop
-    signal came.
+    those of a run that was never stopped. ``begin`` is called when all options were accepted and
+    nothing is written yet. Raises WorkError where a loss is not finite or a stop signal came.
     """
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -66,8 +91,26 @@ def fit(
     callbacks: list[pl.Callback] = [average, StepSeeding(seed), saver, clipping]
     if options.progress:
         callbacks.append(TQDMProgressBar(refresh_rate=options.log_every))
-    state = saver.state_path if resume and saver.state_path.is_file() else None
-    trainer = pl.Trainer(
+    trainer = _make_trainer(run, options, callbacks)
+    if begin is not None:
+        begin()
+    state = run.state_path if resume and run.state_path.is_file() else None
+    if state and not zipfile.is_zipfile(state):
+        raise WorkError(f"{state} is broken: start again with overwrite=true")
+    if trainer.is_global_zero:
+        run.update(status="running")
+    accepted = inspect.signature(trainer.fit).parameters
+    safely = {"weights_only": True} if "weights_only" in accepted else {}
+    with warnings.catch_warnings():  # Lightning cannot know that batches are a function of the step
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
+        trainer.fit(module, datamodule=data, ckpt_path=state, **safely)
+    if trainer.is_global_zero:
+        run.update(status="finished", step=trainer.global_step)
+    return run
+
+
+def _make_trainer(run: Run, options: TrainerOptions, callbacks: list[pl.Callback]) -> pl.Trainer:
+    values = dict(
         max_steps=options.max_steps,
         accelerator=options.accelerator,
         devices=options.devices,
@@ -86,12 +129,11 @@ def fit(
         logger=make_loggers(run.folder, options.logger),
         default_root_dir=run.folder,
     )
-    run.update(status="running")
-    accepted = inspect.signature(trainer.fit).parameters
-    safely = {"weights_only": True} if "weights_only" in accepted else {}
-    trainer.fit(module, datamodule=data, ckpt_path=state, **safely)
-    run.update(status="finished", step=trainer.global_step)
-    return run
+    try:
+        return pl.Trainer(**values)
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RequestError(f"the trainer options do not fit this machine: {reason}") from error
 
 
 def choose_precision(precision: str, accelerator: str) -> str:
@@ -114,10 +156,8 @@ def cpu_has_bf16() -> bool:
 
 def make_loggers(folder: Path, names: tuple[str, ...]) -> list:
     """CSV always; wandb (offline unless a key is set) and TensorBoard where asked for."""
-    loggers: list = [CSVLogger(folder, name="", version="log")]
+    loggers: list = [CsvLog(folder / "metrics.csv")]
     for name in names:
-        if name not in LOGGERS:
-            raise RequestError(f"unknown logger '{name}': {did_you_mean(name, LOGGERS)}")
         try:
             loggers.append(_wandb(folder) if name == "wandb" else TensorBoardLogger(folder, "", ""))
         except (ImportError, ModuleNotFoundError) as error:

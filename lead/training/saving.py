@@ -2,7 +2,6 @@
 
 import signal
 import time
-from pathlib import Path
 
 import pytorch_lightning as pl
 
@@ -14,8 +13,8 @@ from lead.core.runs import Run
 class RunSaver(pl.Callback):
     """Writes trainer state regularly and the best weights by validation, each file whole.
 
-    State is written before a step begins, when exactly ``global_step`` steps are complete. SIGINT and
-    SIGTERM save at the next step and stop with one line; after SIGKILL the last save stands.
+    State is written before a step begins, when exactly ``global_step`` steps are complete. SIGINT
+    and SIGTERM save at the next step and stop with one line; after SIGKILL the last save stands.
     """
 
     def __init__(self, run: Run, averaging, every_steps: int, every_seconds: float, monitor: str):
@@ -27,11 +26,6 @@ class RunSaver(pl.Callback):
         self._saved_at = time.monotonic()
         self._saved_step = -1
         self._handlers: dict = {}
-
-    @property
-    def state_path(self) -> Path:
-        """The file that resuming reads."""
-        return self.run.folder / "state" / "trainer.ckpt"
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:  # noqa: ARG002
         """Take over the two polite stop signals."""
@@ -61,10 +55,10 @@ class RunSaver(pl.Callback):
 
     def _save(self, trainer: pl.Trainer) -> None:
         if trainer.is_global_zero:
-            with atomic_path(self.state_path) as temporary:
+            with atomic_path(self.run.state_path) as temporary:
                 trainer.save_checkpoint(temporary, weights_only=False)
         else:  # takes part in collecting the state and writes nothing
-            trainer.save_checkpoint(self.state_path, weights_only=False)
+            trainer.save_checkpoint(self.run.state_path, weights_only=False)
         self._saved_at, self._saved_step = time.monotonic(), trainer.global_step
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

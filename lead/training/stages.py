@@ -5,12 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import yaml
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor, nn
 
 from lead.core.building import build
 from lead.core.errors import RequestError, did_you_mean
-from lead.core.files import make_folder, write_json, write_tensors
+from lead.core.files import atomic_path, make_folder, write_json, write_tensors
 from lead.core.freezing import freeze
 from lead.core.runs import SCHEMA_VERSION, Run
 from lead.core.seeding import derive_seed
@@ -133,9 +134,11 @@ def _start_run(run: Run, name: str, values: dict, record: dict) -> None:
             "values": _kept(values),
         },
     )
-    for folder in ("weights", "log"):
-        shutil.rmtree(run.folder / folder, ignore_errors=True)
-    (run.folder / "metrics.json").unlink(missing_ok=True)
+    shutil.rmtree(run.folder / "weights", ignore_errors=True)
+    for name in ("metrics.csv", "metrics.json"):
+        (run.folder / name).unlink(missing_ok=True)
+    with atomic_path(run.folder / "config.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(_kept(values), sort_keys=False))
     write_json(run.folder / "environment.json", environment(values["seed"]))
 
 

@@ -40,7 +40,9 @@ def moving_figure(skeleton: Skeleton, frames: int, seed: int) -> np.ndarray:
     seconds = np.arange(frames) / skeleton.fps
     lengths = np.asarray(skeleton.bone_lengths) * rng.uniform(0.8, 1.3, skeleton.joints)
     heading = rng.uniform(-3, 3) + 0.8 * np.sin(seconds * rng.uniform(0.5, 1.5)) + 0.3 * seconds
-    body = Rotation.from_euler("y", heading[:, None]) * Rotation.from_rotvec(smooth(rng, seconds, 0.1))
+    body = Rotation.from_euler("y", heading[:, None]) * Rotation.from_rotvec(
+        smooth(rng, seconds, 0.1)
+    )
     turns = {0: body}
     joints = np.zeros((frames, skeleton.joints, 3))
     step = np.stack([np.sin(heading), np.zeros(frames), np.cos(heading)], axis=-1)

@@ -1,4 +1,4 @@
-"""A stack of transformer layers with long skip connections, as in a U-Net (MLD, Chen et al. 2023)."""
+"""A stack of transformer layers with long skips, as in a U-Net (MLD, Chen et al. 2023)."""
 
 from collections.abc import Callable
 

@@ -1,0 +1,105 @@
+"""Inverse and forward kinematics, and retargeting to the reference bones."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from lead.representation import get_skeleton
+from lead.representation.kinematics import (
+    bone_rotations,
+    bone_vectors,
+    forward_kinematics,
+    inverse_kinematics,
+    retarget,
+)
+from lead.representation.rotations import quaternion_to_matrix
+
+BOTH = pytest.mark.parametrize("name", ["humanml3d", "kit"])
+
+
+def root_rotation(frames: int) -> torch.Tensor:
+    turns = Rotation.random(frames, random_state=3).as_quat()
+    return torch.tensor(turns[:, [3, 0, 1, 2]])
+
+
+def lengths_of(joints: np.ndarray, name: str) -> np.ndarray:
+    parents = get_skeleton(name).parents
+    return np.linalg.norm(joints[..., 1:, :] - joints[..., list(parents[1:]), :], axis=-1)
+
+
+@BOTH
+def test_bones_point_from_parent_to_joint(name, figure):
+    skeleton = get_skeleton(name)
+    joints = figure(name, frames=3)
+    bones = bone_vectors(torch.tensor(joints), skeleton).numpy()
+    assert (bones[:, 0] == 0).all()
+    for joint in range(1, skeleton.joints):
+        expected = joints[:, joint] - joints[:, skeleton.parents[joint]]
+        np.testing.assert_array_equal(bones[:, joint], expected)
+
+
+@BOTH
+def test_forward_kinematics_inverts_inverse_kinematics_whatever_the_root_turns(name, figure):
+    skeleton = get_skeleton(name)
+    joints = retarget(torch.tensor(figure(name, frames=40))[None], skeleton)[0]
+    rotations = inverse_kinematics(joints, root_rotation(40), skeleton)
+    assert rotations.shape == (40, skeleton.joints, 4)
+    back = forward_kinematics(rotations, joints[:, 0], skeleton.reference_offsets(), skeleton)
+    torch.testing.assert_close(back, joints, atol=1e-9, rtol=0)
+
+
+@BOTH
+def test_local_rotations_chain_up_to_the_bones_by_matrices(name, figure):
+    """The same by hand: products of matrices along each chain turn rest bones to real ones."""
+    skeleton = get_skeleton(name)
+    joints = torch.tensor(figure(name, frames=8))
+    root = root_rotation(8)
+    local = quaternion_to_matrix(inverse_kinematics(joints, root, skeleton)).numpy()
+    rest = np.asarray(skeleton.directions, dtype=float)
+    for chain in skeleton.chains:
+        turn = quaternion_to_matrix(root).numpy()
+        for parent, joint in zip(chain, chain[1:], strict=False):
+            turn = turn @ local[:, joint]
+            bone = (joints[:, joint] - joints[:, parent]).numpy()
+            bone /= np.linalg.norm(bone, axis=-1, keepdims=True)
+            np.testing.assert_allclose(turn @ rest[joint], bone, atol=1e-9)
+
+
+@BOTH
+def test_bone_rotations_have_no_twist(name, figure):
+    """The axis of the shortest turn is perpendicular to the rest direction."""
+    skeleton = get_skeleton(name)
+    turns = bone_rotations(torch.tensor(figure(name, frames=8)), skeleton)
+    rest = torch.tensor(skeleton.directions[1:], dtype=torch.float64)
+    assert (turns[..., 1:] * rest).sum(-1).abs().max() < 1e-9
+
+
+@BOTH
+def test_retargeting_gives_reference_bones_in_the_same_directions(name, figure):
+    skeleton = get_skeleton(name)
+    joints = figure(name, frames=20)
+    moved = retarget(torch.tensor(joints)[None], skeleton)[0].numpy()
+    reference = np.broadcast_to(skeleton.bone_lengths[1:], (20, skeleton.joints - 1))
+    np.testing.assert_allclose(lengths_of(moved, name), reference, atol=1e-9)
+    before, after = (bone_vectors(torch.tensor(j), skeleton)[:, 1:] for j in (joints, moved))
+    cosine = torch.nn.functional.cosine_similarity(before, after, dim=-1)
+    torch.testing.assert_close(cosine, torch.ones_like(cosine))
+    knee, ankle = skeleton.scale_joints
+    legs = lengths_of(joints, name)[0, [knee - 1, ankle - 1]].sum()
+    scale = (skeleton.bone_lengths[knee] + skeleton.bone_lengths[ankle]) / legs
+    np.testing.assert_allclose(moved[:, 0], joints[:, 0] * scale, atol=1e-9)
+
+
+@BOTH
+def test_a_figure_of_reference_size_stays_as_it_is(name, figure):
+    skeleton = get_skeleton(name)
+    joints = retarget(torch.tensor(figure(name, frames=20))[None], skeleton)
+    torch.testing.assert_close(retarget(joints, skeleton), joints, atol=1e-9, rtol=0)
+
+
+def test_each_clip_of_a_batch_has_its_own_scale(figure):
+    skeleton = get_skeleton("humanml3d")
+    joints = torch.tensor(figure(frames=10))
+    batch = retarget(torch.stack([joints, 2.5 * joints]), skeleton)
+    torch.testing.assert_close(batch[0], batch[1])
