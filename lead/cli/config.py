@@ -44,6 +44,8 @@ def compose(name: str, overrides: Sequence[str]) -> dict:
         elif not _is_group(key):
             if key not in known:
                 raise _unknown(key, name, default)
+            if isinstance(known[key], dict) and not value.startswith("{"):
+                raise RequestError(f"{key} takes several values: write {key}.NAME=VALUE")
             words.append(_parsed(key, value))
     config = _hydra(name, [*groups, *words]) if words else default
     config = _with_types_of(default, config, [key for key, _ in options])
@@ -113,11 +115,8 @@ def _hydra(name: str, words: Sequence[str]) -> dict:
         unknown = re.search(r"Could not override '([^']+)'", text)
         if unknown:
             raise _unknown(unknown.group(1), name, _hydra(name, ())) from error
-        merging = re.search(r"Error merging override ([^=]+)=", text)
-        if merging:
-            key = merging.group(1)
-            raise RequestError(f"{key} takes several values: write {key}.NAME=VALUE") from error
-        raise RequestError(f"cannot read {' '.join(words)!r}: {text[:200]}") from error
+        reason = text.partition(" full_key:")[0]
+        raise RequestError(f"the options do not fit together: {reason}") from error
 
 
 def _unknown(key: str, name: str, default: dict) -> RequestError:
@@ -151,7 +150,9 @@ def _free(key: str, value: str) -> str | None:
         try:
             return str(Path(value).expanduser())
         except RuntimeError as error:  # ~NAME of nobody here
-            raise RequestError(f"{key}={value}: {error}: write the whole path") from error
+            raise RequestError(
+                f"{key}={value} names nobody's home here: write the whole path"
+            ) from error
     return value
 
 

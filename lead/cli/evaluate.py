@@ -15,30 +15,34 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose
+from lead.cli.outputs import check_output_file
+from lead.core.errors import RequestError
 
 
 def run(overrides: Sequence[str]) -> int:
     """Measure a run and print the table."""
-    from lead.core.errors import RequestError
-
     config = compose("evaluate", overrides)
     if config["run"] is None:
         raise RequestError("evaluate needs run=RUN: a run that `lead train` made")
+    if config["batch_size"] < 1 or config["clips"] < 0:
+        raise RequestError("batch_size takes a number from 1 up, clips one from 0 (all) up")
 
     from lead.core.runs import Run
     from lead.data.packed import open_dataset
 
     named = Run(Path(config["run"]))
-    trained_on = named.record["dataset"]
-    dataset = open_dataset(config["dataset"] or f"datasets/{trained_on['name']}")
-    if dataset.skeleton.name != trained_on["skeleton"]:
+    name, skeleton = named.entry("dataset", "name"), named.entry("dataset", "skeleton")
+    output = Path(config["output"] or named.folder / "metrics.json")
+    check_output_file(output)
+    dataset = open_dataset(config["dataset"] or f"datasets/{name}")
+    if dataset.skeleton.name != skeleton:
         raise RequestError(
             f"{dataset.folder} has skeleton '{dataset.skeleton.name}', {named.folder} was trained "
-            f"on '{trained_on['skeleton']}'"
+            f"on '{skeleton}': name a dataset of that skeleton"
         )
     clips = _choose_clips(dataset, config)
     rows = _measure(named, dataset, clips, config)
-    _report(named, dataset, clips, rows, config)
+    _report(named, dataset, clips, rows, config, output)
     return 0
 
 
@@ -46,14 +50,11 @@ def _choose_clips(dataset, config: dict) -> list[tuple[int, str]]:
     """Places of the clips to measure, with one caption each, drawn by the seed."""
     import numpy as np
 
-    from lead.core.errors import RequestError
     from lead.core.seeding import derive_seed
 
-    if int(config["clips"]) < 0:
-        raise RequestError(f"clips={config['clips']}: 0 for all, or a number of clips")
     split = dataset.split(config["split"])
     rng = np.random.default_rng(derive_seed(config["seed"], "evaluate"))
-    count = int(config["clips"]) or len(split)
+    count = config["clips"] or len(split)
     places = np.sort(rng.permutation(len(split))[:count]).tolist()
     return [(place, str(rng.choice(split.captions[place]))) for place in places]
 
@@ -131,7 +132,7 @@ def _generate(pipeline, split, clips: list, config: dict, project: bool) -> list
         made = pipeline.generate(
             [clips[row][1] for row in rows],
             [lengths[row] for row in rows],
-            [int(config["seed"]) + row for row in rows],
+            [config["seed"] + row for row in rows],
             sampling,
             project=project,
         )
@@ -140,7 +141,7 @@ def _generate(pipeline, split, clips: list, config: dict, project: bool) -> list
     return joints
 
 
-def _report(named, dataset, clips: list, rows: dict, config: dict) -> None:
+def _report(named, dataset, clips: list, rows: dict, config: dict, output: Path) -> None:
     from dataclasses import asdict
 
     from lead.core.files import write_json
@@ -148,7 +149,6 @@ def _report(named, dataset, clips: list, rows: dict, config: dict) -> None:
     from lead.evaluation.table import format_table
     from lead.training.environment import environment
 
-    output = Path(config["output"] or named.folder / "metrics.json")
     write_json(
         output,
         {

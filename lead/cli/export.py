@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose
+from lead.cli.outputs import check_output_file
 from lead.core.errors import RequestError, did_you_mean
 
 
@@ -28,6 +29,7 @@ def run(overrides: Sequence[str]) -> int:
     output = Path(config["output"] or path.with_suffix(f".{config['format']}"))
     if output.resolve() == path.resolve():
         raise RequestError(f"{output} is the motion file itself: name another output=FILE")
+    check_output_file(output)
     export_motion(read_motion(path), output, config["format"])
     print(output)
     return 0

@@ -1,4 +1,4 @@
-"""Where a verb may write a folder, asked before any work is done."""
+"""Where a verb may write, asked before any work is done."""
 
 from pathlib import Path
 
@@ -23,3 +23,10 @@ def check_output(folder: Path, mark: str, *, overwrite: bool) -> None:
         )
     if folder.resolve() in (Path.cwd(), *Path.cwd().parents):
         raise RequestError(f"{folder} holds the folder you are in: name another output=DIR")
+
+
+def check_output_file(file: Path) -> None:
+    """RequestError unless ``file`` can be written."""
+    if file.is_dir():
+        raise RequestError(f"{file} is a folder: name a file, output=FILE")
+    check_writable(file.parent)

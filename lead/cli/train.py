@@ -32,6 +32,8 @@ def run(overrides: Sequence[str]) -> int:
     _quiet_lightning()
     from lead.training.stages import train_stage
 
+    if config["resume"] and not (Path(config["run"]) / "run.json").is_file():
+        print(f"{config['run']} holds nothing to resume: starting from the beginning")
     finished = train_stage(stage, config)
     best = finished.record.get("best", {})
     print(f"{finished.folder}: {stage} finished at step {finished.record['step']}, best {best}")

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lead.core.errors import RequestError, WorkError
@@ -18,18 +18,20 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     if path.is_dir():
         raise RequestError(f"{path} is a folder, a file is to be written there: give another name")
-    make_folder(path.parent)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _parents_made(path):
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -43,26 +45,45 @@ def atomic_folder(path: Path | str, *, replace: bool = False) -> Iterator[Path]:
         raise RequestError(f"{path} is a file, a folder is to be made there: give another name")
     if path.exists() and not replace and any(path.iterdir()):
         raise RequestError(f"{path} exists already: give another name, or overwrite=true")
-    make_folder(path.parent)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    with _parents_made(path):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            _take_place(temporary, path)
+        finally:
+            if temporary.exists():
+                shutil.rmtree(temporary)
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    """Rename a folder to ``path``; what was there goes only when the new one stands."""
+    if not path.exists():
+        temporary.replace(path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    path.replace(old / "old")
     try:
-        yield temporary
-        temporary.chmod(0o755)
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            path.replace(old / "old")
-            try:
-                temporary.replace(path)
-            except OSError:
-                (old / "old").replace(path)
-                old.rmdir()
-                raise
-            shutil.rmtree(old)
-        else:
-            temporary.replace(path)
-    finally:
-        if temporary.exists():
-            shutil.rmtree(temporary)
+        temporary.replace(path)
+    except OSError:
+        (old / "old").replace(path)
+        old.rmdir()
+        raise
+    shutil.rmtree(old)
+
+
+@contextmanager
+def _parents_made(path: Path) -> Iterator[None]:
+    """Make the folders above ``path``; those that were missing go again on failure."""
+    missing = [parent for parent in path.parents if not parent.exists()]
+    make_folder(path.parent)
+    try:
+        yield
+    except BaseException:
+        for parent in missing:
+            with suppress(OSError):  # another process may have put something there
+                parent.rmdir()
+        raise
 
 
 def check_writable(path: Path | str) -> None:
@@ -70,7 +91,8 @@ def check_writable(path: Path | str) -> None:
     path = Path(path)
     existing = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
     if not existing.is_dir():
-        raise RequestError(f"{existing} is a file, {path} cannot be a folder: name another")
+        where = "there" if existing == path else f"at {path}"
+        raise RequestError(f"{existing} is a file, no folder can be made {where}: name another")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise RequestError(f"cannot write into {existing}: name another or change its rights")
 

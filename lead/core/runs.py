@@ -49,12 +49,12 @@ class Run:
     @property
     def stage(self) -> str:
         """vae, diffusion, projector, ..."""
-        return self._entry("stage")
+        return self.entry("stage")
 
     @property
     def trained_part(self) -> str:
         """Name of the part that this run trained: the first that it describes."""
-        return next(iter(self._entry("parts")))
+        return next(iter(self.entry("parts")))
 
     @property
     def state_path(self) -> Path:
@@ -78,7 +78,7 @@ class Run:
     def load_part(self, part: str, description: dict | None = None):
         """Build a part from its description and fill in its weights, every tensor accounted for."""
         if description is None:
-            parts = self._entry("parts")
+            parts = self.entry("parts")
             if part not in parts:
                 raise RequestError(
                     f"{self.folder} has no part '{part}': {did_you_mean(part, parts)}"
@@ -88,10 +88,17 @@ class Run:
         fill(module, read_tensors(self.weights_path(part)), f"{self.folder} ({part})")
         return module
 
-    def _entry(self, key: str):
-        if key not in self.record:
-            raise WorkError(f"{self.folder / 'run.json'} has no '{key}': train or import it again")
-        return self.record[key]
+    def entry(self, *keys: str):
+        """What run.json holds under a key, or under keys inside one another; else WorkError."""
+        value: object = self.record
+        for key in keys:
+            if not isinstance(value, dict) or key not in value:
+                raise WorkError(
+                    f"{self.folder / 'run.json'} has no '{'.'.join(keys)}': "
+                    "train or import it again"
+                )
+            value = value[key]
+        return value
 
     def save_part(self, part: str, tensors: dict) -> None:
         """Replace a part's weights."""

@@ -21,7 +21,7 @@ class BatchPlan:
     by length and its batches shuffled. The last, smaller batch of an epoch is dropped.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int):
+    def __init__(self, lengths: Sequence[int] | np.ndarray, batch_size: int, seed: int):
         self.lengths = np.asarray(lengths)
         if len(self.lengths) == 0:
             raise RequestError("the training split is empty: prepare the dataset again")

@@ -4,7 +4,7 @@ A cache file is named by the hash of everything it depends on: the weights, the 
 A change of any of them gives another name, so a stale cache is never read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -30,10 +30,10 @@ def cached_posteriors(
     """Posterior mean and log-variance of every clip of a split, each (clips, tokens, dim)."""
     key = content_hash(dataset.data_hash, split, weights_hash)[:16]
     path = dataset.folder / "cache" / f"posterior-{split}-{key}.safetensors"
-    cached = _read_or_none(path)
+    clips = ClipDataset(dataset, split)
+    cached = _read_or_none(path, ("mu", "logvar"), len(clips))
     if cached is not None:
         return cached["mu"], cached["logvar"]
-    clips = ClipDataset(dataset, split)
     batches = length_sorted_batches(clips.split.frames, batch_size)
     rows: dict[int, tuple[Tensor, Tensor]] = {}
     for places in tqdm(batches, desc=f"encode {split} motions", unit="batch", disable=None):
@@ -62,8 +62,8 @@ def cached_texts(
     rows = {text: row for row, text in enumerate(texts)}
     key = content_hash(fingerprint, *texts)[:16]
     path = dataset.folder / "cache" / f"text-{split}-{key}.safetensors"
-    cached = _read_or_none(path)
-    if cached is not None and len(cached["embeddings"]) == len(texts):
+    cached = _read_or_none(path, ("embeddings",), len(texts))
+    if cached is not None:
         return cached["embeddings"], rows
     starts = range(0, len(texts), batch_size)
     parts = [
@@ -75,11 +75,13 @@ def cached_texts(
     return embeddings, rows
 
 
-def _read_or_none(path: Path) -> dict[str, Tensor] | None:
-    """A cache file's tensors; None where it is missing or broken, so that it is made again."""
+def _read_or_none(path: Path, names: Sequence[str], rows: int) -> dict[str, Tensor] | None:
+    """A cache file's tensors; None where it is missing or not whole, so that it is made again."""
     if not path.is_file():
         return None
     try:
-        return read_tensors(path)
+        tensors = read_tensors(path)
     except WorkError:
         return None
+    whole = all(name in tensors and len(tensors[name]) == rows for name in names)
+    return tensors if whole else None

@@ -70,7 +70,7 @@ def pad_clips(clips: Sequence[tuple[str, np.ndarray]]) -> MotionBatch:
     return MotionBatch(x, lengths_to_mask(lengths), [name for name, _ in clips])
 
 
-def length_sorted_batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+def length_sorted_batches(lengths: Sequence[int] | np.ndarray, batch_size: int) -> list[list[int]]:
     """Places of all clips, sorted by length, in batches: for evaluation and encoding."""
     order = np.argsort(np.asarray(lengths), kind="stable").tolist()
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]

@@ -12,7 +12,7 @@ from lead.data.cache import NULL_TEXT
 from lead.data.packed import PackedSplit
 
 
-class LatentDataset:
+class LatentDataset(torch.utils.data.Dataset):
     """Posterior and text embedding of every clip of a split; one caption is drawn per access."""
 
     def __init__(

@@ -60,7 +60,14 @@ class PackedDataset:
     @cached_property
     def normalizer(self) -> Normalizer:
         """The dataset's own standardisation."""
-        return Normalizer(self._load("Mean.npy"), self._load("Std.npy"))
+        width = self.skeleton.features
+        mean, std = (self._load(name) for name in ("Mean.npy", "Std.npy"))
+        if mean.shape != (width,) or std.shape != (width,):
+            raise WorkError(
+                f"{self.folder}: Mean.npy has shape {mean.shape} and Std.npy {std.shape}, expected "
+                f"({width},): prepare it again"
+            )
+        return Normalizer(mean, std)
 
     def split(self, name: str) -> PackedSplit:
         """Open one split; RequestError names the splits there are."""
@@ -119,4 +126,7 @@ def open_dataset(folder: Path | str) -> PackedDataset:
             f"{folder} has layout {manifest.get('schema')}, this version reads {SCHEMA_VERSION}: "
             "prepare it again"
         )
+    for key in ("name", "skeleton", "fps", "licence", "clips", "data_hash"):
+        if key not in manifest:
+            raise WorkError(f"{folder / 'manifest.json'} has no '{key}': prepare it again")
     return PackedDataset(folder, manifest)

@@ -90,7 +90,13 @@ def pack(
         order = {item.id: place for place, item in enumerate(items)}
         results = list(_load_all(source, items, workers))
         if mirror:
-            training = [r for r in results if isinstance(r, LoadedClip) and r.split == "train"]
+            training = [
+                result
+                for result in results
+                if isinstance(result, LoadedClip)
+                and result.split == "train"
+                and not _unusable(result, source)
+            ]
             results += [
                 _mirrored(clip, source)
                 for clip in tqdm(training, desc="mirror", unit="clip", disable=None)
@@ -105,8 +111,7 @@ def pack(
                 )
         splits = {name: split for name, split in splits.items() if split.columns["id"]}
         if not splits:
-            reason = report.rejected[0].reason if report.rejected else "no motion was read"
-            raise WorkError(f"no motion of '{source.name}' could be used; first reason: {reason}")
+            raise WorkError(f"'{source.name}' gave no clip: {_first_reason(report.rejected)}")
         _write(folder, source, splits, report)
     return report
 
@@ -127,6 +132,15 @@ def _load_all(
         with context.Pool(workers, initializer=_one_thread) as pool:
             for answer in pool.imap(_load_chunk, jobs):
                 yield from _tick(progress, *answer)
+
+
+def _first_reason(rejected: Sequence[Rejected]) -> str:
+    """Why the first motion was left out, and which it was."""
+    if not rejected:
+        return "no motion was read"
+    first = rejected[0]
+    place = "" if first.path in first.reason else f"{first.path}: "
+    return f"{len(rejected)} left out, the first: {place}{first.reason}"
 
 
 def _tick(progress, size: int, results: Iterable) -> Iterable:
@@ -187,7 +201,7 @@ def _mirrored(clip: LoadedClip, source: Source) -> LoadedClip:
     It goes through the joints, so that it has the bone lengths of the reference skeleton, whose
     left and right differ a little.
     """
-    joints = features_to_joints(torch.from_numpy(clip.features), source.skeleton)
+    joints = torch.from_numpy(features_to_joints(clip.features, source.skeleton))
     features = joints_to_features(mirror_joints(joints, source.skeleton), source.skeleton)
     labels = {key: mirror_caption(value) for key, value in clip.labels.items()}
     captions = tuple(mirrored(caption) for caption in clip.captions)

@@ -12,7 +12,7 @@ from lead.core.errors import RequestError
 from lead.core.files import read_tensors
 from lead.core.freezing import freeze
 from lead.core.masks import lengths_to_mask
-from lead.core.runs import Run
+from lead.core.runs import Run, fill
 from lead.core.seeding import make_generator
 from lead.data.cache import NULL_TEXT
 from lead.diffusion.schedules import NoiseSchedule
@@ -167,22 +167,29 @@ def load_pipeline(
                 "train the projector on the same one"
             )
         projector = freeze(projecting.load_part("projector"))
-    encoder = build(denoising.record["text_encoder"])
-    if encoder.fingerprint != denoising.record["text_fingerprint"]:
+    encoder = build(denoising.entry("text_encoder"))
+    if encoder.fingerprint != denoising.entry("text_fingerprint"):
         raise RequestError(
             f"{denoising.folder} was trained with another '{encoder.name}' text encoder than the "
             "one found here: put the same weights in place"
         )
-    data = vae_run.record["dataset"]
-    statistics = read_tensors(vae_run.weights_path("normalizer"))
+    vae = freeze(vae_run.load_part("vae"))
     return TextToMotion(
-        vae=freeze(vae_run.load_part("vae")),
+        vae=vae,
         denoiser=freeze(denoising.load_part("denoiser")),
         projector=projector,
         text_encoder=encoder,
-        normalizer=Normalizer(statistics["mean"], statistics["std"]),
-        schedule=build(denoising.record["parts"]["schedule"]),
-        skeleton=get_skeleton(data["skeleton"]),
-        fps=data["fps"],
-        frame_limits=tuple(data["frames"]),
+        normalizer=load_normalizer(vae_run, vae.features),
+        schedule=build(denoising.entry("parts", "schedule")),
+        skeleton=get_skeleton(vae_run.entry("dataset", "skeleton")),
+        fps=vae_run.entry("dataset", "fps"),
+        frame_limits=tuple(vae_run.entry("dataset", "frames")),
     )
+
+
+def load_normalizer(vae_run: Run, features: int) -> Normalizer:
+    """The standardisation that a VAE was trained with; WorkError where it is not whole."""
+    statistics = read_tensors(vae_run.weights_path("normalizer"))
+    blank = Normalizer(np.zeros(features), np.ones(features))
+    fill(blank, statistics, f"{vae_run.folder} (normalizer)")
+    return Normalizer(statistics["mean"], statistics["std"])

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from lead.core.errors import RequestError
 from lead.models.blocks.positions import LearnedPositions, sinusoid
+from lead.models.blocks.sizes import check_sizes
 from lead.models.blocks.skip_stack import SkipStack, check_heads, xavier_init
 
 
@@ -30,6 +31,8 @@ class MldDenoiser(nn.Module):
         relu_before_text: bool = True,
     ):
         super().__init__()
+        sizes = {"latent_dim": latent_dim, "text_dim": text_dim, "width": width, "layers": layers}
+        check_sizes({**sizes, "feed_forward": feed_forward}, dropout)
         check_heads(width, heads)
         self.text_dim, self.latent_dim = text_dim, latent_dim
         self.relu_before_text = relu_before_text

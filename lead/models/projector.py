@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from lead.core.errors import RequestError, did_you_mean
 from lead.models.blocks.positions import SinusoidalPositions
+from lead.models.blocks.sizes import check_sizes
 from lead.models.blocks.skip_stack import SkipStack, check_heads
 
 
@@ -30,6 +31,8 @@ class Projector(nn.Module):
         super().__init__()
         if kind not in BODIES:
             raise RequestError(f"unknown projector kind '{kind}': {did_you_mean(kind, BODIES)}")
+        sizes = {"latent_dim": latent_dim, "text_dim": text_dim, "width": width, "layers": layers}
+        check_sizes({**sizes, "feed_forward": feed_forward}, dropout)
         options = {"heads": heads, "feed_forward": feed_forward, "dropout": dropout}
         body = BODIES[kind]
         self.encoder = body(latent_dim, width, text_dim, layers, **options)
@@ -63,6 +66,21 @@ def _layer(width: int, heads: int, feed_forward: int, dropout: float) -> nn.Modu
     )
 
 
+class _ResidualBlock(nn.Module):
+    """Two linear maps with GELU between, added to the input: without it 18 maps let nothing by."""
+
+    def __init__(self, width: int, feed_forward: int, dropout: float):
+        super().__init__()
+        self.body = nn.Sequential(
+            *(nn.LayerNorm(width), nn.Linear(width, feed_forward), nn.GELU(), nn.Dropout(dropout)),
+            nn.Linear(feed_forward, width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens (batch, tokens, width) -> the same shape."""
+        return x + self.body(x)
+
+
 def _transformer(inputs, width, outputs, layers, heads, feed_forward, dropout) -> nn.Module:
     blocks = [_layer(width, heads, feed_forward, dropout) for _ in range(layers)]
     return _between(
@@ -76,11 +94,8 @@ def _skip(inputs, width, outputs, layers, heads, feed_forward, dropout) -> nn.Mo
 
 
 def _mlp(inputs, width, outputs, layers, heads, feed_forward, dropout) -> nn.Module:  # noqa: ARG001
-    blocks: list[nn.Module] = []
-    for _ in range(layers):
-        blocks += [nn.Linear(width, feed_forward), nn.GELU(), nn.Dropout(dropout)]
-        blocks += [nn.Linear(feed_forward, width), nn.GELU()]
-    return _between(inputs, width, outputs, *blocks)
+    blocks = [_ResidualBlock(width, feed_forward, dropout) for _ in range(layers)]
+    return _between(inputs, width, outputs, *blocks, nn.LayerNorm(width))
 
 
 def _linear(inputs, width, outputs, layers, heads, feed_forward, dropout) -> nn.Module:  # noqa: ARG001

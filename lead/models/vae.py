@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lead.models.blocks.positions import LearnedPositions
+from lead.models.blocks.sizes import check_sizes
 from lead.models.blocks.skip_stack import SkipStack, check_heads, xavier_init
 
 
@@ -14,7 +15,8 @@ class MotionVAE(nn.Module):
     The encoder reads ``2 * latent_tokens`` learned tokens beside the frames and turns them into
     mean and log-variance. The decoder lets zero queries, one a frame, attend to the latent tokens.
     Where ``latent_dim`` differs from ``width`` a linear map stands on either side of the latent
-    (MotionLCM v2).
+    (MotionLCM v2). ``logvar_offset`` is added to the log-variance: the encoder's last LayerNorm makes
+    it about 0 at first, as much noise as signal, and a negative offset lets the decoder listen.
 
     Defaults are the paper's: one token of 256, 9 + 9 layers, 4 heads, feed-forward 1024.
     """
@@ -29,8 +31,13 @@ class MotionVAE(nn.Module):
         heads: int = 4,
         feed_forward: int = 1024,
         dropout: float = 0.1,
+        logvar_offset: float = 0.0,
     ):
         super().__init__()
+        self.logvar_offset = logvar_offset
+        sizes = {"features": features, "latent_tokens": latent_tokens, "latent_dim": latent_dim}
+        sizes |= {"width": width, "layers": layers, "feed_forward": feed_forward}
+        check_sizes(sizes, dropout)
         check_heads(width, heads)
         self.latent_tokens, self.latent_dim, self.features = latent_tokens, latent_dim, features
         options = {"dropout": dropout, "activation": "gelu", "batch_first": True}
@@ -64,7 +71,7 @@ class MotionVAE(nn.Module):
             padding = torch.cat([always, ~mask], dim=1)
         out = self.encoder(sequence, src_key_padding_mask=padding)[:, : tokens.shape[1]]
         mu, logvar = self.to_latent(out).chunk(2, dim=1)
-        return mu, logvar
+        return mu, logvar + self.logvar_offset
 
     def decode(
         self, z: Float[Tensor, "batch tokens dim"], mask: Bool[Tensor, "batch frames"]

@@ -6,7 +6,7 @@ human motions from text"):
 ====================  ===========  ==============================================================
 part                  width        meaning
 ====================  ===========  ==============================================================
-root yaw velocity     1            half the turn about y to the next frame (arcsine of quaternion)
+root yaw velocity     1            half the turn about y to the next frame, positive to the right
 root x, z velocity    2            in the next frame's facing, per frame
 root height           1            above the floor
 local positions       3 (J - 1)    joints relative to the root's ground point, facing +Z
@@ -27,7 +27,6 @@ from lead.core.errors import RequestError
 from lead.core.masks import lengths_to_mask
 from lead.representation.kinematics import inverse_kinematics, retarget
 from lead.representation.rotations import (
-    quaternion_between,
     quaternion_inverse,
     quaternion_multiply,
     quaternion_rotate,
@@ -166,7 +165,11 @@ def _forward(across: Tensor) -> Tensor:
 
 
 def _rotation_to_z(forward: Tensor) -> Tensor:
-    return quaternion_between(forward, forward.new_tensor([0.0, 0.0, 1.0]))
+    """The turn about y that takes a horizontal direction to +Z; no turn for a vector of zeros."""
+    x, y, z = forward.unbind(-1)
+    half_angle = -0.5 * torch.atan2(x, z)
+    zero = torch.zeros_like(y)
+    return torch.stack([half_angle.cos(), zero, half_angle.sin(), zero], dim=-1)
 
 
 def _canonicalise(joints: Tensor, skeleton: Skeleton) -> Tensor:
@@ -193,10 +196,15 @@ def _smoothed_facing_rotation(joints: Tensor, skeleton: Skeleton) -> Tensor:
 
 
 def _root_features(joints: Tensor, facing: Tensor) -> Tensor:
-    """Yaw velocity, planar velocity and height of the root: (batch, frames - 1, 4)."""
+    """Yaw velocity, planar velocity and height of the root: (batch, frames - 1, 4).
+
+    The yaw takes the short way round. HumanML3D's own script takes the sign of the quaternions as
+    it comes, so that its yaw velocity is negated in the one frame where the facing passes -Z.
+    """
     velocity = quaternion_rotate(facing[:, 1:], joints[:, 1:, 0] - joints[:, :-1, 0])
     turn = quaternion_multiply(facing[:, 1:], quaternion_inverse(facing[:, :-1]))
-    yaw = torch.arcsin(turn[..., 2].clamp(-1, 1))
+    turn = torch.where(turn[..., :1] < 0, -turn, turn)
+    yaw = torch.atan2(turn[..., 2], turn[..., 0])
     return torch.stack([yaw, velocity[..., 0], velocity[..., 2], joints[:, :-1, 0, 1]], dim=-1)
 
 

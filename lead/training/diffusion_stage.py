@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from lead.core.batches import LatentBatch
+from lead.core.errors import RequestError
 from lead.core.seeding import make_generator
 from lead.diffusion.forward import add_noise
 from lead.diffusion.schedules import NoiseSchedule
@@ -32,6 +33,8 @@ class DiffusionStage(pl.LightningModule):
         super().__init__()
         self.denoiser, self.schedule = denoiser, schedule
         self.optimizer_options, self.seed = optimizer, seed
+        if not 0 <= condition_dropout <= 1:
+            raise RequestError(f"condition_dropout is {condition_dropout}: it is a share of 0 to 1")
         self.condition_dropout = condition_dropout
 
     def parts(self) -> dict[str, nn.Module]:

@@ -2,7 +2,6 @@
 
 import inspect
 import warnings
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,11 +91,11 @@ def fit(
     if options.progress:
         callbacks.append(TQDMProgressBar(refresh_rate=options.log_every))
     trainer = _make_trainer(run, options, callbacks)
+    state = run.state_path if resume and run.state_path.is_file() else None
+    if state:
+        _check_state(state)
     if begin is not None:
         begin()
-    state = run.state_path if resume and run.state_path.is_file() else None
-    if state and not zipfile.is_zipfile(state):
-        raise WorkError(f"{state} is broken: start again with overwrite=true")
     if trainer.is_global_zero:
         run.update(status="running")
     accepted = inspect.signature(trainer.fit).parameters
@@ -107,6 +106,17 @@ def fit(
     if trainer.is_global_zero:
         run.update(status="finished", step=trainer.global_step)
     return run
+
+
+def _check_state(path: Path) -> None:
+    """WorkError unless the file is a whole training state; nothing in it is executed."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        whole = "global_step" in state and "state_dict" in state
+    except Exception as error:  # zip, pickle and tensors each fail in their own way
+        raise WorkError(f"{path} is broken: start again with overwrite=true") from error
+    if not whole:
+        raise WorkError(f"{path} is no training state: start again with overwrite=true")
 
 
 def _make_trainer(run: Run, options: TrainerOptions, callbacks: list[pl.Callback]) -> pl.Trainer:

@@ -25,12 +25,9 @@ def make_optimizer(
     """AdamW with linear warm-up, then constant or cosine; Lightning's dictionary form.
 
     The cosine ends at 2 % of ``lr`` after ``total_steps``. Raises RequestError for an unknown
-    ``schedule`` and for an ``lr`` that is not a positive number.
+    ``schedule``, an ``lr`` that is not a positive number, and negative values.
     """
-    if schedule not in SCHEDULES:
-        raise RequestError(f"unknown schedule '{schedule}': {did_you_mean(schedule, SCHEDULES)}")
-    if not (isinstance(lr, (int, float)) and lr > 0):
-        raise RequestError(f"lr must be a positive number, got '{lr}'")
+    check_optimizer(lr, weight_decay, warmup_steps, schedule)
     optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)
 
     def factor(step: int) -> float:
@@ -46,6 +43,17 @@ def make_optimizer(
         "optimizer": optimizer,
         "lr_scheduler": {"scheduler": scheduler, "interval": "step", "frequency": 1},
     }
+
+
+def check_optimizer(lr: float, weight_decay: float, warmup_steps: int, schedule: str) -> None:
+    """Raise RequestError for values that no training can use."""
+    if schedule not in SCHEDULES:
+        raise RequestError(f"unknown schedule '{schedule}': {did_you_mean(schedule, SCHEDULES)}")
+    if not lr > 0:
+        raise RequestError(f"lr must be a positive number, got '{lr}'")
+    for name, value in (("weight_decay", weight_decay), ("warmup_steps", warmup_steps)):
+        if not value >= 0:
+            raise RequestError(f"{name} is {value}: it must be 0 or more")
 
 
 class GradientClipping(pl.Callback):

@@ -94,6 +94,19 @@ class RunSaver(pl.Callback):
         """For the checkpoint."""
         return {"best": self.best, "best_step": self.best_step}
 
+    def on_load_checkpoint(self, trainer, module, checkpoint: dict) -> None:  # noqa: ARG002
+        """Make Lightning's counters those of ``global_step`` complete steps and none begun.
+
+        State is saved when a step is made ready, and Lightning would count that step again when it
+        resumes: validation and log would come one step early after every stop.
+        """
+        loops = checkpoint["loops"]["fit_loop"]
+        batches = loops["epoch_loop.batch_progress"]["total"]
+        if batches["ready"] > batches["completed"]:
+            batches["ready"] = batches["completed"]
+            batches["started"] = batches["completed"] - 1  # the mark of a stop inside an epoch
+            loops["epoch_loop.state_dict"]["_batches_that_stepped"] = batches["completed"] - 1
+
     def load_state_dict(self, state: dict) -> None:
         """From the checkpoint."""
         self.best, self.best_step = state["best"], state["best_step"]

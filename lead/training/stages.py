@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lead.core.building import build
 from lead.core.errors import RequestError, did_you_mean
-from lead.core.files import atomic_path, make_folder, write_json, write_tensors
+from lead.core.files import atomic_path, check_writable, make_folder, write_json, write_tensors
 from lead.core.freezing import freeze
 from lead.core.runs import SCHEMA_VERSION, Run
 from lead.core.seeding import derive_seed
@@ -26,6 +26,7 @@ from lead.training.datamodule import (
 )
 from lead.training.environment import environment
 from lead.training.fit import TrainerOptions, choose_precision, fit
+from lead.training.optimization import check_optimizer
 
 UNFINISHED = ("started", "running", "interrupted")
 
@@ -66,6 +67,7 @@ def train_stage(name: str, values: dict) -> Run:
 
 def _check_folder(run: Run, name: str, values: dict) -> None:
     """An existing run is resumed or overwritten only where that was asked for."""
+    check_writable(run.folder)
     if not run.exists():
         # Hidden entries are what a process left that was killed while it wrote its first file.
         if run.folder.is_dir() and any(e.name[0] != "." for e in run.folder.iterdir()):
@@ -74,13 +76,13 @@ def _check_folder(run: Run, name: str, values: dict) -> None:
     if values["resume"]:
         if run.stage != name:
             raise RequestError(f"{run.folder} is a {run.stage} run: it cannot resume as {name}")
-        if run.record["status"] not in UNFINISHED and not run.state_path.is_file():
+        if run.entry("status") not in UNFINISHED and not run.state_path.is_file():
             raise RequestError(
                 f"{run.folder} is {run.record['status']} and keeps no trainer state to go on "
                 "from: overwrite=true starts again, run=DIR names another"
             )
-        before = run.record["values"]
-        for key in ("model", "seed", "stages", "stage", "text_encoder", "dataset"):
+        before = run.entry("values")
+        for key in ("model", "seed", "stages", "stage", "text_encoder"):
             if before.get(key) != values.get(key):
                 raise RequestError(
                     f"{run.folder} was started with another '{key}': resume with the same "
@@ -160,6 +162,7 @@ def _length_limits(dataset: PackedDataset) -> list[int]:
 
 def _stage_module(values: dict, **parts):
     stage = values["stages"][values["stage"]["name"]]
+    check_optimizer(**stage["optimizer"])
     schedule = {**stage["optimizer"], "total_steps": stage["max_steps"]}
     options = {**values["stage"]["module"], **stage.get("module", {})}
     return build({**options, "optimizer": schedule, "seed": values["seed"]}, **parts)
@@ -194,10 +197,9 @@ def _vae_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
 def _diffusion_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
     vae_run = _earlier_run(values, "vae", dataset)
     posterior, text, encoder = _latent_sources(vae_run, values)
-    vae = vae_run.record["parts"]["vae"]
     description = {
         **values["model"]["denoiser"],
-        "latent_dim": vae["latent_dim"],
+        "latent_dim": vae_run.entry("parts", "vae", "latent_dim"),
         "text_dim": encoder.dim,
     }
     module = _stage_module(
@@ -218,7 +220,7 @@ def _projector_stage(values: dict, dataset: PackedDataset, folder: Path) -> tupl
     posterior, text, encoder = _latent_sources(vae_run, values)
     description = {
         **values["model"]["projector"],
-        "latent_dim": vae_run.record["parts"]["vae"]["latent_dim"],
+        "latent_dim": vae_run.entry("parts", "vae", "latent_dim"),
         "text_dim": encoder.dim,
     }
     module = _stage_module(values, projector=build(description))
@@ -244,20 +246,19 @@ def _nothing() -> None:
 
 def _earlier_run(values: dict, key: str, dataset: PackedDataset) -> Run:
     if not values[key]:
-        wanted = {"vae": "vae=RUN", "diffusion": "diffusion=RUN"}[key]
-        raise RequestError(
-            f"stage {values['stage']['name']} stands on an earlier stage: name its run, {wanted}"
-        )
+        stage = values["stage"]["name"]
+        wanted = {"diffusion": "vae=RUN", "projector": "diffusion=RUN (or vae=RUN)"}[stage]
+        raise RequestError(f"stage {stage} stands on an earlier stage: name its run, {wanted}")
     run = Run(Path(values[key]))
     if run.stage != key:
         raise RequestError(f"{run.folder} is a {run.stage} run, but {key}= needs a {key} run")
-    trained_on = run.record["dataset"]
-    if trained_on["skeleton"] != dataset.skeleton.name:
+    skeleton = run.entry("dataset", "skeleton")
+    if skeleton != dataset.skeleton.name:
         raise RequestError(
-            f"{run.folder} was trained on skeleton '{trained_on['skeleton']}', "
-            f"{dataset.folder} has '{dataset.skeleton.name}': use one data set for all stages"
+            f"{run.folder} was trained on skeleton '{skeleton}', {dataset.folder} has "
+            f"'{dataset.skeleton.name}': use one data set for all stages"
         )
-    if trained_on["data_hash"] != dataset.data_hash:
+    if run.entry("dataset", "data_hash") != dataset.data_hash:
         raise RequestError(
             f"{run.folder} was trained on other data than {dataset.folder} holds now: "
             "train stage 1 on it first"

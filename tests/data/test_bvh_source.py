@@ -108,7 +108,7 @@ def test_numbers_are_no_captions(folder):
     assert [(r.id, r.reason.split(":")[0]) for r in rejected] == [
         ("b/02_01", "its name holds no words for the template")
     ]
-    with pytest.raises(RequestError, match=r"template: its name holds no words .*02_01\.bvh"):
+    with pytest.raises(RequestError, match=r"02_01\.bvh: its name holds no words"):
         write_figure(folder / "c" / "02_01.bvh")
         BvhSource(folder / "c", template="{stem}").list_items()
 
@@ -223,7 +223,7 @@ def test_caption_tables_that_cannot_be_read(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "no captions: give captions=FILE or template="),
+        ({}, "no captions: give data.captions=FILE or data.template="),
         ({"template": "{name}"}, "names {name}"),
         ({"template": "{stem"}, "template '{stem'"),
         ({"template": "{stem:d}"}, "without a format"),

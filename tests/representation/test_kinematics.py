@@ -103,3 +103,15 @@ def test_each_clip_of_a_batch_has_its_own_scale(figure):
     joints = torch.tensor(figure(frames=10))
     batch = retarget(torch.stack([joints, 2.5 * joints]), skeleton)
     torch.testing.assert_close(batch[0], batch[1])
+
+
+def test_the_first_frame_sets_the_scale(figure):
+    """Motion capture may stretch a limb later on; the path keeps its length."""
+    skeleton = get_skeleton("humanml3d")
+    joints = torch.tensor(figure(frames=10))
+    stretched = joints.clone()
+    stretched[5:, 8] += 3 * (joints[5:, 8] - joints[5:, 5])  # shin, ankle and toes with it
+    stretched[5:, 11] += 3 * (joints[5:, 8] - joints[5:, 5])
+    torch.testing.assert_close(
+        retarget(stretched[None], skeleton), retarget(joints[None], skeleton)
+    )

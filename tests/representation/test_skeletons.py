@@ -13,17 +13,18 @@ KIT_PARENTS = (-1, 0, 1, 2, 3, 3, 5, 6, 3, 8, 9, 0, 11, 12, 13, 14, 0, 16, 17, 1
 
 
 @pytest.mark.parametrize(
-    ("name", "joints", "features", "fps", "metres", "parents"),
+    ("name", "joints", "features", "fps", "metres", "parents", "legs"),
     [
-        ("humanml3d", 22, 263, 20.0, 1.0, SMPL_PARENTS),
-        ("kit", 21, 251, 12.5, 0.001, KIT_PARENTS),
+        ("humanml3d", 22, 263, 20.0, 1.0, SMPL_PARENTS, (5, 8)),
+        ("kit", 21, 251, 12.5, 0.001, KIT_PARENTS, (17, 18)),
     ],
 )
-def test_sizes_units_and_trees(name, joints, features, fps, metres, parents):
+def test_sizes_units_and_trees(name, joints, features, fps, metres, parents, legs):
     skeleton = get_skeleton(name)
     assert (skeleton.name, skeleton.joints, skeleton.features) == (name, joints, features)
     assert (skeleton.fps, skeleton.metres_per_unit) == (fps, metres)
     assert skeleton.parents == parents
+    assert skeleton.scale_joints == legs  # the right leg here, the left one there
     widths = (1, 2, 1, 3 * (joints - 1), 6 * (joints - 1), 3 * joints, 4)
     assert sum(widths) == features
     tables = (skeleton.joint_names, skeleton.directions, skeleton.bone_lengths)

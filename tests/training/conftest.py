@@ -4,10 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from lead.cli.config import compose
+from lead.core.files import read_tensors
+from lead.core.runs import Run
 from lead.data.packing import pack
 from lead.data.sources.synthetic import SyntheticSource
+from lead.training.optimization import GradientClipping
+from lead.training.stages import train_stage
 
 STEPS = 7
 PARTS = ("vae", "denoiser", "projector")
@@ -20,6 +25,9 @@ MICRO = (
     *("trainer.precision=fp32", "trainer.log_every=1", "trainer.save_every=2"),
 )
 """18 clips in batches of 4: training crosses the epoch's end at step 4, validates at 3 and 6."""
+
+EARLIER = {"vae": (), "diffusion": ("vae",), "projector": ("diffusion",)}
+"""The stages in order, with the earlier runs that each one names."""
 
 MakeValues = Callable[..., dict]
 
@@ -34,16 +42,102 @@ def micro_dataset(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_values(micro_dataset) -> MakeValues:
+def micro_words(micro_dataset) -> Callable[..., list[str]]:
+    """The options of one stage, as they are written after `lead train`."""
+
+    def words(stage: str, run: Path, *overrides: str) -> list[str]:
+        return [
+            *(f"stage={stage}", *MICRO, f"dataset={micro_dataset}", f"run={run}"),
+            *(f"stages.{stage}.batch_size=4", f"stages.{stage}.max_steps={STEPS}"),
+            *(f"stages.{stage}.validate_every=3", *overrides),
+        ]
+
+    return words
+
+
+@pytest.fixture(scope="session")
+def make_values(micro_words) -> MakeValues:
     """Resolved values of one stage, as `lead train` hands them to training."""
 
     def make(stage: str, run: Path, *overrides: str) -> dict:
-        steps = (
-            *(f"stages.{stage}.batch_size=4", f"stages.{stage}.max_steps={STEPS}"),
-            *(f"stages.{stage}.validate_every=3", f"dataset={micro_dataset}", f"run={run}"),
-        )
-        values = compose("train", [f"stage={stage}", *MICRO, *steps, *overrides])
+        values = compose("train", micro_words(stage, run, *overrides))
         del values["data"]
         return values
 
     return make
+
+
+@pytest.fixture(scope="session")
+def train_chain(make_values, tmp_path_factory) -> Callable[..., dict[str, Path]]:
+    """Run folders of the three stages, trained without a stop; once for each set of options."""
+    chains: dict[tuple[str, ...], dict[str, Path]] = {}
+
+    def train(*overrides: str) -> dict[str, Path]:
+        if overrides not in chains:
+            folder = tmp_path_factory.mktemp("chain")
+            for stage, earlier in EARLIER.items():
+                names = [f"{name}={folder / name}" for name in earlier]
+                train_stage(stage, make_values(stage, folder / stage, *names, *overrides))
+            chains[overrides] = {stage: folder / stage for stage in EARLIER}
+        return chains[overrides]
+
+    return train
+
+
+@pytest.fixture
+def at_step(monkeypatch) -> Callable[[int, Callable[[], None]], None]:
+    """Have something happen when a training step begins, after what is due then was saved."""
+
+    def arrange(step: int, action: Callable[[], None]) -> None:
+        begin = GradientClipping.on_train_batch_start
+
+        def on_train_batch_start(self, trainer, *arguments):
+            begin(self, trainer, *arguments)
+            if trainer.global_step == step:
+                action()
+
+        monkeypatch.setattr(GradientClipping, "on_train_batch_start", on_train_batch_start)
+
+    return arrange
+
+
+@pytest.fixture(scope="session")
+def assert_same_run() -> Callable[[Path, Path], None]:
+    """Fail unless two runs ended in the same bits: weights, trainer state, log and best step."""
+
+    def check(one: Path, other: Path) -> None:
+        files = sorted(path.name for path in (one / "weights").iterdir())
+        assert files == sorted(path.name for path in (other / "weights").iterdir())
+        for name in files:
+            assert_same(
+                read_tensors(one / "weights" / name), read_tensors(other / "weights" / name)
+            )
+        assert_same(*(trainer_state(folder) for folder in (one, other)))
+        assert Run(one).record["best"] == Run(other).record["best"]
+        assert Run(one).record["status"] == Run(other).record["status"] == "finished"
+        assert (one / "metrics.csv").read_text() == (other / "metrics.csv").read_text()
+
+    return check
+
+
+def trainer_state(folder: Path) -> dict:
+    """What the trainer keeps, but for its own counters of epochs and calls."""
+    state = torch.load(Run(folder).state_path, weights_only=True)
+    kept = ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "global_step")
+    return {key: state[key] for key in kept}
+
+
+def assert_same(one: object, other: object, where: str = "state") -> None:
+    """Equality to the last bit, through dictionaries and lists."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_same(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other), where
+        for place, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_same(a, b, f"{where}[{place}]")
+    elif isinstance(one, torch.Tensor):
+        assert one.dtype == other.dtype and torch.equal(one, other), where
+    else:
+        assert one == other, where

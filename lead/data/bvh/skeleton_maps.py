@@ -30,7 +30,9 @@ from lead.representation import get_skeleton
 
 SHIPPED = Path(__file__).parent / "skeleton_maps"
 _NAMESPACE = re.compile(r"^(mixamorig|character)\d*[:_]", re.IGNORECASE)
-_HOW_TO = "write a map from the 22 SMPL joints to these names as YAML and give skeleton_map=PATH"
+_HOW_TO = (
+    "write a map from the 22 SMPL joints to these names as YAML and give data.skeleton_map=PATH"
+)
 
 
 class _MissingJointError(Exception):

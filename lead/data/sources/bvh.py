@@ -64,7 +64,9 @@ class BvhSource:
                 "1 <= min_frames <= max_frames is needed"
             )
         if self.captions is None and self.template is None:
-            raise RequestError("no captions: give captions=FILE or template='... {stem} ...'")
+            raise RequestError(
+                "no captions: give data.captions=FILE or data.template='... {stem} ...'"
+            )
         if self.template is not None:
             check_template(self.template)
 
@@ -80,7 +82,7 @@ class BvhSource:
         if not usable:
             reason = f"{self.captions}: no id names a file, ids are such as '{next(iter(paths))}'"
             if not self.captions:
-                reason = f"template: {items[0].labels[PROBLEM]} (e.g. {items[0].path})"
+                reason = f"{items[0].path}: {items[0].labels[PROBLEM]}"
             raise RequestError(reason)
         if self.up_axis == "auto":
             axis = detect_collection_up_axis([item.path for item in usable], self.settings)
@@ -130,7 +132,7 @@ class BvhSource:
             if text := fill_template(self.template, path):
                 items.append(Item(name, path, "", (Caption(text),)))
             else:
-                problem = "its name holds no words for the template: give captions=FILE"
+                problem = "its name holds no words for the template: give data.captions=FILE"
                 items.append(Item(name, path, "", labels={PROBLEM: problem}))
         return items
 

@@ -9,11 +9,15 @@ from lead.core.errors import RequestError
 
 
 class LearnedPositions(nn.Module):
-    """One learned vector per position, added to the tokens (MLD's choice)."""
+    """One learned vector per position, added to the tokens (MLD's choice).
+
+    They start as sinusoids, not at random as MLD's do: neighbouring frames are then alike from the
+    first step on (docs/log.md has the numbers).
+    """
 
     def __init__(self, width: int, max_tokens: int = 500):
         super().__init__()
-        self.pe = nn.Parameter(torch.rand(max_tokens, width))
+        self.pe = nn.Parameter(sinusoid(torch.arange(max_tokens), width))
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens (batch, tokens, width) -> the same shape."""

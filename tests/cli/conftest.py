@@ -1,0 +1,200 @@
+"""One tiny trained chain for all tests of the commands, and a place to break copies of it."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lead.cli.main import main
+
+LIGHT = (
+    *("size=tiny", "text_encoder=hash", "trainer.accelerator=cpu", "trainer.precision=fp32"),
+    *("trainer.progress=false", "trainer.threads=1", "trainer.validate_every=2"),
+)
+"""Options of a training that takes a second."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The trained chain (to read) and a folder of the test's own (to break)."""
+
+    make_chain: Callable[[], Path]
+    here: Path
+
+    @property
+    def chain(self) -> Path:
+        return self.make_chain()
+
+    @property
+    def data(self) -> Path:
+        return self.chain / "datasets" / "synthetic"
+
+    @property
+    def motion(self) -> Path:
+        return self.chain / "clips" / "000.npz"
+
+    def run(self, stage: str) -> Path:
+        return self.chain / "checkpoints" / f"synthetic-tiny-{stage}"
+
+    def train(self, stage: str, **options: object) -> list[str]:
+        """Words of a training that would work, on the chain's runs; options replace or add."""
+        earlier = {"vae": {}, "diffusion": {"vae": self.run("vae")}}
+        earlier["projector"] = {"diffusion": self.run("diffusion")}
+        values = {"dataset": self.data, "run": self.here / "run", **earlier[stage], **options}
+        given = [f"{key.replace('__', '.')}={value}" for key, value in values.items()]
+        return ["train", f"stage={stage}", *LIGHT, "trainer.max_steps=2", *given]
+
+    def generate(self, **options: object) -> list[str]:
+        """Words of a generation that would work, on the chain's projector."""
+        values = {"run": self.run("projector"), "output": self.here / "clips", "device": "cpu"}
+        values |= {"formats": "[npz]", "sheet": "false", "sampling__steps": 2, "seconds": 3}
+        values |= options
+        if "prompts" not in values:
+            values.setdefault("text", "a person walks")
+        given = [f"{key.replace('__', '.')}={value}" for key, value in values.items()]
+        return ["generate", *(word for word in given if not word.endswith("=None"))]
+
+    def copy_data(self) -> Path:
+        return shutil.copytree(
+            self.data, self.here / "data", ignore=shutil.ignore_patterns("cache")
+        )
+
+    def copy_runs(self) -> Path:
+        """Copies of the three runs, which find each other as the originals do."""
+        return shutil.copytree(self.chain / "checkpoints", self.here / "checkpoints")
+
+    def copy_run(self, stage: str) -> Path:
+        """One run, beside copies of the ones it stands on."""
+        return self.copy_runs() / f"synthetic-tiny-{stage}"
+
+    def file(self, name: str, content: str | bytes = "") -> Path:
+        path = self.here / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def figure(self, name: str, frames: int = 61) -> Path:
+        """A small BVH file in Mixamo's naming: a T pose that walks 3 cm a frame."""
+        return self.file(name, bvh_text(frames))
+
+
+def edit_json(path: Path, change: Callable[[dict], object]) -> Path:
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+    return path
+
+
+def bvh_text(frames: int) -> str:
+    lines = ["HIERARCHY"]
+
+    def add(joint: str) -> None:
+        kind, channels = (
+            ("JOINT", "3") if lines[1:] else ("ROOT", "6 Xposition Yposition Zposition")
+        )
+        lines.extend([f"{kind} {joint}", "{", "OFFSET {} {} {}".format(*_RIG[joint][1])])
+        lines.append(f"CHANNELS {channels} Zrotation Xrotation Yrotation")
+        for child, (parent, _) in _RIG.items():
+            if parent == joint:
+                add(child)
+        lines.append("}")
+
+    add("Hips")
+    lines += ["MOTION", f"Frames: {frames}", "Frame Time: 0.05"]
+    for frame in range(frames):
+        turns = 10 * np.sin(frame / 5 + np.arange(3 * len(_RIG)))
+        turns[:3] = 0
+        lines.append(" ".join(f"{value:.4f}" for value in (0, 95, 3 * frame, *turns)))
+    return "\n".join(lines) + "\n"
+
+
+_RIG = {
+    "Hips": ("", (0, 95, 0)),
+    "Spine": ("Hips", (0, 12, 1)),
+    "Spine1": ("Spine", (0, 13, 1)),
+    "Spine2": ("Spine1", (0, 6, 0)),
+    "Neck": ("Spine2", (0, 20, -2)),
+    "Head": ("Neck", (0, 9, 5)),
+}
+for _side, _sign in (("Left", 1), ("Right", -1)):
+    _RIG |= {
+        f"{_side}Shoulder": ("Spine2", (7 * _sign, 11, 0)),
+        f"{_side}Arm": (f"{_side}Shoulder", (11 * _sign, 3, 0)),
+        f"{_side}ForeArm": (f"{_side}Arm", (27 * _sign, 0, 0)),
+        f"{_side}Hand": (f"{_side}ForeArm", (25 * _sign, 0, 0)),
+        f"{_side}UpLeg": ("Hips", (9 * _sign, -7, 0)),
+        f"{_side}Leg": (f"{_side}UpLeg", (_sign, -40, 1)),
+        f"{_side}Foot": (f"{_side}Leg", (0, -41, -3)),
+        f"{_side}ToeBase": (f"{_side}Foot", (_sign, -5, 13)),
+    }
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory) -> Path:
+    """A folder with a synthetic dataset, a run of each stage and a generated clip."""
+    folder = tmp_path_factory.mktemp("chain")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        runs = {stage: f"checkpoints/synthetic-tiny-{stage}" for stage in ("vae", "diffusion")}
+        for words in (
+            ["prepare", "data=synthetic", "data.clips=16", "workers=1"],
+            ["train", "stage=vae", *LIGHT, "trainer.max_steps=2"],
+            ["train", "stage=diffusion", f"vae={runs['vae']}", *LIGHT, "trainer.max_steps=2"],
+            [
+                *("train", "stage=projector", f"diffusion={runs['diffusion']}", *LIGHT),
+                "trainer.max_steps=2",
+            ],
+            [
+                *("generate", "run=checkpoints/synthetic-tiny-projector", "text=a person walks"),
+                *("seconds=3", "output=clips", "sampling.steps=2", "formats=[npz]", "device=cpu"),
+            ],
+        ):
+            assert main(words) == 0, words
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def world(request, tmp_path, monkeypatch) -> World:
+    """The chain, trained when a test first asks for it, and the working directory of the test."""
+    monkeypatch.chdir(tmp_path)
+    return World(lambda: request.getfixturevalue("chain"), tmp_path)
+
+
+@pytest.fixture
+def refused(world, capfd, tmp_path_factory) -> Callable[..., str]:
+    """Run a command that has to fail: one line, the right exit code, and nothing changed on disk."""
+
+    def run(words: list, code: int = 2) -> str:
+        words = [str(word) for word in words]
+        folders = [world.here, *tmp_path_factory.getbasetemp().glob("chain*")]
+        before = [_listing(folder) for folder in folders]
+        capfd.readouterr()
+        given = main(words)
+        stderr = capfd.readouterr().err
+        assert "Traceback" not in stderr
+        assert len(stderr.splitlines()) == 1, stderr
+        assert stderr.startswith("lead: "), stderr
+        assert given == code, (given, stderr)
+        Path("/tmp/clitest/messages.txt").open("a").write(f"{given} {stderr}")
+        assert [_listing(folder) for folder in folders] == before, stderr
+        return stderr.removeprefix("lead: ").strip()
+
+    return run
+
+
+def _listing(folder: Path) -> dict[str, tuple]:
+    """Every file with its size and time, every folder by name."""
+    found = {}
+    for path in folder.rglob("*"):
+        state = path.lstat()
+        is_file = not path.is_dir()
+        found[str(path.relative_to(folder))] = (state.st_size, state.st_mtime_ns) if is_file else ()
+    return found

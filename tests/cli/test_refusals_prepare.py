@@ -1,0 +1,363 @@
+"""What `lead prepare` refuses: broken files, folders, tables and options, each in one line."""
+
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+
+LINE = "a person walks#a/DET person/NOUN walk/VERB#0.0#0.0\n"
+
+
+def bvh(world, *options: str, source: str = "clips") -> list:
+    return [
+        *("prepare", "data=bvh", f"source={world.here / source}", "output=out"),
+        *("workers=1", *options),
+    ]
+
+
+def official(world, name: str, width: int) -> list:
+    folder = world.here / "official"
+    for part in ("new_joint_vecs", "texts"):
+        (folder / part).mkdir(parents=True)
+    np.save(folder / "Mean.npy", np.zeros(width, np.float32))
+    np.save(folder / "Std.npy", np.ones(width, np.float32))
+    for number, split in enumerate(("train", "val", "test")):
+        np.save(folder / "new_joint_vecs" / f"{number:06d}.npy", np.zeros((60, width), np.float32))
+        (folder / "texts" / f"{number:06d}.txt").write_text(LINE)
+        (folder / f"{split}.txt").write_text(f"{number:06d}\n")
+    return ["prepare", f"data={name}", f"source={folder}", "output=out", "workers=1"]
+
+
+def truncated_bvh(world):
+    path = world.figure("clips/walk.bvh")
+    path.write_text(path.read_text()[:-50])
+    return bvh(world, "output=new/deeper/out")
+
+
+def wrong_channel_counts(world):
+    path = world.figure("clips/walk.bvh")
+    path.write_text(path.read_text().replace("CHANNELS 3", "CHANNELS 4", 1))
+    return bvh(world)
+
+
+def too_few_values(world):
+    path = world.figure("clips/walk.bvh")
+    lines = path.read_text().splitlines()
+    lines[-3] = lines[-3].rpartition(" ")[0]
+    path.write_text("\n".join(lines))
+    return bvh(world)
+
+
+def nan_in_bvh(world):
+    path = world.figure("clips/walk.bvh")
+    path.write_text(path.read_text().replace("95.0000", "nan", 1))
+    return bvh(world)
+
+
+def binary_bvh(world):
+    world.file("clips/walk.bvh", bytes(range(256)) * 40)
+    return bvh(world)
+
+
+def empty_bvh(world):
+    world.file("clips/walk.bvh")
+    return bvh(world)
+
+
+def no_bvh_files(world):
+    world.file("clips/readme.txt", "nothing here")
+    return bvh(world)
+
+
+def all_files_bad(world):
+    for number in range(3):
+        world.file(f"clips/walk{number}.bvh", "HIERARCHY\nROOT Hips\n")
+    return bvh(world)
+
+
+def too_short_clips(world):
+    world.figure("clips/walk.bvh", frames=10)
+    return bvh(world)
+
+
+def table_without_header(world):
+    world.figure("clips/walk.bvh")
+    table = world.file("captions.csv", "walk,a person walks\n")
+    return bvh(world, f"data.captions={table}")
+
+
+def table_with_unknown_ids(world):
+    world.figure("clips/walk.bvh")
+    table = world.file("captions.csv", "id,caption\nrun,a person runs\n")
+    return bvh(world, f"data.captions={table}")
+
+
+def table_with_empty_caption(world):
+    world.figure("clips/walk.bvh")
+    table = world.file("captions.csv", "id,caption\nwalk,\n")
+    return bvh(world, f"data.captions={table}")
+
+
+def table_of_another_kind(world):
+    world.figure("clips/walk.bvh")
+    return bvh(world, f"data.captions={world.file('captions.xlsx', 'PK')}")
+
+
+def table_missing(world):
+    world.figure("clips/walk.bvh")
+    return bvh(world, "data.captions=captions.csv")
+
+
+def table_not_text(world):
+    world.figure("clips/walk.bvh")
+    return bvh(world, f"data.captions={world.file('captions.csv', bytes(range(128, 256)))}")
+
+
+def template_without_words(world):
+    world.figure("clips/02_01.bvh")
+    return bvh(world)
+
+
+def template_with_unknown_field(world):
+    world.figure("clips/walk.bvh")
+    return bvh(world, "data.template=a person does {name}")
+
+
+def template_empty(world):
+    world.figure("clips/walk.bvh")
+    return bvh(world, "data.template=")
+
+
+def unknown_skeleton(world):
+    path = world.figure("clips/walk.bvh")
+    path.write_text(path.read_text().replace("LeftUpLeg", "Tentacle"))
+    return bvh(world)
+
+
+def skeleton_map_missing(world):
+    world.figure("clips/walk.bvh")
+    return bvh(world, "data.skeleton_map=mixamoo")
+
+
+def unknown_units(world):
+    world.figure("clips/walk.bvh")
+    return bvh(world, "data.units=feet")
+
+
+def no_source(world):
+    return ["prepare", "data=bvh"]
+
+
+def source_missing(world):
+    return bvh(world, source="nowhere")
+
+
+def source_of_nobody(world):
+    return ["prepare", "data=bvh", "source=~nobody-of-this-name/clips"]
+
+
+def source_empty(world):
+    return ["prepare", "data=bvh", "source="]
+
+
+def source_is_a_file(world):
+    world.file("clips", "HIERARCHY")
+    return bvh(world)
+
+
+def official_without_motions(world):
+    words = official(world, "humanml3d", 263)
+    for path in (world.here / "official" / "new_joint_vecs").iterdir():
+        path.unlink()
+    (world.here / "official" / "new_joint_vecs").rmdir()
+    return words
+
+
+def official_without_mean(world):
+    words = official(world, "humanml3d", 263)
+    (world.here / "official" / "Mean.npy").unlink()
+    return words
+
+
+def official_without_split(world):
+    words = official(world, "humanml3d", 263)
+    (world.here / "official" / "val.txt").unlink()
+    return words
+
+
+def official_of_wrong_width(world):
+    words = official(world, "humanml3d", 263)
+    for path in (world.here / "official" / "new_joint_vecs").iterdir():
+        np.save(path, np.zeros((60, 200), np.float32))
+    return words
+
+
+def official_pickled(world):
+    words = official(world, "humanml3d", 263)
+    for path in (world.here / "official" / "new_joint_vecs").iterdir():
+        path.write_bytes(pickle.dumps(np.zeros((60, 263))))
+    return words
+
+
+def official_objects(world):
+    words = official(world, "humanml3d", 263)
+    for path in (world.here / "official" / "new_joint_vecs").iterdir():
+        np.save(path, np.array([{}, []], dtype=object), allow_pickle=True)
+    return words
+
+
+def official_splits_of_one_word(world):
+    return [*official(world, "humanml3d", 263), "data.splits=train"]
+
+
+def kit_of_humanml3d(world):
+    return official(world, "kitml", 263)
+
+
+def corrupt_archive(world):
+    archive = world.file("sets/dataset-1.tar.xz", b"\xfd7zXZ\x00 and then nothing")
+    return ["prepare", "data=bandai_namco", f"source={archive}", "output=out", "workers=1"]
+
+
+def truncated_archive(world):
+    path = world.figure("dataset-1_walk_normal_001.bvh")
+    archive = world.here / "dataset-1.tar.xz"
+    with tarfile.open(archive, "w:xz") as tar:
+        tar.add(path, path.name)
+    archive.write_bytes(archive.read_bytes()[:-200])
+    return ["prepare", "data=bandai_namco", f"source={archive}", "output=out", "workers=1"]
+
+
+def archive_of_other_files(world):
+    path = world.file("notes.txt", "no motion")
+    archive = world.here / "dataset-1.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(path, path.name)
+    return ["prepare", "data=bandai_namco", f"source={archive}", "output=out", "workers=1"]
+
+
+def bandai_namco_without_its_files(world):
+    world.figure("clips/walk.bvh")
+    return ["prepare", "data=bandai_namco", "source=clips", "output=out", "workers=1"]
+
+
+def bandai_namco_unknown_style(world):
+    world.figure("clips/dataset-1_walk_normal_001.bvh")
+    return ["prepare", "data=bandai_namco", "source=clips", "data.held_out=[dataset-1:chimp]"]
+
+
+def synthetic(*options: str):
+    return lambda world: ["prepare", "data=synthetic", "data.clips=4", "workers=1", *options]
+
+
+def output_is_a_file(world):
+    world.file("out", "mine")
+    return synthetic("output=out")(world)
+
+
+def output_below_a_file(world):
+    world.file("out", "mine")
+    return synthetic("output=out/deeper/set")(world)
+
+
+def output_exists(world):
+    world.file("out/manifest.json", "{}")
+    return synthetic("output=out")(world)
+
+
+def output_of_another_kind(world):
+    world.file("out/thesis.tex", "years of work")
+    return synthetic("output=out", "overwrite=true")(world)
+
+
+def output_is_here(world):
+    world.file("manifest.json", "{}")
+    return synthetic("output=.", "overwrite=true")(world)
+
+
+CASES = {
+    truncated_bvh: (1, "clips/walk.bvh:", "truncated"),
+    wrong_channel_counts: (1, "clips/walk.bvh:", "channel"),
+    too_few_values: (1, "clips/walk.bvh:", "a row of"),
+    nan_in_bvh: (1, "clips/walk.bvh:", "'nan', not a finite number"),
+    binary_bvh: (1, "clips/walk.bvh"),
+    empty_bvh: (1, "clips/walk.bvh"),
+    no_bvh_files: (2, "clips holds no .bvh file"),
+    all_files_bad: (1, "clips/walk0.bvh:"),
+    too_short_clips: (1, "9 frames", "40..199"),
+    table_without_header: (2, "captions.csv:1", "no column 'id'"),
+    table_with_unknown_ids: (2, "captions.csv", "'walk'"),
+    table_with_empty_caption: (2, "captions.csv:2", "empty caption"),
+    table_of_another_kind: (2, "captions.xlsx", ".csv"),
+    table_missing: (2, "captions.csv", "cannot be read"),
+    table_not_text: (2, "captions.csv", "UTF-8"),
+    template_without_words: (2, "template", "02_01.bvh", "captions=FILE"),
+    template_with_unknown_field: (2, "{name}", "stem"),
+    template_empty: (2, "template", "{stem}"),
+    unknown_skeleton: (1, "clips/walk.bvh", "Tentacle", "skeleton_map=PATH"),
+    skeleton_map_missing: (2, "'mixamoo'", "did you mean 'mixamo'?"),
+    unknown_units: (2, "units=feet", "cm"),
+    no_source: (2, "data=bvh needs source=DIR"),
+    source_missing: (2, "nowhere does not exist"),
+    source_of_nobody: (2, "~nobody-of-this-name"),
+    source_empty: (2, "source= is empty"),
+    source_is_a_file: (2, "clips is not a folder"),
+    official_without_motions: (2, "official", "new_joint_vecs"),
+    official_without_mean: (2, "Mean.npy is missing"),
+    official_without_split: (2, "val.txt"),
+    official_of_wrong_width: (1, "200 features", "263"),
+    official_pickled: (1, "Python objects"),
+    official_objects: (1, "Python objects"),
+    official_splits_of_one_word: (2, "data.splits takes a list", "'train'"),
+    kit_of_humanml3d: (2, "(263,)", "'humanml3d'"),
+    corrupt_archive: (2, "dataset-1.tar.xz", "fetch it again"),
+    truncated_archive: (2, "dataset-1.tar.xz", "fetch it again"),
+    archive_of_other_files: (2, "dataset-1.tar.gz holds no .bvh file"),
+    bandai_namco_without_its_files: (2, "dataset-D_CONTENT_STYLE_ID.bvh", "data=bvh"),
+    bandai_namco_unknown_style: (2, "unknown style 'chimp'", "chimpira"),
+    output_is_a_file: (2, "out is a file"),
+    output_below_a_file: (2, "out is a file"),
+    output_exists: (2, "out exists", "overwrite=true"),
+    output_of_another_kind: (2, "out was not made by lead", "output=DIR"),
+    output_is_here: (2, "output=DIR"),
+}
+
+OPTIONS = {
+    ("data.clips=0",): "clips=0",
+    ("data.clips=-3",): "clips=-3",
+    ("data.clips=many",): "data.clips takes a whole number, got 'many'",
+    ("data.splits.train=2",): "sum to 1",
+    ("workers=0",): "workers=0",
+    ("workers=-2",): "workers=-2",
+    ("overwrite=maybe",): "overwrite takes true or false",
+    ("inspect=1",): "inspect takes true or false",
+    ("data._target_=os.system",): "'os.system' is not part of lead",
+    ("data._target_=lead.core.files.write_json",): "write_json",
+}
+
+
+@pytest.mark.parametrize("arrange", CASES, ids=lambda arrange: arrange.__name__)
+def test_refused(world, refused, arrange):
+    code, *parts = CASES[arrange]
+    line = refused(arrange(world), code)
+    for part in parts:
+        assert part in line, line
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
+def test_refused_option(world, refused, options):
+    assert OPTIONS[options] in refused(synthetic("output=out", *options)(world))
+
+
+def test_one_bad_file_of_several_is_left_out_and_named(world, capfd):
+    from lead.cli.main import main
+
+    for name in ("walk", "run", "jump"):
+        world.figure(f"clips/{name}.bvh")
+    world.file("clips/broken.bvh", "HIERARCHY\n")
+    assert main(bvh(world)) == 0
+    out = capfd.readouterr().out
+    assert "left out: 1" in out
+    assert "broken" in out
+    assert (world.here / "out" / "manifest.json").is_file()
