@@ -11,6 +11,7 @@ Layout of ``datasets/NAME/``::
 
 import multiprocessing
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -129,7 +130,7 @@ def _load_all(
                 yield from _tick(progress, *_load_chunk(job))
             return
         context = multiprocessing.get_context("spawn" if os.name == "nt" else "fork")
-        with context.Pool(workers, initializer=_one_thread) as pool:
+        with context.Pool(min(workers, len(chunks)), initializer=_start_worker) as pool:
             for answer in pool.imap(_load_chunk, jobs):
                 yield from _tick(progress, *answer)
 
@@ -148,8 +149,10 @@ def _tick(progress, size: int, results: Iterable) -> Iterable:
     return results
 
 
-def _one_thread() -> None:
+def _start_worker() -> None:
+    """One thread each; Ctrl-C is for the parent, which ends its workers without a word."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _load_chunk(job: tuple[Source, Sequence[Item]]) -> tuple[int, list[LoadedClip | Rejected]]:
@@ -202,7 +205,8 @@ def _mirrored(clip: LoadedClip, source: Source) -> LoadedClip:
     left and right differ a little.
     """
     joints = torch.from_numpy(features_to_joints(clip.features, source.skeleton))
-    features = joints_to_features(mirror_joints(joints, source.skeleton), source.skeleton)
+    image = mirror_joints(joints, source.skeleton)
+    features = joints_to_features(image, source.skeleton, shortest_turn=True)
     labels = {key: mirror_caption(value) for key, value in clip.labels.items()}
     captions = tuple(mirrored(caption) for caption in clip.captions)
     return LoadedClip(f"M{clip.id}", clip.split, features.numpy(), captions, labels)

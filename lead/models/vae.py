@@ -15,8 +15,8 @@ class MotionVAE(nn.Module):
     The encoder reads ``2 * latent_tokens`` learned tokens beside the frames and turns them into
     mean and log-variance. The decoder lets zero queries, one a frame, attend to the latent tokens.
     Where ``latent_dim`` differs from ``width`` a linear map stands on either side of the latent
-    (MotionLCM v2). ``logvar_offset`` is added to the log-variance: the encoder's last LayerNorm makes
-    it about 0 at first, as much noise as signal, and a negative offset lets the decoder listen.
+    (MotionLCM v2). ``logvar_offset`` is added to the log-variance: the encoder's last LayerNorm
+    makes it about 0 at first, as much noise as signal; a negative offset lets the decoder listen.
 
     Defaults are the paper's: one token of 256, 9 + 9 layers, 4 heads, feed-forward 1024.
     """

@@ -38,12 +38,15 @@ SMOOTHING_SIGMA = 20.0  # frames; HumanML3D smooths the facing direction over ti
 SMOOTHING_RADIUS = 80  # frames; four sigma
 
 
-def joints_to_features(joints, skeleton: str = "humanml3d"):
+def joints_to_features(joints, skeleton: str = "humanml3d", *, shortest_turn: bool = False):
     """Motion features of one clip: joints (frames, J, 3) in metres -> (frames - 1, F).
 
     The clip is retargeted to the reference skeleton, put on the floor with its first frame at the
     origin facing +Z. The result is un-normalised, in the dataset's own unit (metres for HumanML3D,
     millimetres for KIT-ML). NumPy in, NumPy out; torch in, torch out.
+
+    Published features negate the yaw velocity in the one frame where the facing passes -Z, so that
+    their path goes astray there. The default does the same; ``shortest_turn`` mends it.
 
     Raises RequestError where the shape is wrong, a value is not finite or there is but one frame.
     """
@@ -60,7 +63,9 @@ def joints_to_features(joints, skeleton: str = "humanml3d"):
         frame = int((~torch.isfinite(tensor)).flatten(1).any(1).nonzero()[0])
         raise RequestError(f"joints hold a value that is not finite, first in frame {frame}")
     lengths = torch.tensor([len(tensor)], device=tensor.device)
-    features = joints_to_features_batch(tensor[None], lengths, skeleton)[0]
+    features = joints_to_features_batch(
+        tensor[None], lengths, skeleton, shortest_turn=shortest_turn
+    )[0]
     return features.numpy() if isinstance(joints, np.ndarray) else features
 
 
@@ -68,6 +73,8 @@ def joints_to_features_batch(
     joints: Float[Tensor, "batch frames joints 3"],
     lengths: Int[Tensor, " batch"],
     skeleton: str = "humanml3d",
+    *,
+    shortest_turn: bool = False,
 ) -> Float[Tensor, "batch frames_minus_1 features"]:
     """Motion features of a padded batch of clips, in metres; rows past ``lengths - 1`` are zero.
 
@@ -83,7 +90,7 @@ def joints_to_features_batch(
     facing = _smoothed_facing_rotation(joints, shape)
     rows = torch.cat(
         [
-            _root_features(joints, facing),
+            _root_features(joints, facing, shortest_turn),
             _local_positions(joints, facing)[:, :-1, 1:].flatten(2),
             quaternion_to_rotation_6d(inverse_kinematics(joints, facing, shape))[
                 :, :-1, 1:
@@ -195,16 +202,14 @@ def _smoothed_facing_rotation(joints: Tensor, skeleton: Skeleton) -> Tensor:
     return rotation
 
 
-def _root_features(joints: Tensor, facing: Tensor) -> Tensor:
-    """Yaw velocity, planar velocity and height of the root: (batch, frames - 1, 4).
-
-    The yaw takes the short way round. HumanML3D's own script takes the sign of the quaternions as
-    it comes, so that its yaw velocity is negated in the one frame where the facing passes -Z.
-    """
+def _root_features(joints: Tensor, facing: Tensor, shortest_turn: bool) -> Tensor:
+    """Yaw velocity, planar velocity and height of the root: (batch, frames - 1, 4)."""
     velocity = quaternion_rotate(facing[:, 1:], joints[:, 1:, 0] - joints[:, :-1, 0])
     turn = quaternion_multiply(facing[:, 1:], quaternion_inverse(facing[:, :-1]))
-    turn = torch.where(turn[..., :1] < 0, -turn, turn)
-    yaw = torch.atan2(turn[..., 2], turn[..., 0])
+    real, axis = turn[..., 0], turn[..., 2]
+    if shortest_turn:
+        axis = torch.where(real < 0, -axis, axis)
+    yaw = torch.atan2(axis, real.abs())  # the arcsine of the axis, with finite gradients
     return torch.stack([yaw, velocity[..., 0], velocity[..., 2], joints[:, :-1, 0, 1]], dim=-1)
 
 

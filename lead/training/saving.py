@@ -31,6 +31,8 @@ class RunSaver(pl.Callback):
         """Take over the two polite stop signals."""
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, self._request_stop)
+        if trainer.received_sigterm:  # before the handlers were in place
+            self._stop_signal = signal.SIGTERM.name
         self._saved_at = time.monotonic()
 
     def _request_stop(self, number: int, _frame: object) -> None:

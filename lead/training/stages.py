@@ -81,9 +81,9 @@ def _check_folder(run: Run, name: str, values: dict) -> None:
                 f"{run.folder} is {run.record['status']} and keeps no trainer state to go on "
                 "from: overwrite=true starts again, run=DIR names another"
             )
-        before = run.entry("values")
-        for key in ("model", "seed", "stages", "stage", "text_encoder"):
-            if before.get(key) != values.get(key):
+        before, now = (_own_options(name, of) for of in (run.entry("values"), values))
+        for key in now:
+            if before[key] != now[key]:
                 raise RequestError(
                     f"{run.folder} was started with another '{key}': resume with the same "
                     "options, or give another run=DIR"
@@ -96,13 +96,24 @@ def _check_folder(run: Run, name: str, values: dict) -> None:
         )
 
 
+def _own_options(name: str, values: dict) -> dict:
+    """The options that decide how a stage trains; those of the other stages may change."""
+    stages = values.get("stages", {})
+    return {
+        "seed": values.get("seed"),
+        "stage": values.get("stage"),
+        f"stages.{name}": stages.get(name),
+    }
+
+
 def _check_inputs(run: Run, record: dict) -> None:
-    """A run goes on with the data, the earlier runs and the text encoder that it began with."""
+    """A run goes on with the model, data, earlier runs and text encoder that it began with."""
 
     def inputs(of: dict) -> dict:
-        parents = {stage: parent["hash"] for stage, parent in of["parents"].items()}
+        parents = {stage: parent["hash"] for stage, parent in of.get("parents", {}).items()}
         return {
-            "dataset": of["dataset"]["data_hash"],
+            "model": of.get("parts"),
+            "dataset": of.get("dataset", {}).get("data_hash"),
             "text encoder": of.get("text_fingerprint"),
             **{f"{stage} run": parents.get(stage) for stage in STAGES},
         }

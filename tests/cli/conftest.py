@@ -1,6 +1,5 @@
 """One tiny trained chain for all tests of the commands, and a place to break copies of it."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -83,13 +82,6 @@ class World:
         return self.file(name, bvh_text(frames))
 
 
-def edit_json(path: Path, change: Callable[[dict], object]) -> Path:
-    record = json.loads(path.read_text())
-    change(record)
-    path.write_text(json.dumps(record))
-    return path
-
-
 def bvh_text(frames: int) -> str:
     lines = ["HIERARCHY"]
 
@@ -170,7 +162,7 @@ def world(request, tmp_path, monkeypatch) -> World:
 
 @pytest.fixture
 def refused(world, capfd, tmp_path_factory) -> Callable[..., str]:
-    """Run a command that has to fail: one line, the right exit code, and nothing changed on disk."""
+    """Run a command that has to fail: one line, the right exit code, nothing changed on disk."""
 
     def run(words: list, code: int = 2) -> str:
         words = [str(word) for word in words]
@@ -183,7 +175,6 @@ def refused(world, capfd, tmp_path_factory) -> Callable[..., str]:
         assert len(stderr.splitlines()) == 1, stderr
         assert stderr.startswith("lead: "), stderr
         assert given == code, (given, stderr)
-        Path("/tmp/clitest/messages.txt").open("a").write(f"{given} {stderr}")
         assert [_listing(folder) for folder in folders] == before, stderr
         return stderr.removeprefix("lead: ").strip()
 

@@ -119,7 +119,8 @@ print('loaded', sorted({HEAVY!r} & set(sys.modules)))"""
 
 
 def test_the_console_script_and_the_module_return_the_exit_code(tmp_path, environment):
-    for command in (["-m", "lead.cli.main"], ["-c", "from lead.cli.main import main; exit(main())"]):
+    script = "from lead.cli.main import main; raise SystemExit(main())"
+    for command in (["-m", "lead.cli.main"], ["-c", script]):
         result = subprocess.run(
             [sys.executable, *command, "prepare", "data=bvh"],
             capture_output=True,
@@ -232,21 +233,20 @@ def test_an_interrupt_is_one_line_and_130(monkeypatch, capsys):
     assert capsys.readouterr().err == "lead: interrupted\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the workers in /proc")
 def test_ctrl_c_while_preparing_leaves_one_line_and_nothing_else(tmp_path, environment):
     process = subprocess.Popen(
-        [sys.executable, "-m", "lead.cli.main", "prepare", "data=synthetic", "data.clips=20000"],
+        [sys.executable, "-m", "lead.cli.main", "prepare", "data=synthetic", "data.clips=4000"],
         cwd=tmp_path,
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,  # a terminal sends Ctrl-C to the workers, too
     )
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("datasets/.synthetic.*")) and time.monotonic() < deadline:
-        assert process.poll() is None
-        time.sleep(0.05)
-    time.sleep(0.5)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while process.poll() is None and not children.read_text():
+        time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate()
     assert (process.returncode, stderr) == (130, "lead: interrupted\n")
-    assert not list(Path(tmp_path).rglob("*"))
+    assert not list(tmp_path.rglob("*"))

@@ -519,6 +519,18 @@ def test_a_broken_manifest_is_named(dataset, content):
     fails_with(WorkError, lambda: open_dataset(dataset.folder), "manifest.json")
 
 
+@pytest.mark.parametrize("key", ["skeleton", "clips", "data_hash"])
+def test_a_manifest_that_lacks_an_entry_is_named(dataset, key):
+    manifest = {name: value for name, value in dataset.manifest.items() if name != key}
+    (dataset.folder / "manifest.json").write_text(json.dumps(manifest))
+    fails_with(WorkError, lambda: open_dataset(dataset.folder), "manifest.json", f"'{key}'")
+
+
+def test_statistics_of_another_width_are_named(dataset):
+    np.save(dataset.folder / "Std.npy", np.ones(251, dtype=np.float32))
+    fails_with(WorkError, lambda: dataset.normalizer, dataset.folder, "Std.npy (251,)", "(263,)")
+
+
 @pytest.mark.parametrize("kept", [0, 5, 60, 128, 4000, -1])
 def test_a_shortened_array_is_named(dataset, kept):
     path = dataset.folder / "train.npy"

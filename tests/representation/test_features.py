@@ -133,7 +133,7 @@ def test_rotations_rebuild_the_positions(name, figure):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_joints_come_back_canonical(name, dtype, figure):
     joints = figure(name, frames=150, seed=5)
-    features = joints_to_features(joints.astype(dtype), name)
+    features = joints_to_features(joints.astype(dtype), name, shortest_turn=True)
     assert features.dtype == dtype
     back = features_to_joints(features, name)
     assert back.dtype == dtype
@@ -201,8 +201,11 @@ def test_a_steady_turn_has_half_its_angle_as_yaw_velocity(direction):
     frames, speed = 300, 0.02
     turn = Rotation.from_euler("y", direction * speed * np.arange(frames)[:, None]).as_matrix()
     joints = np.einsum("fij,fkj->fki", turn, resting(frames))
-    yaw = joints_to_features(joints)[:, 0]
+    yaw = joints_to_features(joints, shortest_turn=True)[:, 0]
     np.testing.assert_allclose(yaw[90:-90], -direction * speed / 2, atol=1e-6)
+    published = joints_to_features(joints)[:, 0]  # negated where the facing passes -Z, once here
+    np.testing.assert_allclose(published[90:-90].sum(), yaw[91:-90].sum() - yaw[100], atol=1e-5)
+    assert (np.abs(published + yaw) < 1e-6)[90:-90].sum() == 1
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,9 @@ def test_the_frozen_parts_are_nowhere_in_a_later_stage(
     chain, make_values, monkeypatch, tmp_path, stage, part
 ):
     modules = []
-    monkeypatch.setattr("lead.training.stages.fit", lambda module, *_, **__: modules.append(module))
+    monkeypatch.setattr(
+        "lead.training.stages.fit", lambda module, _, run, *__, **___: modules.append(module) or run
+    )
     earlier = {"diffusion": "vae", "projector": "diffusion"}[stage]
     train_stage(stage, make_values(stage, tmp_path / "run", f"{earlier}={chain[earlier]}"))
     module = modules[0]
@@ -196,11 +198,9 @@ def test_half_written_files_are_swept_up(copies, make_values):
     ("override", "key"),
     [
         ("seed=2", "seed"),
-        ("model.vae.width=32", "model"),
-        ("stages.vae.batch_size=5", "stages"),
+        ("stages.vae.batch_size=5", "stages.vae"),
         ("stage.module.kl_weight=1.0", "stage"),
         ("stage.crop_unit=4", "stage"),
-        ("text_encoder.dim=16", "text_encoder"),
     ],
 )
 def test_resuming_with_other_options_is_refused(copies, make_values, override, key):
@@ -208,6 +208,30 @@ def test_resuming_with_other_options_is_refused(copies, make_values, override, k
     values = make_values("vae", copies["vae"], "resume=true", override)
     refused(RequestError, values, f"was started with another '{key}'")
     assert contents(copies["vae"]) == before
+
+
+@pytest.mark.parametrize(
+    ("stage", "override", "what"),
+    [
+        ("vae", "model.vae.width=32", "model"),
+        ("diffusion", "model.denoiser.relu_before_text=false", "model"),
+        ("diffusion", "model.schedule.beta_end=0.02", "model"),
+        ("projector", "model.projector.kind=linear", "model"),
+        ("projector", "text_encoder.seed=5", "text encoder"),
+    ],
+)
+def test_resuming_with_another_model_is_refused(copies, make_values, stage, override, what):
+    before = contents(copies[stage])
+    earlier = {"vae": (), "diffusion": ("vae",), "projector": ("diffusion",)}[stage]
+    names = [f"{name}={copies[name]}" for name in earlier]
+    values = make_values(stage, copies[stage], "resume=true", override, *names)
+    refused(RequestError, values, f"was started with another {what}")
+    assert contents(copies[stage]) == before
+
+
+def test_options_of_other_stages_may_change(copies, make_values):
+    others = ("model.projector.width=32", "stages.projector.batch_size=9", "text_encoder.dim=16")
+    train_stage("vae", make_values("vae", copies["vae"], "resume=true", *others))
 
 
 def test_resuming_another_stage_is_refused(copies, make_values):

@@ -78,7 +78,9 @@ def _features(batch: list[tuple[int, np.ndarray]]) -> list[tuple[int, np.ndarray
     padded = np.zeros((len(batch), max(lengths), *batch[0][1].shape[1:]), dtype=np.float32)
     for row, (_, joints) in zip(padded, batch, strict=True):
         row[: len(joints)] = joints
-    features = joints_to_features_batch(torch.from_numpy(padded), torch.tensor(lengths)).numpy()
+    features = joints_to_features_batch(
+        torch.from_numpy(padded), torch.tensor(lengths), shortest_turn=True
+    ).numpy()
     return [
         (place, rows[: length - 1].copy())
         for (place, _), rows, length in zip(batch, features, lengths, strict=True)

@@ -97,7 +97,9 @@ class SyntheticSource:
         padded = np.zeros((len(items), int(lengths.max()), *motions[0].shape[1:]), np.float32)
         for row, joints in zip(padded, motions, strict=True):
             row[: len(joints)] = joints
-        batch = joints_to_features_batch(torch.from_numpy(padded), lengths, self.skeleton).numpy()
+        batch = joints_to_features_batch(
+            torch.from_numpy(padded), lengths, self.skeleton, shortest_turn=True
+        ).numpy()
         return [
             LoadedClip(
                 id=item.id,

@@ -11,8 +11,8 @@ from lead.core.errors import RequestError
 class LearnedPositions(nn.Module):
     """One learned vector per position, added to the tokens (MLD's choice).
 
-    They start as sinusoids, not at random as MLD's do: neighbouring frames are then alike from the
-    first step on (docs/log.md has the numbers).
+    They start as sinusoids, not at random as MLD's do, so that neighbouring frames are alike from
+    the first step on.
     """
 
     def __init__(self, width: int, max_tokens: int = 500):

@@ -1,0 +1,222 @@
+"""Every file under configs composes, and every object that it names can be built from it."""
+
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lead.cli.config import compose
+from lead.cli.main import VERBS
+from lead.core.building import build
+from lead.core.errors import RequestError
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+GROUPS = {
+    "data": ("train", "prepare"),
+    "stage": ("train",),
+    "size": ("train",),
+    "text_encoder": ("train",),
+    "trainer": ("train",),
+    "model/vae": ("train",),
+    "model/denoiser": ("train",),
+    "model/projector": ("train",),
+    "model/schedule": ("train",),
+    "sampling": ("generate", "evaluate"),
+}
+"""Every folder of choices, with the verbs that take it."""
+
+CHOICES = [
+    (verb, group, path.stem)
+    for group, verbs in GROUPS.items()
+    for verb in verbs
+    for path in sorted((CONFIGS / group).glob("*.yaml"))
+]
+DERIVED = {
+    "lead.models.vae.MotionVAE": {"features": 263},
+    "lead.models.denoiser.MldDenoiser": {"text_dim": 64},
+    "lead.models.projector.Projector": {"text_dim": 64},
+}
+"""Options that follow the dataset or the text encoder, and so stand in no file."""
+
+HEAVY = ("clip_l14", "open_clip_l14", "sentence_t5", "minilm")
+"""Text encoders that need files from elsewhere: only their options are checked."""
+
+
+def test_every_file_is_a_verb_or_a_choice_of_a_known_group():
+    files = {str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml")}
+    choices = {f"{group}/{name}.yaml" for _, group, name in CHOICES}
+    assert files - choices == {f"{verb}.yaml" for verb in VERBS}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_composes_by_default(verb):
+    config = compose(verb, [])
+    written = yaml.safe_load((CONFIGS / f"{verb}.yaml").read_text())
+    assert {key for key in written if key != "defaults"} <= set(config)
+
+
+@pytest.mark.parametrize(("verb", "group", "name"), CHOICES)
+def test_every_choice_composes_and_holds_its_values(verb, group, name):
+    """A size has the last word on the models' numbers; `paper` sets no more than those."""
+    size = ["size=paper"] if verb == "train" and group != "size" else []
+    config = compose(verb, [*size, f"{group}={name}"])
+    written = yaml.safe_load((CONFIGS / group / f"{name}.yaml").read_text())
+    if group != "size":  # a size goes to the root, the others to their own place
+        for key in group.split("/"):
+            config = config[key]
+    assert_holds(config, written)
+
+
+def assert_holds(config: dict, written: dict) -> None:
+    for key, value in written.items():
+        if isinstance(value, dict):
+            assert_holds(config[key], value)
+        elif not (isinstance(value, str) and "${" in value):
+            assert config[key] == value, key
+
+
+@pytest.mark.parametrize("size", sorted(path.stem for path in (CONFIGS / "size").glob("*.yaml")))
+@pytest.mark.parametrize("stage", sorted(p.stem for p in (CONFIGS / "stage").glob("*.yaml")))
+def test_the_trainer_takes_its_steps_from_size_and_stage(size, stage):
+    config = compose("train", [f"size={size}", f"stage={stage}"])
+    chosen = config["stages"][stage]
+    assert config["trainer"]["max_steps"] == chosen["max_steps"]
+    assert config["trainer"]["validate_every"] == chosen["validate_every"]
+    assert config["trainer"]["save_every"] == chosen["validate_every"]
+    assert chosen["max_steps"] >= chosen["validate_every"]
+    latents = {part: config["model"][part]["latent_dim"] for part in ("vae", "projector")}
+    assert latents["vae"] == latents["projector"] == config["model"]["denoiser"]["latent_dim"]
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [(group, name) for verb, group, name in CHOICES if group.startswith("model/")],
+)
+def test_every_model_can_be_built(group, name):
+    config = compose("train", [f"{group}={name}", "size=tiny"])
+    description = config["model"][group.partition("/")[2]]
+    assert build(description, **DERIVED.get(description["_target_"], {})) is not None
+
+
+@pytest.mark.parametrize("size", sorted(path.stem for path in (CONFIGS / "size").glob("*.yaml")))
+def test_every_size_has_only_options_that_its_models_have(size):
+    for description in compose("train", [f"size={size}"])["model"].values():
+        check_options(description, DERIVED.get(description["_target_"], {}))
+
+
+@pytest.mark.parametrize("stage", sorted(p.stem for p in (CONFIGS / "stage").glob("*.yaml")))
+def test_every_stage_names_a_module_that_takes_its_options(stage):
+    description = compose("train", [f"stage={stage}"])["stage"]["module"]
+    given = {"optimizer": {}, "seed": 0}
+    own = {"vae": ["vae", "normalizer", "skeleton"], "diffusion": ["denoiser", "schedule"]}
+    given |= dict.fromkeys(own.get(stage, ["projector"]))
+    check_options(description, given)
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in (CONFIGS / "text_encoder").glob("*.yaml")))
+def test_every_text_encoder_can_be_built_or_at_least_takes_its_options(name):
+    description = compose("train", [f"text_encoder={name}"])["text_encoder"]
+    assert description["name"] == name
+    check_options(description, {})
+    if name not in HEAVY:
+        assert build(description).encode(["a person walks", ""]).pooled.shape == (
+            *(2, description["dim"]),
+        )
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in (CONFIGS / "data").glob("*.yaml")))
+def test_every_source_takes_its_options(name):
+    description = compose("prepare", [f"data={name}"])["data"]
+    target = find(description["_target_"])
+    needs_folder = "source" in inspect.signature(target).parameters
+    check_options(description, {"source": Path("x")} if needs_folder else {})
+
+
+def check_options(description: dict, given: dict) -> None:
+    """The class that a description names has exactly these options, or defaults for the rest."""
+    parameters = inspect.signature(find(description["_target_"])).parameters
+    options = {key for key in description if key != "_target_"} | set(given)
+    assert options <= set(parameters)
+    needed = {key for key, p in parameters.items() if p.default is p.empty}
+    assert needed <= options
+
+
+def find(target: str):
+    module, _, name = target.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def test_the_papers_numbers():
+    """LEAD section 4 and table 7 of MLD; field names are ours."""
+    config = compose("train", ["size=paper", "stage=projector"])
+    for part in ("vae", "denoiser", "projector"):
+        model = config["model"][part]
+        assert (model["layers"], model["heads"], model["feed_forward"]) == (9, 4, 1024)
+        assert (model["width"], model["latent_dim"], model["dropout"]) == (256, 256, 0.1)
+    assert config["model"]["vae"]["latent_tokens"] == 1
+    schedule = config["model"]["schedule"]
+    assert (schedule["beta_start"], schedule["beta_end"]) == (0.00085, 0.012)
+    assert schedule["num_train_timesteps"] == 1000 and schedule["name"] == "scaled_linear"
+    weights = config["stage"]["module"]
+    assert weights["align_weight"] == 2.1591
+    assert weights["rec_weight"] == 4.7036
+    assert weights["var_weight"] == 0.05960
+    batches = {name: stage["batch_size"] for name, stage in config["stages"].items()}
+    assert batches == {"vae": 128, "diffusion": 64, "projector": 1024}
+    for stage in config["stages"].values():
+        assert stage["optimizer"]["lr"] == 1e-4 and stage["optimizer"]["schedule"] == "constant"
+    vae = compose("train", ["size=paper", "stage=vae"])["stage"]["module"]
+    assert vae["kl_weight"] == 1e-4 and vae["joints_weight"] == 1.0
+    diffusion = compose("train", ["stage=diffusion"])["stage"]["module"]
+    assert diffusion["condition_dropout"] == 0.1
+    sampling = compose("generate", [])["sampling"]
+    assert (sampling["sampler"], sampling["steps"], sampling["guidance_scale"]) == ("ddim", 50, 7.5)
+    assert sampling["eta"] == 0
+
+
+@pytest.mark.parametrize(
+    ("verb", "word", "message"),
+    [
+        ("train", "sede=3", "unknown option 'sede' of `lead train`: did you mean 'seed'"),
+        ("train", "model.vae.widht=3", "did you mean 'model.vae.width'"),
+        ("train", "trainer.max_step=3", "did you mean 'trainer.max_steps'"),
+        ("train", "size=tinny", "unknown size 'tinny': did you mean 'tiny'"),
+        ("train", "stage=vea", "unknown stage 'vea': did you mean 'vae'"),
+        ("train", "text_encoder=clip_l41", "did you mean 'clip_l14'"),
+        ("train", "model/projector=skipp", "did you mean 'skip'"),
+        ("prepare", "data=bandainamco", "unknown data 'bandainamco': did you mean 'bandai_namco'"),
+        ("prepare", "worker=3", "did you mean 'workers'"),
+        ("generate", "sampling=ddim5", "did you mean 'ddim50'"),
+        ("generate", "sampling.guidance=3", "did you mean 'sampling.guidance_scale'"),
+        ("evaluate", "splitt=test", "did you mean 'split'"),
+        ("export", "formatt=gif", "did you mean 'format'"),
+        ("train", "seed", "'seed' is not an option: write key=value"),
+    ],
+)
+def test_what_is_unknown_gets_one_line_with_what_was_meant(verb, word, message):
+    with pytest.raises(RequestError) as error:
+        compose(verb, [word])
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a person walks, then runs",
+        "it's \"quoted\" and 'quoted'",
+        "back\\slash at the end\\",
+        "${not.an.interpolation} $5 {x} [y] (z)",
+        "key=value # comment",
+        "führt einen Kniefall aus 🕺",
+        "null and void",
+    ],
+)
+def test_a_sentence_is_taken_as_it_is(text):
+    assert compose("generate", [f"text={text}"])["text"] == text
+
+
+def test_a_path_is_taken_as_it_is():
+    for path in ("/data/with space/and,comma", "C:\\data", "a=b", "[brackets]"):
+        assert compose("train", [f"dataset={path}"])["dataset"] == path
