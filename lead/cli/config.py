@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lead.cli.paths import config_folder
@@ -34,24 +34,24 @@ def compose(name: str, overrides: Sequence[str]) -> dict:
     """
     options = [_split(word) for word in overrides]
     groups = [f"{key}={_choose(key, value)}" for key, value in options if _is_group(key)]
-    default = _hydra(name, groups)
+    config = _hydra(name, groups)
+    default = _plain(config)
     known = dict(_walk(default))
-    words = []
-    free = []
+    values: dict[str, object] = {}
+    free: dict[str, str | None] = {}
     for key, value in options:
         if key in known and key in SENTENCES + PATHS:
-            free.append((key, _free(key, value)))
+            free[key] = _free(key, value)
         elif not _is_group(key):
             if key not in known:
-                raise _unknown(key, name, default)
+                raise _unknown(key, name, known)
             if isinstance(known[key], dict) and not value.startswith("{"):
                 raise RequestError(f"{key} takes several values: write {key}.NAME=VALUE")
-            words.append(_parsed(key, value))
-    config = _hydra(name, [*groups, *words]) if words else default
-    config = _with_types_of(default, config, [key for key, _ in options])
-    for key, value in free:
-        _put(config, key, value)
-    return config
+            values[key] = _parsed(key, value)
+    plain = _with_types_of(default, _plain(config, values), [*values])
+    for key, value in free.items():
+        _put(plain, key, value)
+    return plain
 
 
 def choice(overrides: Sequence[str], group: str, default: str) -> str:
@@ -81,8 +81,8 @@ def _choose(group: str, value: str) -> str:
     return value
 
 
-def _parsed(key: str, value: str) -> str:
-    """The option as Hydra reads it; RequestError where its grammar does not take the value."""
+def _parsed(key: str, value: str) -> object:
+    """The value as Hydra's grammar reads it; RequestError where it does not."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -96,31 +96,42 @@ def _parsed(key: str, value: str) -> str:
         ) from error
     if override.is_sweep_override():
         raise RequestError(f"'{word}' gives several values: give one, or a list, {key}=[A,B]")
-    return word
+    return override.value()
 
 
-def _hydra(name: str, words: Sequence[str]) -> dict:
-    """The verb's values; the words are groups and options that Hydra's grammar takes."""
+def _hydra(name: str, groups: Sequence[str]):
+    """The verb's values, with the chosen entries of its groups."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
-    from hydra.errors import HydraException
+    from hydra.errors import ConfigCompositionException
+
+    try:
+        with initialize_config_dir(config_dir=str(config_folder()), version_base="1.3"):
+            return hydra_compose(name, list(groups))
+    except ConfigCompositionException as error:
+        unknown = re.search(r"Could not override '([^']+)'", str(error))
+        if unknown is None:
+            raise
+        known = dict(_walk(_plain(_hydra(name, ()))))
+        raise _unknown(unknown.group(1), name, known) from error
+
+
+def _plain(config, changes: Mapping[str, object] | None = None) -> dict:
+    """A dictionary of the values, some of them changed and what refers to them filled in."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        with initialize_config_dir(config_dir=str(config_folder()), version_base="1.3"):
-            return OmegaConf.to_container(hydra_compose(name, list(words)), resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        text = " ".join(str(error).split())
-        unknown = re.search(r"Could not override '([^']+)'", text)
-        if unknown:
-            raise _unknown(unknown.group(1), name, _hydra(name, ())) from error
-        reason = text.partition(" full_key:")[0]
+        for key, value in (changes or {}).items():
+            OmegaConf.update(config, key, value)
+        return OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        reason = " ".join(str(error).split()).partition(" full_key:")[0]
         raise RequestError(f"the options do not fit together: {reason}") from error
 
 
-def _unknown(key: str, name: str, default: dict) -> RequestError:
-    hint = did_you_mean(key, [known for known, _ in _walk(default)])
+def _unknown(key: str, name: str, known: Iterable[str]) -> RequestError:
+    hint = did_you_mean(key, known)
     if hint.startswith("known"):
         hint = f"see `lead {name} --help`"
     return RequestError(f"unknown option '{key}' of `lead {name}`: {hint}")

@@ -32,8 +32,8 @@ def run(overrides: Sequence[str]) -> int:
     prompts = _prompts(config)
     if len(prompts) * config["count"] > MOST_CLIPS:
         raise RequestError(
-            f"{len(prompts)} sentences times count={config['count']} are more than {MOST_CLIPS} "
-            "clips: ask for fewer at once"
+            f"{len(prompts)} x count={config['count']} clips are more than {MOST_CLIPS}: ask for "
+            "fewer at once"
         )
     folder = _output_folder(config, prompts)
     _check_formats(config["formats"])
@@ -59,7 +59,7 @@ def _check(config: dict) -> None:
         if config[key] < 1:
             raise RequestError(f"{key} must be at least 1, got {config[key]}")
     if not 0 <= config["seed"] < 2**63 - config["count"]:
-        raise RequestError(f"seed must be a whole number from 0 up, of 63 bits: {config['seed']}")
+        raise RequestError(f"seed must lie in 0..2^63-1, got {config['seed']}")
     if config["project"] is not None and not isinstance(config["project"], bool):
         raise RequestError(f"project takes true or false, got {config['project']!r}")
     if config["run"] is None:
@@ -92,7 +92,7 @@ def _prompts(config: dict) -> list[tuple[str, float]]:
 
 def _lines(path: Path) -> list[str]:
     if not path.is_file():
-        raise RequestError(f"prompts={path} does not exist: give a text file, one sentence a line")
+        raise RequestError(f"prompts={path} is no file: give a text file, one sentence a line")
     try:
         return path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -105,7 +105,9 @@ def _seconds(value: object, name: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < MOST_SECONDS:
-        raise RequestError(f"{name} must be a number of seconds above 0, got '{value}'")
+        raise RequestError(
+            f"{name} must be a number of seconds above 0, got '{str(value).strip()}'"
+        )
     return number
 
 

@@ -67,13 +67,20 @@ class Run:
 
     def weights_hash(self, part: str) -> str:
         """Hash of a part's weights; RequestError where the training has saved none yet."""
+        return content_hash(self._saved(part))
+
+    def tensors(self, part: str) -> dict:
+        """A part's weights by name; WorkError where the file is broken."""
+        return read_tensors(self._saved(part))
+
+    def _saved(self, part: str) -> Path:
         path = self.weights_path(part)
         if not path.is_file():
             raise RequestError(
                 f"{self.folder} holds no weights of its {part} yet: let its training reach a "
                 "validation, or resume it with resume=true"
             )
-        return content_hash(path)
+        return path
 
     def load_part(self, part: str, description: dict | None = None):
         """Build a part from its description and fill in its weights, every tensor accounted for."""
@@ -85,7 +92,7 @@ class Run:
                 )
             description = parts[part]
         module = build(description)
-        fill(module, read_tensors(self.weights_path(part)), f"{self.folder} ({part})")
+        fill(module, self.tensors(part), f"{self.folder} ({part})")
         return module
 
     def entry(self, *keys: str):

@@ -118,7 +118,8 @@ def open_dataset(folder: Path | str) -> PackedDataset:
     folder = Path(folder)
     if not (folder / "manifest.json").is_file():
         raise RequestError(
-            f"{folder} is not a prepared dataset: run `lead prepare data={folder.name} source=DIR`"
+            f"{folder} is not a prepared dataset: make it with `lead prepare data=NAME "
+            f"output={folder}`"
         )
     manifest = read_json(folder / "manifest.json")
     if manifest.get("schema") != SCHEMA_VERSION:

@@ -19,6 +19,7 @@ provenance.*  str                   anything else worth keeping, e.g. provenance
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -101,36 +102,42 @@ def read_motion(path: Path | str) -> Motion:
     """
     path = Path(path)
     if not path.is_file():
-        raise RequestError(f"{path} is missing: give a motion file (.npz)")
-    archive = _load_or_refuse(
-        path, "is not a motion file (.npz)", lambda: np.load(path, allow_pickle=False)
-    )
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise RequestError(f"{path} is not a motion file (.npz): it holds a single array")
-    with archive:
-        entries = _Entries(path, archive)
-        schema = entries.value("schema", "iu")
-        if schema > SCHEMA:
-            raise RequestError(
-                f"{path} has motion schema {schema}, this version reads up to {SCHEMA}: update lead"
-            )
-        values = {
-            "joints": entries.array("joints"),
-            "features": entries.array("features"),
-            "text": entries.value("text", "U"),
-            "seed": entries.value("seed", "iu"),
-            "fps": entries.value("fps", "fiu"),
-            "skeleton": entries.value("skeleton", "U"),
-            "provenance": {
-                key.removeprefix(_PROVENANCE): entries.value(key, "U")
-                for key in archive.files
-                if key.startswith(_PROVENANCE)
-            },
-        }
+        state = "is a folder" if path.is_dir() else "is missing"
+        raise RequestError(f"{path} {state}: give a motion file (.npz)")
+    with path.open("rb") as stream:
+        values = _read_entries(path, stream)
     try:
         return Motion(**values)
     except RequestError as error:
         raise RequestError(f"{path}: {error}") from error
+
+
+def _read_entries(path: Path, stream: BinaryIO) -> dict[str, object]:
+    """The fields of a Motion as the file has them."""
+    archive = _load_or_refuse(
+        path, "is not a motion file (.npz)", lambda: np.load(stream, allow_pickle=False)
+    )
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise RequestError(f"{path} is not a motion file (.npz): it holds a single array")
+    entries = _Entries(path, archive)
+    schema = entries.value("schema", "iu")
+    if schema > SCHEMA:
+        raise RequestError(
+            f"{path} has motion schema {schema}, this version reads up to {SCHEMA}: update lead"
+        )
+    return {
+        "joints": entries.array("joints"),
+        "features": entries.array("features"),
+        "text": entries.value("text", "U"),
+        "seed": entries.value("seed", "iu"),
+        "fps": entries.value("fps", "fiu"),
+        "skeleton": entries.value("skeleton", "U"),
+        "provenance": {
+            key.removeprefix(_PROVENANCE): entries.value(key, "U")
+            for key in archive.files
+            if key.startswith(_PROVENANCE)
+        },
+    }
 
 
 class _Entries:

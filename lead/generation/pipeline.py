@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from lead.core.building import build
 from lead.core.errors import RequestError
-from lead.core.files import read_tensors
 from lead.core.freezing import freeze
 from lead.core.masks import lengths_to_mask
 from lead.core.runs import Run, fill
@@ -189,7 +188,7 @@ def load_pipeline(
 
 def load_normalizer(vae_run: Run, features: int) -> Normalizer:
     """The standardisation that a VAE was trained with; WorkError where it is not whole."""
-    statistics = read_tensors(vae_run.weights_path("normalizer"))
+    statistics = vae_run.tensors("normalizer")
     blank = Normalizer(np.zeros(features), np.ones(features))
     fill(blank, statistics, f"{vae_run.folder} (normalizer)")
     return Normalizer(statistics["mean"], statistics["std"])

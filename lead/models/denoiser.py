@@ -15,6 +15,8 @@ class MldDenoiser(nn.Module):
 
     The sequence is [latent tokens, one time token, text tokens]; the latent positions are read
     back. ``relu_before_text`` is MLD's: its text vector passes a ReLU before its linear map.
+    ``text_scale`` multiplies the text vector: sentence encoders give unit vectors, whose entries
+    are far smaller than CLIP's.
 
     Defaults are the paper's: 9 layers with long skips, 4 heads, feed-forward 1024.
     """
@@ -29,13 +31,14 @@ class MldDenoiser(nn.Module):
         feed_forward: int = 1024,
         dropout: float = 0.1,
         relu_before_text: bool = True,
+        text_scale: float = 1.0,
     ):
         super().__init__()
         sizes = {"latent_dim": latent_dim, "text_dim": text_dim, "width": width, "layers": layers}
         check_sizes({**sizes, "feed_forward": feed_forward}, dropout)
         check_heads(width, heads)
         self.text_dim, self.latent_dim = text_dim, latent_dim
-        self.relu_before_text = relu_before_text
+        self.relu_before_text, self.text_scale = relu_before_text, text_scale
         self.time_embedding = nn.Sequential(
             nn.Linear(text_dim, width), nn.SiLU(), nn.Linear(width, width)
         )
@@ -69,7 +72,8 @@ class MldDenoiser(nn.Module):
                 f"with {self.text_dim}: use the text encoder of its run"
             )
         time = self.time_embedding(sinusoid(timestep, self.text_dim).to(z_t))
-        text = torch.relu(text_embedding) if self.relu_before_text else text_embedding
+        text = text_embedding * self.text_scale
+        text = torch.relu(text) if self.relu_before_text else text
         sequence = torch.cat([self.input_layer(z_t), time[:, None], self.text_layer(text)], dim=1)
         out = self.encoder(self.positions(sequence))
         return self.output_layer(out[:, : z_t.shape[1]])

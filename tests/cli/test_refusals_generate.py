@@ -2,11 +2,14 @@
 
 import json
 import pickle
+import sys
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
+
+from lead.cli.main import main
 
 CASES = {}
 
@@ -60,12 +63,12 @@ def text_with_half_a_code(w):
     return w.generate(text="a person \udcff walks")
 
 
-@case(2, "nowhere.txt does not exist")
+@case(2, "nowhere.txt is no file")
 def prompts_missing(w):
     return w.generate(prompts="nowhere.txt")
 
 
-@case(2, "prompts does not exist")
+@case(2, "prompts is no file")
 def prompts_is_a_folder(w):
     (w.here / "prompts").mkdir()
     return w.generate(prompts=w.here / "prompts")
@@ -189,7 +192,7 @@ def weights_pickled(w):
     return w.generate(run=w.here / "checkpoints/synthetic-tiny-diffusion")
 
 
-@case(2, "denoiser.safetensors is missing")
+@case(2, "holds no weights of its denoiser yet")
 def weights_missing(w):
     (w.copy_run("diffusion") / "weights" / "denoiser.safetensors").unlink()
     return w.generate(run=w.here / "checkpoints/synthetic-tiny-diffusion")
@@ -292,7 +295,7 @@ def motion_missing(w):
     return ["export", "motion=nowhere.npz"]
 
 
-@case(2, "is missing")
+@case(2, "is a folder", "give a motion file")
 def motion_is_a_folder(w):
     return ["export", f"motion={w.here}", "output=new.gif"]
 
@@ -434,9 +437,9 @@ OPTIONS = {
     "count=2.5": "count takes a whole number, got 2.5",
     "count=1000000000": "ask for fewer at once",
     "batch_size=0": "batch_size must be at least 1",
-    "seed=-1": "seed must be a whole number from 0 up",
+    "seed=-1": "seed must lie in 0..2^63-1, got -1",
     "seed=abc": "seed takes a whole number, got 'abc'",
-    "seed=9223372036854775807": "seed must be",
+    "seed=9223372036854775807": "seed must lie in 0..2^63-1",
     "project=maybe": "project takes true or false, got 'maybe'",
     "formats=[gif,avi]": "unknown format 'avi'",
     "formats=gif": "formats takes a list of words, formats=[A,B], got 'gif'",
@@ -488,6 +491,28 @@ def test_no_cuda_device(world, refused, device):
 
 
 def test_video_needs_its_package(world, refused, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    monkeypatch.setitem(sys.modules, "av", None)
     line = refused(["export", f"motion={world.motion}", "format=mp4", "output=clip.mp4"])
     assert 'pip install "lead[video]"' in line
+
+
+def test_any_text_is_kept_in_the_file_and_shown(world):
+    texts = ["it's a person's 'walk', (slowly) = [2]", '人が歩く ${HOME} \\ "quoted"', "!" * 3000]
+    prompts = world.file("prompts.txt", "\n".join(texts))
+    words = world.generate(prompts=prompts, formats="[npz,gif]", sheet="true", text=None)
+    assert main(words) == 0
+    for number, text in enumerate(texts):
+        with np.load(world.here / "clips" / f"{number:03d}.npz") as motion:
+            assert str(motion["text"]) == text
+
+
+def test_overwriting_replaces_what_lead_made(world):
+    assert main(world.generate(formats="[npz,png]")) == 0
+    assert (world.here / "clips" / "000.png").is_file()
+    assert main(world.generate(overwrite="true")) == 0
+    assert sorted(path.name for path in (world.here / "clips").iterdir()) == [
+        "000.npz",
+        "index.html",
+        "index.json",
+    ]
+    assert [path.name for path in world.here.iterdir()] == ["clips"]

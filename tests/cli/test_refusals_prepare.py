@@ -6,6 +6,8 @@ import tarfile
 import numpy as np
 import pytest
 
+from lead.cli.main import main
+
 LINE = "a person walks#a/DET person/NOUN walk/VERB#0.0#0.0\n"
 
 
@@ -350,9 +352,50 @@ def test_refused_option(world, refused, options):
     assert OPTIONS[options] in refused(synthetic("output=out", *options)(world))
 
 
-def test_one_bad_file_of_several_is_left_out_and_named(world, capfd):
-    from lead.cli.main import main
+@pytest.mark.parametrize(
+    "arrange",
+    [all_files_bad, no_bvh_files, unknown_skeleton, kit_of_humanml3d, source_missing],
+    ids=lambda arrange: arrange.__name__,
+)
+def test_inspecting_is_refused_alike(world, refused, arrange):
+    code, *parts = CASES[arrange]
+    line = refused([*arrange(world), "inspect=true"], code)
+    for part in parts:
+        assert part in line, line
 
+
+def test_inspecting_shows_and_writes_one_picture_only(world, capfd):
+    for name in ("walk", "run"):
+        world.figure(f"clips/{name}.bvh")
+    world.file("clips/broken.bvh", "HIERARCHY\n")
+    assert main([*bvh(world), "inspect=true"]) == 0
+    out = capfd.readouterr().out
+    assert "mixamo" in out
+    assert "run: a person performs run" in out
+    assert [path.name for path in world.here.iterdir() if path.name != "clips"] == [
+        "out.inspect.png"
+    ]
+
+
+def test_a_source_may_be_named_from_home(world, monkeypatch):
+    for number in range(3):
+        world.figure(f"motions/walk{number}.bvh")
+    monkeypatch.setenv("HOME", str(world.here))
+    words = ["prepare", "data=bvh", "source=~/motions", "output=~/packed set", "workers=1"]
+    assert main(words) == 0
+    assert (world.here / "packed set" / "manifest.json").is_file()
+
+
+def test_overwriting_replaces_what_lead_made(world):
+    for seed in (1, 2):
+        words = synthetic("output=out", f"data.seed={seed}", "overwrite=true")(world)
+        assert main(words) == 0
+        (world.here / "out" / f"{seed}.txt").write_text("a note")
+    assert not (world.here / "out" / "1.txt").exists()
+    assert sorted(path.name for path in world.here.iterdir()) == ["out"]
+
+
+def test_one_bad_file_of_several_is_left_out_and_named(world, capfd):
     for name in ("walk", "run", "jump"):
         world.figure(f"clips/{name}.bvh")
     world.file("clips/broken.bvh", "HIERARCHY\n")

@@ -504,7 +504,10 @@ def test_an_unknown_split_gets_a_suggestion(dataset):
 
 
 def test_a_folder_that_is_no_dataset_says_how_to_make_one(tmp_path):
-    fails_with(RequestError, lambda: open_dataset(tmp_path / "walks"), "lead prepare data=walks")
+    folder = tmp_path / "walks"
+    fails_with(
+        RequestError, lambda: open_dataset(folder), f"lead prepare data=NAME output={folder}"
+    )
 
 
 def test_another_layout_is_refused(dataset):
