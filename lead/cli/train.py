@@ -42,11 +42,13 @@ def run(overrides: Sequence[str]) -> int:
 
 
 def _quiet_lightning() -> None:
-    """Leave out Lightning's advice; its errors still show."""
+    """Leave out Lightning's advice; its errors still show. It sets its own level when imported."""
     import logging
     import warnings
 
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    import pytorch_lightning
+
+    logging.getLogger(pytorch_lightning.__name__).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning.*")
 
 

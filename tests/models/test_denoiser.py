@@ -89,6 +89,13 @@ def test_mlds_relu_drops_what_is_negative_in_the_text(inputs, relu):
     assert same is relu
 
 
+@torch.no_grad()
+def test_the_text_scale_multiplies_the_text(denoiser, inputs):
+    z_t, timestep, text = inputs
+    scaled = make_denoiser(text_scale=20.0).eval()
+    torch.testing.assert_close(scaled(z_t, timestep, text), denoiser(z_t, timestep, 20 * text))
+
+
 def test_dropout_acts_in_training_only(denoiser, inputs):
     assert torch.equal(denoiser(*inputs), denoiser(*inputs))
     training = make_denoiser().train()
