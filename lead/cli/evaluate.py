@@ -61,9 +61,12 @@ def _choose_clips(dataset, config: dict) -> list[tuple[int, str]]:
 
 def _measure(named, dataset, clips: list, config: dict) -> dict:
     """Rows of the table: name -> measures."""
+    from copy import deepcopy
+
     from lead.cli.loading import choose_device, load_text_to_motion
     from lead.core.freezing import freeze
     from lead.evaluation.physical import summary
+    from lead.generation.pipeline import load_normalizer
     from lead.representation import features_to_joints
 
     split = dataset.split(config["split"])
@@ -72,16 +75,19 @@ def _measure(named, dataset, clips: list, config: dict) -> dict:
     rows = {"real": summary(real, dataset.fps, skeleton)}
     device = choose_device(config["device"])
     if named.stage == "vae":
+        normalizer = load_normalizer(named, skeleton.features)
         vae = freeze(named.load_part("vae")).to(device)
-        rebuilt = _rebuild(vae, dataset, clips, config)
+        rebuilt = _rebuild(vae, normalizer, dataset, clips, config)
         rows["VAE reconstruction"] = summary(rebuilt, dataset.fps, skeleton, real)
         return rows
     pipeline = load_text_to_motion(config).to(device)
-    rebuilt = _rebuild(pipeline.vae, dataset, clips, config)
+    rebuilt = _rebuild(pipeline.vae, deepcopy(pipeline.normalizer), dataset, clips, config)
     rows["VAE reconstruction"] = summary(rebuilt, dataset.fps, skeleton, real)
     variants = {"generated (MLD)": False}
     if pipeline.projector is not None:
-        rebuilt = _rebuild(pipeline.vae, dataset, clips, config, pipeline.projector)
+        rebuilt = _rebuild(
+            pipeline.vae, deepcopy(pipeline.normalizer), dataset, clips, config, pipeline.projector
+        )
         rows["VAE + projector reconstruction"] = summary(rebuilt, dataset.fps, skeleton, real)
         variants["generated (LEAD)"] = True
     for name, project in variants.items():
@@ -90,22 +96,29 @@ def _measure(named, dataset, clips: list, config: dict) -> dict:
     return rows
 
 
-def _rebuild(vae, dataset, clips: list, config: dict, projector=None) -> list:
-    """Joints of each clip after encoding (posterior mean) and decoding."""
+def _rebuild(vae, normalizer, dataset, clips: list, config: dict, projector=None) -> list:
+    """Joints of each clip after encoding (posterior mean) and decoding.
+
+    ``normalizer`` is the run's: the data set may be another than the one it was trained on.
+    """
     import torch
     from tqdm import tqdm
 
-    from lead.data.clips import ClipDataset, length_sorted_batches, pad_clips
+    from lead.data.clips import length_sorted_batches, pad_clips
     from lead.representation import features_to_joints
 
-    data = ClipDataset(dataset, config["split"])
-    normalizer = dataset.normalizer
+    split = dataset.split(config["split"])
+    normalizer = normalizer.cpu()
     device = next(vae.parameters()).device
-    lengths = [int(data.split.frames[place]) for place, _ in clips]
+    lengths = [int(split.frames[place]) for place, _ in clips]
     joints: list = [None] * len(clips)
     batches = length_sorted_batches(lengths, config["batch_size"])
+
+    def as_read(place: int):
+        return normalizer.normalize(torch.tensor(split.clip(place))).numpy()
+
     for rows in tqdm(batches, desc="rebuild", unit="batch", disable=None):
-        batch = pad_clips([data[0, clips[row][0]] for row in rows]).to(device)
+        batch = pad_clips([(str(row), as_read(clips[row][0])) for row in rows]).to(device)
         with torch.no_grad():
             z, _ = vae.encode(batch.x, batch.mask)
             z = projector(z) if projector is not None else z
