@@ -150,9 +150,13 @@ def _tick(progress, size: int, results: Iterable) -> Iterable:
 
 
 def _start_worker() -> None:
-    """One thread each; Ctrl-C is for the parent, which ends its workers without a word."""
+    """One thread each; Ctrl-C is for the parent, which ends its workers without a word.
+
+    The parent ends them by SIGTERM, so a handler that it has for itself must not live on in them.
+    """
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _load_chunk(job: tuple[Source, Sequence[Item]]) -> tuple[int, list[LoadedClip | Rejected]]:

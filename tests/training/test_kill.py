@@ -3,9 +3,9 @@
 import multiprocessing
 import os
 import random
-import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,62 +13,76 @@ import pytest
 from lead.training.stages import train_stage
 
 MOMENTS = 10
+STEPS = 30
 LONGER = (
     *("trainer.precision=fp32", "trainer.save_every=3", "trainer.validate_every=5"),
-    "trainer.max_steps=30",
+    f"trainer.max_steps={STEPS}",
 )
-"""Thirty steps, a save every three and a validation every five: many moments fall into a write."""
+"""A save every three steps and a validation every five: many moments fall into a write."""
+
+EARLIER = {"vae": (), "diffusion": ("vae",), "projector": ("diffusion",)}
+
+
+@pytest.fixture
+def values_in(make_values, train_chain) -> Callable[[str, Path], dict]:
+    """Options of one stage on the earlier stages of a chain, for any run folder."""
+
+    def values(stage: str, folder: Path) -> dict:
+        chain = train_chain("trainer.precision=fp32")
+        names = [f"{name}={chain[name]}" for name in EARLIER[stage]]
+        return make_values(stage, folder, *names, *LONGER)
+
+    return values
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["vae", "diffusion", "projector"])
-def test_killed_at_ten_random_moments(make_values, train_chain, assert_same_run, tmp_path, stage):
-    chain = train_chain("trainer.precision=fp32")
-    names = {"vae": [], "diffusion": ["vae"], "projector": ["diffusion"]}[stage]
-    earlier = [f"{name}={chain[name]}" for name in names]
-
-    def values(folder: Path) -> dict:
-        return make_values(stage, folder, *earlier, *LONGER)
-
-    begin = time.monotonic()
-    train_stage(stage, values(tmp_path / "whole"))
-    whole = time.monotonic() - begin
-    killed = 0
+@pytest.mark.parametrize("stage", EARLIER)
+def test_killed_at_ten_random_moments(values_in, assert_same_run, tmp_path, stage):
+    train_stage(stage, values_in(stage, tmp_path / "whole"))
     for moment in range(MOMENTS):
         folder = tmp_path / f"run{moment}"
-        # One moment in each tenth of the time that a whole training takes.
-        seconds = whole * (moment + random.Random().random()) / MOMENTS
-        killed += kill_after(seconds, stage, values(folder))
-        train_stage(stage, {**values(folder), "resume": True})
+        # One moment in each tenth of the steps; the first ones before anything is written.
+        step = (moment + random.Random().random()) * (STEPS - 2) / MOMENTS - 1
+        process = start(stage, values_in(stage, folder))
+        while steps_logged(folder) <= step and process.is_alive():
+            time.sleep(0.001)
+        time.sleep(0.1 * random.Random().random())
+        kill(process)
+        assert process.exitcode == -signal.SIGKILL
+        train_stage(stage, {**values_in(stage, folder), "resume": True})
         assert_same_run(folder, tmp_path / "whole")
         assert not list(folder.rglob(".*"))
-        shutil.rmtree(folder)
-    assert killed >= MOMENTS // 2  # the others were faster than their moment
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["vae", "diffusion", "projector"])
-def test_killed_again_and_again(make_values, train_chain, assert_same_run, tmp_path, stage):
-    """The same training is killed ten times over; each round goes on from where the last stood."""
-    chain = train_chain("trainer.precision=fp32")
-    names = {"vae": [], "diffusion": ["vae"], "projector": ["diffusion"]}[stage]
-    earlier = [f"{name}={chain[name]}" for name in names]
+@pytest.mark.parametrize("stage", EARLIER)
+def test_killed_again_and_again(values_in, assert_same_run, tmp_path, stage):
+    """One training, killed ten times over: each round goes on from where the last one stood."""
     begin = time.monotonic()
-    train_stage(stage, make_values(stage, tmp_path / "whole", *earlier, *LONGER))
+    train_stage(stage, values_in(stage, tmp_path / "whole"))
     whole = time.monotonic() - begin
-    values = {**make_values(stage, tmp_path / "run", *earlier, *LONGER), "resume": True}
+    values = {**values_in(stage, tmp_path / "run"), "resume": True}
     for _ in range(MOMENTS):
-        kill_after(whole * random.Random().random() / 2, stage, values)
+        process = start(stage, values)
+        time.sleep(whole * random.Random().random() / 2)
+        kill(process)
+        assert process.exitcode in (-signal.SIGKILL, 0)
     train_stage(stage, values)
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
-def kill_after(seconds: float, stage: str, values: dict) -> bool:
-    """Train in another process and kill it; false where it had finished by then."""
+def start(stage: str, values: dict) -> multiprocessing.Process:
     process = multiprocessing.get_context("fork").Process(target=train_stage, args=(stage, values))
     process.start()
-    time.sleep(seconds)
+    return process
+
+
+def kill(process: multiprocessing.Process) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    assert process.exitcode in (-signal.SIGKILL, 0)
-    return process.exitcode != 0
+
+
+def steps_logged(folder: Path) -> int:
+    """How many steps the log of a run holds; 0 before there is one."""
+    path = folder / "metrics.csv"
+    return path.read_text().count("train/loss") if path.is_file() else 0
