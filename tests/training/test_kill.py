@@ -46,7 +46,7 @@ def test_killed_at_ten_random_moments(values_in, assert_same_run, tmp_path, stag
         process = start(stage, values_in(stage, folder))
         while steps_logged(folder) <= step and process.is_alive():
             time.sleep(0.001)
-        time.sleep(0.1 * random.Random().random())
+        time.sleep(0.02 * random.Random().random())
         kill(process)
         assert process.exitcode == -signal.SIGKILL
         train_stage(stage, {**values_in(stage, folder), "resume": True})
