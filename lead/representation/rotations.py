@@ -62,8 +62,8 @@ def quaternion_between(start: Float[Tensor, "*a 3"], end: Float[Tensor, "*b 3"])
 def _perpendicular(vector: Vector) -> Vector:
     """A unit vector at right angles to each vector; zeros for a vector of zeros."""
     smallest = vector.abs().argmin(dim=-1, keepdim=True)
-    helper = torch.zeros_like(vector).scatter_(-1, smallest, 1.0)
-    return torch.nn.functional.normalize(torch.linalg.cross(vector, helper), dim=-1)
+    least = torch.zeros_like(vector).scatter_(-1, smallest, 1.0)
+    return torch.nn.functional.normalize(torch.linalg.cross(vector, least), dim=-1)
 
 
 def quaternion_to_matrix(quaternion: Quaternion) -> Float[Tensor, "*shape 3 3"]:
