@@ -12,6 +12,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+PROBLEM = "problem"
+"""Label of an item that listing already found unusable; ``load`` returns it as Rejected."""
+
 
 @dataclass(frozen=True)
 class Caption:

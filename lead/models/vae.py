@@ -17,8 +17,9 @@ class MotionVAE(nn.Module):
     Where ``latent_dim`` differs from ``width`` a linear map stands on either side of the latent
     (MotionLCM v2). ``logvar_offset`` is added to the log-variance: the encoder's last LayerNorm
     makes it about 0 at first, as much noise as signal; a negative offset lets the decoder listen.
+    ``patch`` neighbouring frames share one position of the sequence, which divides its length.
 
-    Defaults are the paper's: one token of 256, 9 + 9 layers, 4 heads, feed-forward 1024.
+    Defaults are the paper's: one token of 256, 9 + 9 layers, 4 heads, feed-forward 1024, patch 1.
     """
 
     def __init__(
@@ -32,11 +33,12 @@ class MotionVAE(nn.Module):
         feed_forward: int = 1024,
         dropout: float = 0.1,
         logvar_offset: float = 0.0,
+        patch: int = 1,
     ):
         super().__init__()
-        self.logvar_offset = logvar_offset
+        self.logvar_offset, self.patch = logvar_offset, patch
         sizes = {"features": features, "latent_tokens": latent_tokens, "latent_dim": latent_dim}
-        sizes |= {"width": width, "layers": layers, "feed_forward": feed_forward}
+        sizes |= {"width": width, "layers": layers, "feed_forward": feed_forward, "patch": patch}
         check_sizes(sizes, dropout)
         check_heads(width, heads)
         self.latent_tokens, self.latent_dim, self.features = latent_tokens, latent_dim, features
@@ -47,8 +49,8 @@ class MotionVAE(nn.Module):
         self.decoder = SkipStack(
             lambda: nn.TransformerDecoderLayer(width, heads, feed_forward, **options), layers, width
         )
-        self.input_layer = nn.Linear(features, width)
-        self.output_layer = nn.Linear(width, features)
+        self.input_layer = nn.Linear(patch * features, width)
+        self.output_layer = nn.Linear(width, patch * features)
         same = latent_dim == width
         self.to_latent = nn.Identity() if same else nn.Linear(width, latent_dim)
         self.from_latent = nn.Identity() if same else nn.Linear(latent_dim, width)
@@ -62,7 +64,8 @@ class MotionVAE(nn.Module):
         self, x: Float[Tensor, "batch frames features"], mask: Bool[Tensor, "batch frames"]
     ) -> tuple[Float[Tensor, "batch tokens dim"], Float[Tensor, "batch tokens dim"]]:
         """Posterior q(z|x): mean and log-variance. Values where ``mask`` is false do not matter."""
-        frames = self.input_layer(x.masked_fill(~mask[..., None], 0))
+        patches, mask = self._group(x.masked_fill(~mask[..., None], 0), mask)
+        frames = self.input_layer(patches)
         tokens = self.distribution_tokens.expand(len(x), -1, -1)
         sequence = self.encoder_positions(torch.cat([tokens, frames], dim=1))
         padding = None
@@ -78,10 +81,20 @@ class MotionVAE(nn.Module):
     ) -> Float[Tensor, "batch frames features"]:
         """Motion features (normalised) as long as ``mask`` says, zero on padding."""
         width = self.input_layer.out_features
-        queries = self.decoder_positions(z.new_zeros(*mask.shape, width))
-        padding = None if _complete(mask) else ~mask
+        frames = mask.shape[1]
+        _, grouped = self._group(mask[..., None], mask)
+        queries = self.decoder_positions(z.new_zeros(*grouped.shape, width))
+        padding = None if _complete(grouped) else ~grouped
         out = self.decoder(queries, self.from_latent(z), tgt_key_padding_mask=padding)
-        return self.output_layer(out) * mask[..., None]
+        x = self.output_layer(out).reshape(len(z), -1, self.features)[:, :frames]
+        return x * mask[..., None]
+
+    def _group(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Groups of ``patch`` frames (batch, groups, patch * dim); real where one frame is."""
+        missing = -mask.shape[1] % self.patch
+        x, mask = nn.functional.pad(x, (0, 0, 0, missing)), nn.functional.pad(mask, (0, missing))
+        groups = mask.reshape(len(mask), -1, self.patch)
+        return x.reshape(*groups.shape[:2], -1), groups.any(-1)
 
 
 def _complete(mask: Tensor) -> bool:

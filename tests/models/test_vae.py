@@ -36,9 +36,9 @@ def make_vae(**options) -> MotionVAE:
     return MotionVAE(**{**values, **options})
 
 
-@pytest.fixture(scope="module")
-def vae() -> MotionVAE:
-    return make_vae().eval()
+@pytest.fixture(scope="module", params=[1, 3], ids=["frame by frame", "patches of 3"])
+def vae(request) -> MotionVAE:
+    return make_vae(patch=request.param).eval()
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,9 @@ def test_padded_queries_do_not_reach_the_real_frames(vae, mask):
     vae.zero_grad()
     weighted_sum(vae.decode(z, mask)[1, : LENGTHS[1]]).backward()
     gradient = vae.decoder_positions.pe.grad
-    assert (gradient[LENGTHS[1] :] == 0).all()
-    assert (gradient[: LENGTHS[1]].abs().sum(-1) > 0).all()
+    queries = -(-int(LENGTHS[1]) // vae.patch)
+    assert (gradient[queries:] == 0).all()
+    assert (gradient[:queries].abs().sum(-1) > 0).all()
 
 
 @torch.no_grad()
@@ -109,7 +110,8 @@ def test_decode_is_zero_on_padding_only(vae, mask):
 
 
 @torch.no_grad()
-def test_lengths_from_one_frame_to_the_last_learned_position(vae):
+def test_lengths_from_one_frame_to_the_last_learned_position():
+    vae = make_vae().eval()
     longest = 500 - 2 * TOKENS  # the distribution tokens take positions, too
     for frames in (1, longest):
         mask = torch.ones(1, frames, dtype=torch.bool)
@@ -121,7 +123,8 @@ def test_lengths_from_one_frame_to_the_last_learned_position(vae):
 
 
 @pytest.mark.parametrize("padded", [False, True])
-def test_more_than_500_frames_is_one_line(vae, padded):
+def test_more_than_500_frames_is_one_line(padded):
+    vae = make_vae().eval()
     mask = torch.ones(2, 501, dtype=torch.bool)
     mask[1, 3:] = not padded
     with pytest.raises(
@@ -166,7 +169,7 @@ def test_a_latent_of_another_width_costs_two_linear_maps():
 @torch.no_grad()
 def test_the_offset_moves_the_log_variance_and_nothing_else(vae, x, mask):
     mu, logvar = vae.encode(x, mask)
-    moved_mu, moved = make_vae(logvar_offset=-6.0).eval().encode(x, mask)
+    moved_mu, moved = make_vae(logvar_offset=-6.0, patch=vae.patch).eval().encode(x, mask)
     assert torch.equal(moved_mu, mu)
     torch.testing.assert_close(moved, logvar - 6)
 

@@ -18,14 +18,11 @@ from lead.data.archives import ARCHIVE_SUFFIXES, is_archive, unpack
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
 from lead.data.bvh.survey import survey
 from lead.data.captions.phrase_book import BANDAI_NAMCO, PhraseBook, read_phrase_book
-from lead.data.source import Caption, Item, LoadedClip, Rejected
+from lead.data.source import PROBLEM, Caption, Item, LoadedClip, Rejected
 from lead.data.splits import check_fractions, stratified_splits
 
 HELD_OUT = "heldout"
 """The split of the styles that no stage trains, validates or tests on."""
-
-PROBLEM = "problem"
-"""Label of an item that listing already found unusable; ``load`` returns it as Rejected."""
 
 _NAME = re.compile(r"(?P<set>dataset-\d+)_(?P<content>[^_]+)_(?P<style>[^_]+)_\d+")
 _PATTERN = "dataset-D_CONTENT_STYLE_ID.bvh"

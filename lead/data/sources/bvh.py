@@ -17,11 +17,8 @@ from lead.data.bvh.caption_tables import (
 )
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
 from lead.data.bvh.survey import detect_collection_up_axis, survey
-from lead.data.source import Caption, Item, LoadedClip, Rejected
+from lead.data.source import PROBLEM, Caption, Item, LoadedClip, Rejected
 from lead.data.splits import check_fractions, stratified_splits
-
-PROBLEM = "problem"
-"""Label of an item that listing already found unusable; ``load`` returns it as Rejected."""
 
 _DEFAULT_SPLITS = {"train": 0.8, "val": 0.05, "test": 0.15}
 

@@ -18,14 +18,11 @@ import numpy as np
 
 from lead.core.errors import RequestError, did_you_mean
 from lead.data.captions.tagged_lines import read_tagged_lines
-from lead.data.source import Item, LoadedClip, Rejected
+from lead.data.source import PROBLEM, Item, LoadedClip, Rejected
 from lead.representation.skeletons import SKELETONS, Skeleton, get_skeleton
 
 TAG_FPS = 20.0
 """The field crops segments at frames ``int(tag * 20)``, whatever the frame rate."""
-
-PROBLEM = "problem"
-"""Label of an item that listing already found unusable; ``load`` returns it as Rejected."""
 
 _SAFE_NAME = re.compile(r"\w[\w.-]*")
 _SAMPLE = 16
