@@ -127,6 +127,36 @@ def features_to_joints(features, skeleton: str = "humanml3d"):
     return joints.numpy() if isinstance(features, np.ndarray) else joints
 
 
+def replace_joints(features, joints, skeleton: str = "humanml3d"):
+    """Features of an edited clip: (frames, F) and its new joints (frames, J, 3) -> (frames, F).
+
+    ``joints`` are those of features_to_joints, moved; the facing of ``features`` is kept, so that
+    features_to_joints gives the new joints (with the first root at x = z = 0 as ever). What the
+    last frame says of the one after it, velocities and contacts, is kept too. NumPy in, NumPy out.
+    """
+    shape = get_skeleton(skeleton)
+    old, moved = _as_float_tensor(features, "features"), _as_float_tensor(joints, "joints")
+    if old.ndim != 2 or old.shape[1] != shape.features or len(old) == 0:
+        raise RequestError(f"features must be (frames, {shape.features}), got {tuple(old.shape)}")
+    if tuple(moved.shape) != (len(old), shape.joints, 3):
+        raise RequestError(
+            f"joints must be ({len(old)}, {shape.joints}, 3), got {tuple(moved.shape)}"
+        )
+    moved = (moved.to(old.dtype) / shape.metres_per_unit)[None]
+    facing = _root_trajectory(old)[0][None]
+    rotations = quaternion_to_rotation_6d(inverse_kinematics(moved, facing, shape)[:, :, 1:])
+    steps = quaternion_rotate(facing[:, :-1, None], moved[:, 1:] - moved[:, :-1])
+    positions, turns = 4 + 3 * (shape.joints - 1), 4 + 9 * (shape.joints - 1)
+    new = old.clone()
+    new[:-1, 1:3] = _root_features(moved, facing, shortest_turn=True)[0, :, 1:3]
+    new[:, 3] = moved[0, :, 0, 1]
+    new[:, 4:positions] = _local_positions(moved, facing)[0, :, 1:].flatten(1)
+    new[:, positions:turns] = rotations[0].flatten(1)
+    new[:-1, turns:-4] = steps[0].flatten(1)
+    new[:-1, -4:] = _foot_contacts(moved, shape)[0]
+    return new.numpy() if isinstance(features, np.ndarray) else new
+
+
 def _as_float_tensor(values, what: str) -> Tensor:
     """A tensor that never writes to ``values``; any strides, byte order or number type will do."""
     try:

@@ -59,6 +59,25 @@ def quaternion_between(start: Float[Tensor, "*a 3"], end: Float[Tensor, "*b 3"])
     return torch.where(length > noise, between, torch.cat([no_axis, axis], dim=-1))
 
 
+def rotation_between_sets(start: Float[Tensor, "*a n 3"], end: Float[Tensor, "*b n 3"]) -> Tensor:
+    """The rotation that brings a set of vectors closest to another: a unit quaternion.
+
+    Solves Wahba's problem (least sum of squared distances, all weights 1) by Davenport's method:
+    the eigenvector of a symmetric 4x4 matrix with the largest eigenvalue. Leading axes broadcast.
+    Where the vectors leave a turn open, as when all are parallel, one of the best is taken.
+    """
+    matrix = (end[..., :, None] * start[..., None, :]).sum(-3)
+    trace = matrix.diagonal(dim1=-2, dim2=-1).sum(-1)
+    skew = matrix.mT - matrix
+    axis = torch.stack([skew[..., 1, 2], skew[..., 2, 0], skew[..., 0, 1]], dim=-1)
+    davenport = torch.empty(*trace.shape, 4, 4, dtype=matrix.dtype, device=matrix.device)
+    davenport[..., 0, 0] = trace
+    davenport[..., 0, 1:] = davenport[..., 1:, 0] = axis
+    identity = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
+    davenport[..., 1:, 1:] = matrix + matrix.mT - trace[..., None, None] * identity
+    return torch.linalg.eigh(davenport).eigenvectors[..., -1]
+
+
 def _perpendicular(vector: Vector) -> Vector:
     """A unit vector at right angles to each vector; zeros for a vector of zeros."""
     smallest = vector.abs().argmin(dim=-1, keepdim=True)

@@ -52,6 +52,15 @@ class Skeleton:
         return tuple(parents)
 
     @property
+    def children(self) -> tuple[list[int], ...]:
+        """Joints that hang from each joint."""
+        parents = self.parents
+        return tuple(
+            [child for child, parent in enumerate(parents) if parent == joint]
+            for joint in range(self.joints)
+        )
+
+    @property
     def rotation_parents(self) -> tuple[int, ...]:
         """The joint each local rotation is relative to: the bone before it in its chain, or 0."""
         parents = [0] * self.joints

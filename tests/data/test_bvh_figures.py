@@ -101,6 +101,11 @@ SOURCES = {
         **limbs("Spine2", ARM),
         **limbs("Hips", LEG + " @ToeBase=foot"),
     },
+    "smpl22": {
+        **chain("", "pelvis=pelvis spine1=spine1 spine2=spine2 spine3=spine3 neck=neck Head=head"),
+        **limbs("spine3", "@_collar=collar @_shoulder=shoulder @_elbow=elbow @_wrist=wrist"),
+        **limbs("pelvis", "@_hip=hip @_knee=knee @_ankle=ankle @_foot=foot"),
+    },
 }
 
 # Where a map has to interpolate: SMPL joint -> expected place.

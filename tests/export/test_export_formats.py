@@ -10,7 +10,7 @@ from lead.core.errors import RequestError
 from lead.export.formats import FORMATS, export_motion
 from lead.export.motion_file import Motion
 
-NAMES = ("npz", "gif", "webp", "mp4", "png")  # a new format adds its name here
+NAMES = ("npz", "gif", "webp", "mp4", "png", "bvh", "glb", "html")  # a new format adds its name here
 
 MAGIC = {
     "npz": (0, b"PK\x03\x04"),
@@ -18,6 +18,9 @@ MAGIC = {
     "webp": (8, b"WEBP"),
     "mp4": (4, b"ftyp"),
     "png": (0, b"\x89PNG\r\n\x1a\n"),
+    "bvh": (0, b"HIERARCHY\nROOT "),
+    "glb": (0, b"glTF"),
+    "html": (0, b"<!doctype html>"),
 }
 
 
@@ -47,6 +50,6 @@ def test_each_format_starts_as_it_should(
 def test_an_unknown_format_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="unknown format 'giff': did you mean 'gif'?"):
         export_motion(motion(), tmp_path / "clip.giff", "giff")
-    with pytest.raises(RequestError, match="known: gif, mp4, npz, png, webp"):
+    with pytest.raises(RequestError, match="known: bvh, gif, glb, html, mp4, npz, png, webp"):
         export_motion(motion(), tmp_path / "clip.obj", "obj")
     assert list(tmp_path.iterdir()) == []

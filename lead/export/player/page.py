@@ -1,0 +1,92 @@
+"""The page: template, styles and programs of this folder, with the motions as quantised joints."""
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import astuple
+from html import escape
+from math import ceil, log2, sqrt
+from pathlib import Path
+
+import numpy as np
+
+from lead.core.errors import RequestError
+from lead.export.motion_file import Motion
+from lead.export.output import whole_file
+from lead.export.player.solids import solids_of
+from lead.representation import get_skeleton
+from lead.representation.legs import leg_length, legs_of
+
+STEP = 0.001  # m; joints are stored as whole numbers of it, doubled where a clip goes too far
+PROGRAMS = ("scene.js", "player.js")  # of the page, in this order
+
+
+def write_player(path: Path | str, motions: Sequence[Motion]) -> None:
+    """Write one HTML file that plays all ``motions`` side by side, atomically.
+
+    It needs no network and no other file. Ten seconds of motion take about 35 kB; joints are
+    rounded to a millimetre (coarser for a clip that goes further than 32 m). Raises RequestError
+    where there is no motion.
+    """
+    if not motions:
+        raise RequestError("a player needs at least one motion")
+    names = sorted({motion.skeleton for motion in motions})
+    data = {
+        "skeletons": {name: _skeleton(name) for name in names},
+        "clips": [_clip(motion) for motion in motions],
+    }
+    values = {
+        "TITLE": escape(motions[0].text if len(motions) == 1 else f"{len(motions)} motions"),
+        "STYLE": _asset("player.css"),
+        "COLUMNS": str(_columns(len(motions))),
+        "CLIPS": "\n".join(map(_figure, motions)),
+        "DATA": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+        "PROGRAM": "\n".join(map(_asset, PROGRAMS)),
+    }
+    page = re.sub(r"\{\{([A-Z]+)\}\}", lambda mark: values[mark[1]], _asset("page.html"))
+    with whole_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _asset(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _columns(clips: int) -> int:
+    """How many clips stand side by side on a wide screen."""
+    return clips if clips <= 3 else min(4, ceil(sqrt(clips)))
+
+
+def _figure(motion: Motion) -> str:
+    text = escape(motion.text)
+    facts = f"seed {motion.seed} · {motion.seconds:.1f} s"
+    return (
+        f'<figure class="clip"><div class="view" role="img" aria-label="moving figure: {text}">'
+        f'</div><figcaption><i class="swatch"></i><span title="{text}">{text}</span>'
+        f"<small>{facts}</small></figcaption></figure>"
+    )
+
+
+def _skeleton(name: str) -> dict:
+    """What the page has to know of a skeleton; lengths in leg lengths."""
+    skeleton = get_skeleton(name)
+    return {
+        "joints": skeleton.joints,
+        "solids": [list(astuple(solid)) for solid in solids_of(skeleton)],
+    }
+
+
+def _clip(motion: Motion) -> dict:
+    farthest = max(float(np.abs(motion.joints).max()), STEP)
+    step = STEP * 2.0 ** max(0, ceil(log2(farthest / STEP / np.iinfo(np.int16).max)))
+    whole = np.round(motion.joints.astype(np.float64) / step).astype("<i2")
+    legs = legs_of(get_skeleton(motion.skeleton))
+    return {
+        "skeleton": motion.skeleton,
+        "fps": motion.fps,
+        "frames": motion.frames,
+        "leg": round(leg_length(motion.joints, legs), 4),
+        "step": step,
+        "joints": base64.b64encode(whole.tobytes()).decode("ascii"),
+    }
