@@ -1,7 +1,7 @@
 """The one interface of all text encoders, and what they share: batching, padding and pooling."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -12,6 +12,9 @@ from torch.nn.functional import normalize
 
 from lead.core.errors import RequestError
 from lead.core.masks import lengths_to_mask
+from lead.models.text_encoders.learned_words import split_at_words
+
+PLACEHOLDER = 0  # an id of every vocabulary; its vector is replaced before the network runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +29,16 @@ class TextEmbedding:
 class TextEncoder(nn.Module, ABC):
     """A frozen map from sentences to vectors.
 
-    A subclass says how text becomes ids (``tokenize``), ids become input vectors (``embed_ids``)
-    and input vectors become a TextEmbedding (``encode_embeddings``). The last step is apart, and
-    open to gradients, so that a learned word can take the place of a looked-up one.
+    A subclass says how text becomes ids (``tokenize``, and ``pieces`` with ``add_marks`` for parts
+    of a sentence), ids become input vectors (``embed_ids``) and input vectors become a
+    TextEmbedding (``encode_embeddings``). The last step is apart, and open to gradients, so that a
+    learned word can take the place of a looked-up one.
     """
 
     name: str  # short name: the config's, and the folder's under checkpoints/text_encoders
     dim: int  # size of both token and pooled vectors
     batch_size: int  # sentences per forward pass inside ``encode``
+    unknown_id: int | None = None  # what the vocabulary gives for a word that it lacks
 
     @property
     @abstractmethod
@@ -43,6 +48,17 @@ class TextEncoder(nn.Module, ABC):
     @abstractmethod
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each sentence, cut at the model's limit, with marks and without padding."""
+
+    @abstractmethod
+    def pieces(self, text: str, *, spaced: bool = True) -> list[int]:
+        """Ids of a part of a sentence, without marks.
+
+        ``spaced`` is false where the part follows a word without a space, as a comma does.
+        """
+
+    @abstractmethod
+    def add_marks(self, ids: list[int]) -> list[int]:
+        """A whole sentence of these ids: with marks, cut at the model's limit."""
 
     @abstractmethod
     def embed_ids(self, ids: Int[Tensor, "batch words"]) -> Float[Tensor, "batch words width"]:
@@ -62,10 +78,84 @@ class TextEncoder(nn.Module, ABC):
         ``len(texts) * longest * dim`` numbers: pass large collections in parts.
         Raises RequestError for anything but a non-empty sequence of strings.
         """
+        self._check_sentences(texts)
+        return self._encode_rows(self.tokenize(texts), None)
+
+    def encode_with_words(
+        self, texts: Sequence[str], words: Mapping[str, Float[Tensor, " width"]]
+    ) -> TextEmbedding:
+        """Encode sentences in which learned words such as ``<zombie>`` stand for given vectors.
+
+        The network sees a placeholder that the vocabulary has, with the word's vector in place of
+        what was looked up: no vocabulary grows, the sentence's vector is read where it always is,
+        and gradients reach the vectors. Sentences without such words come out as from ``encode``.
+        Raises RequestError for a vector of another width, and for a word behind the model's limit.
+        """
+        self._check_sentences(texts)
+        if not words:
+            return self._encode_rows(self.tokenize(texts), None)
+        for word, vector in words.items():
+            self._check_width(word, vector)
+        numbers = {word: -1 - place for place, word in enumerate(words)}
+        rows = [self._row_with_words(text, numbers) for text in texts]
+        return self._encode_rows(rows, torch.stack(list(words.values())).to(self._device))
+
+    def knows(self, word: str) -> bool:
+        """Whether ``word`` is an entry of the vocabulary."""
+        ids = self.pieces(word)
+        return len(ids) == 1 and ids[0] != self.unknown_id
+
+    def word_vector(self, word: str) -> Float[Tensor, " width"]:
+        """The input vector of a word; RequestError unless it is one entry of the vocabulary."""
+        ids = self.pieces(word)
+        if len(ids) != 1:
+            raise RequestError(
+                f"'{word}' is {len(ids)} pieces for text encoder '{self.name}': give one common "
+                "word that it has as a whole, such as walk"
+            )
+        if ids[0] == self.unknown_id:
+            raise RequestError(f"text encoder '{self.name}' does not know '{word}': give another")
+        return self.embed_ids(torch.tensor([ids], device=self._device))[0, 0]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(chain(self.parameters(), self.buffers())).device
+
+    def _check_sentences(self, texts: Sequence[str]) -> None:
         if isinstance(texts, str) or not texts or not all(isinstance(t, str) for t in texts):
             raise RequestError(f"{self.name}: encode takes a non-empty list of sentences")
-        rows = self.tokenize(texts)
-        device = next(chain(self.parameters(), self.buffers())).device
+
+    def _check_width(self, word: str, vector: Tensor) -> None:
+        width = self.embed_ids(torch.tensor([[PLACEHOLDER]], device=self._device)).shape[-1]
+        if vector.shape != (width,):
+            raise RequestError(
+                f"the word {word} has a vector of shape {tuple(vector.shape)}, but text encoder "
+                f"'{self.name}' takes ({width},): learn it anew with this encoder"
+            )
+
+    def _row_with_words(self, text: str, numbers: Mapping[str, int]) -> list[int]:
+        """Ids of one sentence, a negative number for each learned word."""
+        ids: list[int] = []
+        spaced = True
+        for part, learned in split_at_words(text, numbers):
+            if learned:
+                ids.append(numbers[part])
+            elif part.strip():
+                ids += self.pieces(part.strip(), spaced=spaced or part[0].isspace())
+            spaced = not learned
+        row = self.add_marks(ids)
+        if sum(id_ < 0 for id_ in row) < sum(id_ < 0 for id_ in ids):
+            raise RequestError(
+                f"a learned word of '{text:.60}...' stands behind the end of what text encoder "
+                f"'{self.name}' reads: shorten the sentence"
+            )
+        return row
+
+    def _encode_rows(
+        self, rows: list[list[int]], vectors: Float[Tensor, "words width"] | None
+    ) -> TextEmbedding:
+        """Encode sentences given as ids, where -1 - n stands for the n-th of ``vectors``."""
+        device = self._device
         lengths = torch.tensor([len(row) for row in rows], device=device)
         mask = lengths_to_mask(lengths)
         tokens = torch.zeros(*mask.shape, self.dim, device=device)
@@ -74,10 +164,17 @@ class TextEncoder(nn.Module, ABC):
         for start in range(0, len(rows), self.batch_size):
             chosen = by_length[start : start + self.batch_size]
             ids, real = _pad([rows[index] for index in chosen], device)
-            part = self.encode_embeddings(self.embed_ids(ids), real)
+            part = self.encode_embeddings(self._embed(ids, vectors), real)
             tokens[chosen, : ids.shape[1]] = part.tokens.float()
             pooled[chosen] = part.pooled.float()
         return TextEmbedding(tokens, mask, pooled)
+
+    def _embed(self, ids: Tensor, vectors: Tensor | None) -> Tensor:
+        embedded = self.embed_ids(ids.clamp(min=PLACEHOLDER))
+        if vectors is not None:
+            learned = ids < 0
+            embedded[learned] = vectors[-1 - ids[learned]].to(embedded.dtype)
+        return embedded
 
 
 def mean_of_words(

@@ -37,6 +37,7 @@ class ClipTextEncoder(TextEncoder):
         self._folder = locate_model(name, path=path, hub=hub)
         self.tokenizer = load_tokenizer(self._folder, name, "CLIPTokenizer")
         self.model = load_model("CLIPTextModelWithProjection", self._folder, name)
+        self.unknown_id = self.tokenizer.unk_token_id
         self.max_words = self.model.config.max_position_embeddings
         self.dim = self.model.config.projection_dim
         self._check()
@@ -52,6 +53,16 @@ class ClipTextEncoder(TextEncoder):
         rows = self.tokenizer(list(texts), truncation=True, max_length=self.max_words)["input_ids"]
         end = self.tokenizer.eos_token_id
         return [row[: row.index(end) + 1] for row in rows]
+
+    def pieces(self, text: str, *, spaced: bool = True) -> list[int]:  # noqa: ARG002
+        """Word pieces; CLIP's end with the word and know nothing of spaces."""
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def add_marks(self, ids: list[int]) -> list[int]:
+        """Start mark, the ids, and one end mark."""
+        start, end = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
+        row = [start, *ids[: self.max_words - 2], end]
+        return row[: row.index(end) + 1]
 
     def embed_ids(self, ids: Int[Tensor, "batch words"]) -> Float[Tensor, "batch words width"]:
         """Look up the input vector of each id (positions are added later)."""

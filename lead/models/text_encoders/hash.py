@@ -57,10 +57,19 @@ class HashTextEncoder(TextEncoder):
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """The start mark and one id per word, case ignored."""
-        return [
-            [START, *map(self._word_id, re.findall(r"\w+", text.casefold()))][: self.max_words]
-            for text in texts
-        ]
+        return [self.add_marks(self.pieces(text)) for text in texts]
+
+    def pieces(self, text: str, *, spaced: bool = True) -> list[int]:  # noqa: ARG002
+        """One id per word."""
+        return [self._word_id(word) for word in re.findall(r"\w+", text.casefold())]
+
+    def add_marks(self, ids: list[int]) -> list[int]:
+        """The start mark and the ids."""
+        return [START, *ids][: self.max_words]
+
+    def knows(self, word: str) -> bool:
+        """Every plain word has a vector; what is in brackets is none."""
+        return re.fullmatch(r"\w+", word) is not None
 
     def embed_ids(self, ids: Int[Tensor, "batch words"]) -> Float[Tensor, "batch words width"]:
         """Look up the vector of each id."""

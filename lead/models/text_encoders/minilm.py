@@ -43,6 +43,7 @@ class MiniLmEncoder(TextEncoder):
             _check_weights(self._folder / "model.safetensors", sha256, name)
         self.tokenizer = load_tokenizer(self._folder, name)
         self.model = load_model("BertModel", self._folder, name)
+        self.unknown_id = self.tokenizer.unk_token_id
         self.dim = self.model.config.hidden_size
         freeze(self)
 
@@ -54,6 +55,15 @@ class MiniLmEncoder(TextEncoder):
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """``[CLS]``, word pieces, ``[SEP]``."""
         return self.tokenizer(list(texts), truncation=True, max_length=self.max_words)["input_ids"]
+
+    def pieces(self, text: str, *, spaced: bool = True) -> list[int]:  # noqa: ARG002
+        """Word pieces; BERT's begin with the word and know nothing of spaces."""
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def add_marks(self, ids: list[int]) -> list[int]:
+        """``[CLS]``, the ids, ``[SEP]``."""
+        start, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        return [start, *ids[: self.max_words - 2], end]
 
     def embed_ids(self, ids: Int[Tensor, "batch words"]) -> Float[Tensor, "batch words width"]:
         """Look up the input vector of each id (positions are added later)."""

@@ -58,10 +58,17 @@ class OpenClipTextEncoder(TextEncoder):
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Start mark, word pieces, and one end mark, within the model's 77 positions."""
+        return [self.add_marks(self.pieces(text)) for text in texts]
+
+    def pieces(self, text: str, *, spaced: bool = True) -> list[int]:  # noqa: ARG002
+        """Word pieces; CLIP's end with the word and know nothing of spaces."""
+        return self.tokenizer.encode(text)
+
+    def add_marks(self, ids: list[int]) -> list[int]:
+        """Start mark, the ids, and one end mark."""
         start, end = self.tokenizer.sot_token_id, self.tokenizer.eot_token_id
-        rows = [self.tokenizer.encode(text)[: self.max_words - 2] for text in texts]
-        rows = [[start, *row, end] for row in rows]
-        return [row[: row.index(end) + 1] for row in rows]
+        row = [start, *ids[: self.max_words - 2], end]
+        return row[: row.index(end) + 1]
 
     def embed_ids(self, ids: Int[Tensor, "batch words"]) -> Float[Tensor, "batch words width"]:
         """Look up the input vector of each id (positions are added later)."""

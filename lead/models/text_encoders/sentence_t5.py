@@ -21,6 +21,8 @@ from lead.models.text_encoders.base import TextEmbedding, TextEncoder, mean_of_w
 from lead.models.text_encoders.loading import folder_fingerprint, load_model, load_tokenizer
 from lead.models.text_encoders.locate import TRANSFORMERS_FILES, locate_model
 
+SPACE = "▁"
+
 
 class SentenceT5Encoder(TextEncoder):
     """Sentence-T5: T5 encoder, dense layer, mean over words, unit length.
@@ -46,6 +48,7 @@ class SentenceT5Encoder(TextEncoder):
         self.dense = _load_dense(self._folder, name)
         self.tokenizer = load_tokenizer(self._folder, name)
         self.model = load_model("T5EncoderModel", self._folder, name)
+        self.unknown_id = self.tokenizer.unk_token_id
         self.dim = self.dense.out_features
         self._check()
         freeze(self)
@@ -58,6 +61,16 @@ class SentenceT5Encoder(TextEncoder):
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Word pieces and the end mark."""
         return self.tokenizer(list(texts), truncation=True, max_length=self.max_words)["input_ids"]
+
+    def pieces(self, text: str, *, spaced: bool = True) -> list[int]:
+        """Word pieces; the mark of a space is left out where the part follows without one."""
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        space = self.tokenizer.convert_tokens_to_ids(SPACE)
+        return ids[1:] if not spaced and ids[:1] == [space] else ids
+
+    def add_marks(self, ids: list[int]) -> list[int]:
+        """The ids and the end mark."""
+        return [*ids[: self.max_words - 1], self.tokenizer.eos_token_id]
 
     def embed_ids(self, ids: Int[Tensor, "batch words"]) -> Float[Tensor, "batch words width"]:
         """Look up the input vector of each id (T5's positions live in its attention)."""

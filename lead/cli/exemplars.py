@@ -1,0 +1,161 @@
+"""The motions that a word is learned from: files, folders, and clips of a prepared dataset."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lead.core.errors import RequestError
+
+KINDS = (".bvh", ".npz", ".npy")
+UNKNOWN_LICENCE = "unknown: ask the owner of the files"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Un-normalised features (frames, F) of each motion, where each came from, and the licence."""
+
+    motions: tuple
+    sources: tuple[str, ...]
+    licence: str
+
+
+def choose_motions(entry: dict, pipeline, seed: int) -> Chosen:
+    """Motions by the options motions, dataset, split, style, content and examples of ``entry``.
+
+    Raises RequestError where nothing is named or found, and where the motions are of another
+    skeleton or frame rate than the pipeline's.
+    """
+    names = entry["motions"]
+    chosen = any(entry[key] is not None for key in ("style", "content"))
+    if entry["dataset"] is not None:
+        if bool(names) == chosen:
+            raise RequestError(
+                "name clips of the dataset by motions=ID,ID, or choose them by style= and content="
+            )
+        return _of_dataset(entry, pipeline, names, seed)
+    if chosen:
+        raise RequestError("style= and content= choose from a dataset: name it, dataset=DIR")
+    if not names:
+        raise RequestError("no motions: give motions=FILE (BVH, .npz, .npy) or dataset=DIR style=S")
+    paths = [path for name in names for path in _files(Path(name))]
+    motions = tuple(_read(path, pipeline) for path in paths)
+    return Chosen(motions, tuple(map(str, paths)), UNKNOWN_LICENCE)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in KINDS)
+        if not found:
+            raise RequestError(f"motions={path} holds no motion file ({', '.join(KINDS)})")
+        return found
+    if not path.is_file():
+        raise RequestError(f"motions={path} is no file; for clips of a dataset add dataset=DIR")
+    return [path]
+
+
+def _read(path: Path, pipeline):
+    readers = {".bvh": _read_bvh, ".npz": _read_npz, ".npy": _read_npy}
+    if path.suffix.lower() not in readers:
+        raise RequestError(f"{path} is no motion file: give {', '.join(KINDS)}")
+    return readers[path.suffix.lower()](path, pipeline)
+
+
+def _read_bvh(path: Path, pipeline):
+    from lead.data.bvh import load_bvh_joints
+    from lead.representation import joints_to_features
+
+    skeleton = pipeline.skeleton.name
+    if skeleton != "humanml3d":
+        raise RequestError(f"{path}: BVH files become 22 joints, the run has skeleton '{skeleton}'")
+    joints = load_bvh_joints(path, fps=pipeline.fps)
+    if len(joints) < 2:
+        raise RequestError(f"{path}: one frame at {pipeline.fps:g} fps is no motion")
+    return joints_to_features(joints, skeleton, shortest_turn=True)
+
+
+def _read_npz(path: Path, pipeline):
+    from lead.export.motion_file import read_motion
+
+    motion = read_motion(path)
+    _check_kind(str(path), motion.skeleton, motion.fps, pipeline)
+    return motion.features
+
+
+def _read_npy(path: Path, pipeline):
+    import numpy as np
+
+    try:
+        features = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise RequestError(f"{path} is no array of features ({reason})") from error
+    width = pipeline.skeleton.features
+    if features.ndim != 2 or features.shape[1] != width or features.dtype.kind != "f":
+        raise RequestError(
+            f"{path} holds {features.dtype} of shape {features.shape}: the run takes float "
+            f"features (frames, {width})"
+        )
+    return features.astype(np.float32)
+
+
+def _check_kind(name: str, skeleton: str, fps: float, pipeline) -> None:
+    if skeleton != pipeline.skeleton.name:
+        raise RequestError(
+            f"{name} has skeleton '{skeleton}', the run has '{pipeline.skeleton.name}': give "
+            "motions of that skeleton"
+        )
+    if abs(fps - pipeline.fps) > 0.01:
+        raise RequestError(
+            f"{name} has {fps:g} frames a second, the run {pipeline.fps:g}: resample it first"
+        )
+
+
+def _of_dataset(entry: dict, pipeline, names: list[str], seed: int) -> Chosen:
+    import numpy as np
+
+    from lead.data.packed import open_dataset
+
+    dataset = open_dataset(entry["dataset"])
+    _check_kind(str(dataset.folder), dataset.skeleton.name, dataset.fps, pipeline)
+    found = _by_id(dataset, names) if names else _by_label(dataset, entry, seed)
+    return Chosen(
+        tuple(np.array(split.clip(place)) for split, place in found),
+        tuple(split.ids[place] for split, place in found),
+        dataset.manifest["licence"],
+    )
+
+
+def _by_id(dataset, names: list[str]) -> list[tuple]:
+    splits = [dataset.split(name) for name in dataset.manifest["clips"]]
+    places = {name: (split, at) for split in splits for at, name in enumerate(split.ids)}
+    for name in names:
+        if name not in places:
+            raise RequestError(
+                f"{dataset.folder} has no clip '{name}': ids are such as {next(iter(places))}"
+            )
+    return [places[name] for name in names]
+
+
+def _by_label(dataset, entry: dict, seed: int) -> list[tuple]:
+    import numpy as np
+
+    from lead.core.seeding import derive_seed
+
+    split = dataset.split(entry["split"])
+    wanted = {key: entry[key] for key in ("style", "content") if entry[key] is not None}
+    places = [
+        place
+        for place, labels in enumerate(split.labels)
+        if all(labels.get(key) == value for key, value in wanted.items())
+    ]
+    if not places:
+        text = " ".join(f"{key}={value}" for key, value in wanted.items())
+        key = next(iter(wanted))
+        there = sorted({labels[key] for labels in split.labels if key in labels})
+        raise RequestError(
+            f"{dataset.folder} has no clip of {text} in split '{split.name}'; {key}s there: "
+            f"{', '.join(there) or 'none'}"
+        )
+    if entry["examples"]:
+        rng = np.random.default_rng(derive_seed(seed, "examples", entry["word"]))
+        places = sorted(rng.permutation(places)[: entry["examples"]].tolist())
+    return [(split, place) for place in places]

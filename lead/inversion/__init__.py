@@ -1,0 +1,7 @@
+"""Motion textual inversion (LEAD section 4.2): from a few motions to one new word."""
+
+from lead.inversion.concepts import Concept
+from lead.inversion.options import InversionOptions
+from lead.inversion.word import Word, read_word, write_word
+
+__all__ = ["Concept", "InversionOptions", "Word", "read_word", "write_word"]
