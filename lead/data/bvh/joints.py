@@ -1,5 +1,6 @@
 """BVH to the 22 SMPL joints in metres, y up, at a fixed frame rate."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,17 +49,28 @@ def load_bvh_joints(
     fps: float = 20.0,
     units: str = "auto",
     up_axis: str = "auto",
+    cut: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Read a BVH file as SMPL joints (see bvh_to_joints); errors name the file.
 
     ``skeleton_map`` is a shipped name or the path of a YAML file; None chooses by joint names.
+    ``cut`` reads only from its first to before its second frame, as the file counts them.
     """
     motion = read_bvh(path)
+    if cut is not None:
+        motion = _cut(path, motion, *cut)
     try:
         chosen = choose_skeleton_map(motion, skeleton_map)
         return bvh_to_joints(motion, chosen, fps, units, up_axis)
     except RequestError as error:
         raise RequestError(f"{path}: {error}") from error
+
+
+def _cut(path: Path | str, motion: BvhMotion, first: int, end: int) -> BvhMotion:
+    frames = len(motion.values)
+    if first >= frames:
+        raise RequestError(f"{path} has {frames} frames, the ones wanted begin at {first}")
+    return replace(motion, values=motion.values[first:end])
 
 
 def mapped_joints(motion: BvhMotion, skeleton_map: SkeletonMap, fps: float) -> np.ndarray:

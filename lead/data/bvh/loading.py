@@ -1,6 +1,6 @@
 """BVH files to feature clips, many at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,16 +34,22 @@ class BvhSettings:
             load_skeleton_map(self.skeleton_map)
 
 
-def load_bvh_items(items: Sequence[Item], settings: BvhSettings) -> list[LoadedClip | Rejected]:
+def load_bvh_items(
+    items: Sequence[Item],
+    settings: BvhSettings,
+    cuts: Mapping[str, tuple[int, int]] | None = None,
+) -> list[LoadedClip | Rejected]:
     """Read items as HumanML3D features, one result per item, in order.
 
-    A file that cannot be used comes back as Rejected with its reason.
+    ``cuts`` gives for an id the first frame to read and the one after the last, as the file counts
+    them. A file that cannot be used comes back as Rejected with its reason.
     """
     results: list[LoadedClip | Rejected | None] = [None] * len(items)
     clips: list[tuple[int, np.ndarray]] = []
     for place, item in enumerate(items):
         try:
-            clips.append((place, _load_joints(item.path, settings)))
+            cut = (cuts or {}).get(item.id)
+            clips.append((place, _load_joints(item.path, settings, cut)))
         except RequestError as error:
             results[place] = Rejected(item.id, str(item.path), str(error))
     for batch in _batches(clips):
@@ -53,9 +59,11 @@ def load_bvh_items(items: Sequence[Item], settings: BvhSettings) -> list[LoadedC
     return results
 
 
-def _load_joints(path: Path, settings: BvhSettings) -> np.ndarray:
+def _load_joints(
+    path: Path, settings: BvhSettings, cut: tuple[int, int] | None = None
+) -> np.ndarray:
     joints = load_bvh_joints(
-        path, settings.skeleton_map, settings.fps, settings.units, settings.up_axis
+        path, settings.skeleton_map, settings.fps, settings.units, settings.up_axis, cut
     )
     if len(joints) < 2:
         raise RequestError(f"{path}: one frame at {settings.fps:g} fps is no motion")
