@@ -23,15 +23,16 @@ class Estimate:
     count: int
 
 
-def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
+def estimate(values: Sequence[float] | np.ndarray, quantile: float = NORMAL_95) -> Estimate:
     """Sample mean with the normal 95 % interval, 1.96 s / sqrt(n), s with n - 1 in its denominator.
 
-    All values weigh the same. Raises RequestError where there are none.
+    All values weigh the same. Another ``quantile`` gives another confidence. Raises RequestError
+    where there are no values.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.size == 0:
         raise RequestError("a mean needs at least one value, got none")
     margin = None
     if values.size > 1:
-        margin = float(NORMAL_95 * values.std(ddof=1) / math.sqrt(values.size))
+        margin = float(quantile * values.std(ddof=1) / math.sqrt(values.size))
     return Estimate(float(values.mean()), margin, int(values.size))

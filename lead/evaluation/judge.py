@@ -1,0 +1,138 @@
+"""The judge of generated motion: sentences and motions to vectors that the metrics compare."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lead.core.errors import RequestError, WorkError, did_you_mean
+from lead.core.freezing import freeze
+from lead.core.runs import Run
+from lead.data.clips import length_sorted_batches
+from lead.evaluation.extractor.official import PUBLISHED, load_official_parts
+from lead.evaluation.extractor.padding import pad_motions
+from lead.evaluation.extractor.parts import STAGE, EvaluatorParts, load_parts
+from lead.evaluation.extractor.tags import TAGGERS
+
+BATCH_SIZE = 128
+
+
+class Judge:
+    """A frozen feature extractor behind two questions: where a motion lies, and where a sentence.
+
+    Motions come in as the data set has them, un-normalised, and are normalised here with the
+    evaluator's own statistics. Those of the published evaluators divide root motion and foot
+    contacts by a deviation 25 times smaller than the data set's: features that were normalised
+    with the data set's statistics have to be un-normalised first.
+    """
+
+    def __init__(
+        self,
+        parts: EvaluatorParts,
+        device: torch.device | str = "cpu",
+        batch_size: int = BATCH_SIZE,
+    ):
+        if parts.tagger not in TAGGERS:
+            hint = did_you_mean(parts.tagger, TAGGERS)
+            raise RequestError(f"evaluator {parts.name}: unknown tagger '{parts.tagger}': {hint}")
+        self.name, self.fingerprint = parts.name, parts.fingerprint
+        self.tagger, self.vocabulary = parts.tagger, parts.vocabulary
+        self.device, self.batch_size = torch.device(device), batch_size
+        self.extractor = freeze(parts.extractor).to(self.device)
+        self.words = freeze(parts.words).to(self.device)
+        self.mean, self.std = parts.normalizer.mean.numpy(), parts.normalizer.std.numpy()
+
+    @property
+    def dim(self) -> int:
+        """Size of a vector."""
+        return self.extractor.dim
+
+    @torch.no_grad()
+    def embed_motions(self, features: Sequence[np.ndarray]) -> np.ndarray:
+        """Vectors (n, dim) of motions, in the order given.
+
+        ``features`` are un-normalised, each (frames, F) of any length from 4 frames; a motion is
+        cut to a multiple of four frames, and to 196, as in the published protocol.
+        Raises WorkError for a motion with values that are not finite.
+        """
+        rows = np.zeros((len(features), self.dim), dtype=np.float32)
+        for places in length_sorted_batches([len(f) for f in features], self.batch_size):
+            x, lengths = pad_motions([self._normalized(features[place], place) for place in places])
+            rows[places] = self.extractor.embed_motion(x.to(self.device), lengths).cpu().numpy()
+        return rows
+
+    def _normalized(self, features: np.ndarray, place: int) -> np.ndarray:
+        if features.shape[-1] != len(self.mean):
+            raise RequestError(
+                f"evaluator {self.name} reads {len(self.mean)} features a frame, got "
+                f"{features.shape[-1]}: use one that was trained on this skeleton"
+            )
+        if not np.isfinite(features).all():
+            raise WorkError(f"motion {place} holds values that are not finite: leave it out")
+        return (features - self.mean) / self.std
+
+    @torch.no_grad()
+    def embed_texts(
+        self, captions: Sequence[str], tokens: Sequence[str | Sequence[str]] | None = None
+    ) -> np.ndarray:
+        """Vectors (n, dim) of captions, in the order given.
+
+        ``tokens`` are the data set's own ``word/TAG``, a list or one string a caption; a caption
+        whose tokens are empty is tagged here. An evaluator that learned its words from plain
+        captions reads those and no tokens. Raises RequestError where the tagger is needed and is
+        not installed.
+        """
+        encoded = self.vocabulary.encode(self._tokens(captions, tokens)).to(self.device)
+        rows = np.zeros((len(captions), self.dim), dtype=np.float32)
+        for start in range(0, len(captions), self.batch_size):
+            place = slice(start, start + self.batch_size)
+            part = encoded[place]
+            vectors = self.extractor.embed_text(self.words(part.ids), part.pos_onehot, part.lengths)
+            rows[place] = vectors.cpu().numpy()
+        return rows
+
+    def _tokens(
+        self, captions: Sequence[str], tokens: Sequence[str | Sequence[str]] | None
+    ) -> list[list[str]]:
+        if tokens is not None and len(tokens) != len(captions):
+            raise RequestError(f"{len(captions)} captions with tokens of {len(tokens)}")
+        given: list[list[str]] = [[] for _ in captions]
+        if tokens is not None and self.tagger != "words":
+            given = [t.split() if isinstance(t, str) else list(t) for t in tokens]
+        bare = [place for place, own in enumerate(given) if not own]
+        if bare:
+            tagged = TAGGERS[self.tagger]([captions[place] for place in bare])
+            for place, own in zip(bare, tagged, strict=True):
+                given[place] = own
+        return given
+
+
+def load_judge(
+    path: Path | str, device: torch.device | str = "cpu", dataset: str = "humanml3d"
+) -> Judge:
+    """A judge from a run of ``lead train stage=evaluator``, or from a published evaluator.
+
+    ``path`` is the run directory, or the folder that holds the published files; ``dataset`` says
+    which of the two published evaluators (humanml3d or kitml). Raises RequestError for another
+    kind of run and where files are missing.
+    """
+    run = Run(Path(path))
+    if not run.folder.exists():
+        raise RequestError(
+            f"{path} does not exist: name a run of `lead train stage=evaluator`, or the folder of "
+            "a published evaluator"
+        )
+    if not run.exists():
+        if dataset not in PUBLISHED:
+            raise RequestError(
+                f"{path} is no evaluator run, and there is no published evaluator for '{dataset}': "
+                f"train one with `lead train stage=evaluator data={dataset}`"
+            )
+        return Judge(load_official_parts(path, dataset), device)
+    if run.stage != STAGE:
+        raise RequestError(
+            f"{path} is a {run.stage} run, no evaluator: train one with "
+            "`lead train stage=evaluator data=NAME`"
+        )
+    return Judge(load_parts(run), device)

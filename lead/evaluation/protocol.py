@@ -1,0 +1,94 @@
+"""The text-to-motion protocol: what is drawn, how often, and what comes out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from lead.core.errors import RequestError
+from lead.evaluation.estimate import Estimate
+from lead.evaluation.table import Column
+
+COLUMNS = (
+    Column("r_precision_1", "R@1", better="higher"),
+    Column("r_precision_2", "R@2", better="higher"),
+    Column("r_precision_3", "R@3", better="higher"),
+    Column("fid", "FID", better="lower"),
+    Column("multimodal_distance", "MM-dist", better="lower"),
+    Column("diversity", "Diversity", better="real"),
+    Column("multimodality", "MultiModality", better="higher"),
+)
+"""The measures of the protocol, in the order of a table."""
+
+TOP_K = 3
+REAL = "Real"
+COUNTS = (
+    *("version", "pool_size", "replications", "diversity_pairs", "unit_length"),
+    *(f"multimodality_{size}" for size in ("texts", "repeats", "pairs", "sets")),
+)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The numbers of a protocol; their values stand in configs/protocol.
+
+    A replication draws one caption and one crop of every real clip, shuffles the clips into pools
+    of ``pool_size``, and has each row of the table answer the same captions, lengths and seeds.
+    ``crop`` is ``random`` for the published draw of a test clip (its length floored to whole units
+    of ``unit_length`` frames, in one case of three a unit less, begun anywhere; the reference of
+    FID is a second such draw), or ``whole`` for the floored clip from its first frame.
+    ``multimodality_sets`` says how often the repeated motions of ``multimodality_texts`` sentences
+    are made: with one set the interval is over sentences, else over sets. ``published`` holds, by
+    data set, the name of the published judge and the intervals of the Real row.
+    """
+
+    name: str
+    version: int
+    datasets: Sequence[str]
+    split: str
+    pool_size: int
+    replications: int
+    confidence: float
+    diversity_pairs: int
+    multimodality_texts: int
+    multimodality_repeats: int
+    multimodality_pairs: int
+    multimodality_sets: int
+    unit_length: int
+    crop: str
+    published: Mapping[str, Mapping]
+
+    def __post_init__(self) -> None:
+        for name in COUNTS:
+            if getattr(self, name) < 1:
+                raise RequestError(f"protocol.{name} is {getattr(self, name)}: it starts at 1")
+        if self.pool_size < TOP_K:
+            raise RequestError(f"protocol.pool_size is {self.pool_size}: top {TOP_K} needs as many")
+        if self.multimodality_pairs > self.multimodality_repeats:
+            raise RequestError(
+                f"protocol.multimodality_pairs is {self.multimodality_pairs}: it cannot be above "
+                f"multimodality_repeats, {self.multimodality_repeats}"
+            )
+        if not 0 < self.confidence < 1:
+            raise RequestError(f"protocol.confidence is {self.confidence}: it lies between 0 and 1")
+        if self.crop not in ("whole", "random"):
+            raise RequestError(f"protocol.crop is '{self.crop}': whole or random")
+
+    @property
+    def quantile(self) -> float:
+        """Margin of an interval in standard errors, with two decimals: 1.96 for 95 %."""
+        return round(NormalDist().inv_cdf((1 + self.confidence) / 2), 2)
+
+
+@dataclass(frozen=True)
+class ProtocolResult:
+    """Every row of the table, with what it was computed from."""
+
+    rows: dict[str, dict[str, Estimate]]  # protocol and physical measures
+    replications: dict[str, dict[str, list[float]]]  # row -> measure -> a value per replication
+    multimodality: dict[str, list[list[float]]]  # row -> set -> a value per sentence
+    half_fid: Estimate  # of one half of the real motions against the other
+    seeds: list[int]  # of the replications
+    clips: int
+    pools: int
+    diversity_pairs: int
+    multimodality_texts: int

@@ -1,0 +1,62 @@
+"""The real motions of a split, as a protocol draws on them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lead.core.errors import RequestError
+from lead.data.packed import PackedDataset
+from lead.representation import Skeleton
+
+
+@dataclass(frozen=True)
+class RealClips:
+    """Motions with their captions, in a fixed order. Features are un-normalised, each (frames, F).
+
+    ``tokens`` are the data set's ``word/TAG`` of each caption, empty where it has none. ``whole``
+    says whether these are all clips of the split.
+    """
+
+    dataset: str
+    split: str
+    data_hash: str
+    skeleton: Skeleton
+    fps: float
+    ids: Sequence[str]
+    features: Sequence[np.ndarray]
+    captions: Sequence[Sequence[str]]
+    tokens: Sequence[Sequence[str]]
+    whole: bool = True
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def real_clips(
+    dataset: PackedDataset, split: str, places: Sequence[int] | None = None
+) -> RealClips:
+    """The clips of a split, or those at ``places``; features stay in the memory-mapped file.
+
+    Raises RequestError for an unknown split and where a clip has no caption.
+    """
+    packed = dataset.split(split)
+    chosen = range(len(packed)) if places is None else places
+    for place in chosen:
+        if not packed.captions[place]:
+            raise RequestError(
+                f"{dataset.folder} {split}: clip {packed.ids[place]} has no caption, the protocol "
+                "needs one for each: prepare the data set with captions"
+            )
+    return RealClips(
+        dataset.manifest["name"],
+        split,
+        dataset.data_hash,
+        dataset.skeleton,
+        dataset.fps,
+        [packed.ids[place] for place in chosen],
+        [packed.clip(place) for place in chosen],
+        [packed.captions[place] for place in chosen],
+        [packed.tokens[place] for place in chosen],
+        whole=len(chosen) == len(packed),
+    )

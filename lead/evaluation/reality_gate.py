@@ -1,0 +1,65 @@
+"""The first line of a table: who judged, and whether the judge sees reality as published."""
+
+from collections.abc import Mapping
+
+from lead.evaluation.estimate import Estimate
+from lead.evaluation.protocol import COLUMNS, Protocol
+from lead.evaluation.real_clips import RealClips
+
+
+def headline(
+    protocol: Protocol,
+    judge_name: str,
+    fingerprint: str,
+    real: RealClips,
+    real_row: Mapping[str, Estimate],
+) -> str:
+    """One line that says what the numbers of a table may be compared with.
+
+    Where the published judge looked at the published data, the measured interval of every measure
+    of the Real row has to meet the published one; else the line names the judge and says so.
+    """
+    doubts = _doubts(protocol, real)
+    judge = f"judge {judge_name} ({fingerprint[:12]})"
+    published = protocol.published.get(real.dataset)
+    if published is None or published["judge"] != judge_name:
+        doubts.append("numbers compare only with those of the same judge")
+        return f"{judge}: {'; '.join(doubts)}"
+    outside = real_row_outside(published, real_row)
+    if outside:
+        return (
+            f"REAL IS NOT AS PUBLISHED: {'; '.join([*outside, *doubts])} | {judge}: "
+            "no row below compares with published tables"
+        )
+    fits = f"the Real row lies in the published intervals of {real.dataset}"
+    return f"{judge}: {'; '.join([fits, *doubts])}"
+
+
+def real_row_outside(published: Mapping, real_row: Mapping[str, Estimate]) -> list[str]:
+    """The measures whose interval does not meet the published one, each as a few words."""
+    outside = []
+    for column in COLUMNS:
+        wanted, found = published.get(column.key), real_row.get(column.key)
+        if wanted is None or found is None:
+            continue
+        if abs(found.mean - wanted["mean"]) > wanted["margin"] + (found.margin or 0.0):
+            expected = Estimate(wanted["mean"], wanted["margin"], 0)
+            outside.append(
+                f"{column.title} {column.show(found)}, published {column.show(expected)}"
+            )
+    return outside
+
+
+def _doubts(protocol: Protocol, real: RealClips) -> list[str]:
+    """In what the data are not those of the protocol."""
+    doubts = []
+    if real.dataset not in protocol.datasets:
+        doubts.append(
+            f"{real.dataset} is no data set of protocol {protocol.name} "
+            f"({', '.join(protocol.datasets)})"
+        )
+    if real.split != protocol.split:
+        doubts.append(f"split {real.split}, not the protocol's {protocol.split}")
+    if not real.whole:
+        doubts.append(f"{len(real)} clips, a part of the split")
+    return doubts

@@ -1,0 +1,94 @@
+"""The judge of an open data set: train the evaluator's networks on its captions and motions."""
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from lead.core.freezing import trainable_parameters
+from lead.core.seeding import make_generator
+from lead.evaluation import metrics
+from lead.evaluation.extractor.networks import FeatureExtractor
+from lead.evaluation.extractor.words import WordVectors
+from lead.training.losses import check_finite
+from lead.training.matching import check_loss, contrastive_loss, margin_loss
+from lead.training.optimization import make_optimizer
+from lead.training.pairs import PairBatch
+
+POOL = 32  # of the protocol's retrieval
+SHUFFLES = 10  # of the validation clips into pools
+
+
+class EvaluatorStage(pl.LightningModule):
+    """All three networks and the word vectors together, in 32-bit numbers.
+
+    The published training took the movement encoder over from another model, frozen. ``loss`` is
+    ``contrastive``, or ``margin`` as published.
+    """
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        words: WordVectors,
+        optimizer: dict,
+        loss: str = "contrastive",
+        margin: float = 10.0,
+        temperature: float = 0.3,
+        seed: int = 0,
+    ):
+        super().__init__()
+        check_loss(loss, margin, temperature)
+        self.extractor, self.words = extractor, words
+        self.optimizer_options, self.seed = optimizer, seed
+        self.loss, self.margin, self.temperature = loss, margin, temperature
+        self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def parts(self) -> dict[str, nn.Module]:
+        """What a run keeps of this stage."""
+        return {"extractor": self.extractor, "words": self.words}
+
+    def training_step(self, batch: PairBatch, _index: int) -> Tensor:
+        """One optimisation step."""
+        loss = self._loss(*self._embed(batch), batch)
+        check_finite(loss, self.global_step, batch.ids)
+        self.log("train/loss", loss, batch_size=len(batch.ids))
+        self.log("loss", loss, prog_bar=True, logger=False, batch_size=len(batch.ids))
+        return loss
+
+    def validation_step(self, batch: PairBatch, _index: int) -> None:
+        """The same loss; vectors are kept for retrieval over the whole split."""
+        text, motion = self._embed(batch)
+        loss = self._loss(text, motion, batch)
+        check_finite(loss, self.global_step, batch.ids)
+        self.log("val/loss", loss, batch_size=len(batch.ids))
+        self._seen.append((text.cpu(), motion.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        """R-precision in pools of 32, a mean over several shuffles of the clips."""
+        text, motion = (torch.cat(part).numpy() for part in zip(*self._seen, strict=True))
+        self._seen = []
+        pool, top = min(POOL, len(text)), min(3, len(text))
+        shares = []
+        for index in range(SHUFFLES):
+            generator = make_generator(self.seed, "validation pools", index)
+            order = torch.randperm(len(text), generator=generator).numpy()
+            shares.append(metrics.r_precision(text[order], motion[order], pool, top))
+        for rank, share in enumerate(sum(shares) / SHUFFLES, start=1):
+            self.log(f"val/r_precision_{rank}", float(share))
+
+    def _embed(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
+        captions = batch.captions
+        with torch.autocast(self.device.type, enabled=False):
+            text = self.extractor.embed_text(
+                self.words(captions.ids), captions.pos_onehot, captions.lengths
+            )
+            return text, self.extractor.embed_motion(batch.x, batch.lengths)
+
+    def _loss(self, text: Tensor, motion: Tensor, batch: PairBatch) -> Tensor:
+        with torch.autocast(self.device.type, enabled=False):
+            if self.loss == "margin":
+                return margin_loss(text, motion, batch.same, self.margin)
+            return contrastive_loss(text, motion, batch.same, self.temperature)
+
+    def configure_optimizers(self) -> dict:
+        """AdamW over the networks, and over the word vectors where these are learned."""
+        return make_optimizer(trainable_parameters(self).values(), **self.optimizer_options)

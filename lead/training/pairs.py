@@ -1,0 +1,118 @@
+"""Captions beside their motions: what the evaluator trains on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from lead.core.seeding import derive_seed
+from lead.data.clips import ClipDataset
+from lead.data.packed import PackedDataset, PackedSplit
+from lead.evaluation.extractor.padding import pad_motions
+from lead.evaluation.extractor.tags import TAGGERS
+from lead.evaluation.extractor.words import EncodedCaptions, Vocabulary
+
+CROP_UNIT = 4  # frames, the stride of the evaluator
+
+
+@dataclass
+class PairBatch:
+    """Motions, one caption of each, and which of them mean the same."""
+
+    x: Float[Tensor, "batch frames features"]
+    lengths: Int[Tensor, " batch"]
+    captions: EncodedCaptions
+    same: Bool[Tensor, "batch batch"]  # True: the two clips share a caption, each clip with itself
+    ids: list[str]
+
+    def to(self, device) -> "PairBatch":
+        """The same batch on another device; lengths stay, they are read on the CPU."""
+        return PairBatch(
+            self.x.to(device, non_blocking=True),
+            self.lengths,
+            self.captions.to(device),
+            self.same.to(device, non_blocking=True),
+            self.ids,
+        )
+
+
+class PairDataset(torch.utils.data.Dataset):
+    """Every clip of a split, cropped as for the VAE, with one caption drawn per access.
+
+    Indexed by (step, place), so that caption and crop depend on the training step alone.
+    """
+
+    def __init__(
+        self,
+        dataset: PackedDataset,
+        split: str,
+        tokens: Sequence[Sequence[Sequence[str]]],
+        vocabulary: Vocabulary,
+        *,
+        crop_min: int = 0,
+        seed: int = 0,
+    ):
+        self.clips = ClipDataset(dataset, split, crop_unit=CROP_UNIT, crop_min=crop_min, seed=seed)
+        self.seed = seed
+        self.captions = vocabulary.encode([caption for clip in tokens for caption in clip])
+        self.counts = np.array([len(clip) for clip in tokens])
+        self.starts = np.cumsum(self.counts) - self.counts
+        self.mentions = _mentions(self.clips.split.captions)
+
+    @property
+    def frames(self) -> np.ndarray:
+        """Length of each clip."""
+        return self.clips.split.frames
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitems__(self, indices: Sequence[tuple[int, int]]) -> PairBatch:
+        """The batch of one step: (step, place) pairs, all of the same step."""
+        step = indices[0][0]
+        places = [place for _, place in indices]
+        draws = np.random.default_rng(derive_seed(self.seed, "captions", step)).random(len(self))
+        rows = self.starts[places] + (draws[places] * self.counts[places]).astype(int)
+        ids, motions = zip(*(self.clips[index] for index in indices), strict=True)
+        mentioned = self.mentions[places]
+        return PairBatch(
+            *pad_motions(motions),
+            self.captions[torch.from_numpy(rows)],
+            torch.from_numpy((mentioned @ mentioned.T).toarray() > 0),
+            list(ids),
+        )
+
+
+def keep_pairs(batch: PairBatch) -> PairBatch:
+    """Collate function: PairDataset makes whole batches itself."""
+    return batch
+
+
+def split_tokens(split: PackedSplit, tagger: str) -> list[list[list[str]]]:
+    """``word/TAG`` tokens of every caption of every clip: the data set's own, else tagged."""
+    own = [
+        [tokens.split() if tagger != "words" else [] for tokens in clip] for clip in split.tokens
+    ]
+    bare = [(i, j) for i, clip in enumerate(own) for j, tokens in enumerate(clip) if not tokens]
+    tagged = TAGGERS[tagger]([split.captions[i][j] for i, j in bare]) if bare else []
+    for (i, j), tokens in zip(bare, tagged, strict=True):
+        own[i][j] = tokens
+    return own
+
+
+def _mentions(captions: Sequence[Sequence[str]]) -> csr_array:
+    """Which clip (row) has which caption text (column)."""
+    columns: dict[str, int] = {}
+    pairs = [
+        (row, columns.setdefault(text.strip().lower(), len(columns)))
+        for row, texts in enumerate(captions)
+        for text in texts
+    ]
+    rows, places = np.array(pairs).T
+    return csr_array(
+        (np.ones(len(pairs), dtype=np.int32), (rows, places)), (len(captions), len(columns))
+    )
