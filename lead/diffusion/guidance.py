@@ -16,7 +16,7 @@ PredictNoise = Callable[[Tensor, Tensor], Tensor]
 def guide(
     unconditional: Float[Tensor, " batch *rest"],
     conditional: Float[Tensor, " batch *rest"],
-    scale: float,
+    scale: float | Float[Tensor, " batch *ones"],
 ) -> Float[Tensor, " batch *rest"]:
     """Extrapolate from the unconditional through the conditional prediction (LEAD eq. 8)."""
     return unconditional + scale * (conditional - unconditional)

@@ -21,6 +21,32 @@ def leading_timesteps(num_train_timesteps: int, steps: int, offset: int = 1) -> 
     return [offset + stride * k for k in reversed(range(steps))]
 
 
+def solver_timesteps(num_train_timesteps: int, solver_steps: int = 50) -> list[int]:
+    """Return the grid of latent consistency distillation, noisiest first: 999, 979, ..., 19.
+
+    Neighbours are ``num_train_timesteps // solver_steps`` apart (k = 20 in Luo et al. 2023; 100 in
+    MotionLCM v2, with 10 steps). RequestError for steps outside 1..num_train_timesteps.
+    """
+    if not 1 <= solver_steps <= num_train_timesteps:
+        raise RequestError(
+            f"solver_steps is {solver_steps}: it must lie in 1..{num_train_timesteps}"
+        )
+    skip = num_train_timesteps // solver_steps
+    return [skip * k - 1 for k in range(solver_steps, 0, -1)]
+
+
+def distilled_timesteps(num_train_timesteps: int, steps: int, solver_steps: int = 50) -> list[int]:
+    """Return ``steps`` of the timesteps that a model was distilled at, equally far apart.
+
+    The first is the noisiest; 4 of 50 gives 999, 759, 499, 259. RequestError for ``steps`` outside
+    1..solver_steps.
+    """
+    grid = solver_timesteps(num_train_timesteps, min(solver_steps, num_train_timesteps))
+    if not 1 <= steps <= len(grid):
+        raise RequestError(f"steps is {steps}: lcm takes 1..{len(grid)}")
+    return [grid[len(grid) * k // steps] for k in range(steps)]
+
+
 def check_timesteps(timesteps: Sequence[int | float], num_train_timesteps: int) -> list[int]:
     """Return ``timesteps`` as a list of integers; RequestError names what is wrong with them.
 

@@ -114,7 +114,7 @@ def test_a_perfect_denoiser_of_one_point_finds_it(sampler):
         return (z_t - level.sqrt() * point) / (1 - level).sqrt()
 
     z = SAMPLERS[sampler](predict_noise, start(), leading_timesteps(1000, 20), SCHEDULE)
-    # ddim keeps the rest of noise of timestep 0, whose deviation is 0.029
+    # ddim keeps the rest of noise of timestep 0, whose deviation is 0.029; lcm 1/400 of the last z
     assert torch.allclose(z, point.expand_as(z), atol=0.0 if sampler == "ddpm" else 0.15, rtol=1e-9)
 
 
@@ -147,7 +147,7 @@ def test_a_generator_fixes_the_result_and_its_absence_does_not():
     assert not torch.equal(sample(None), sample(None))
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
 def test_a_repeated_timestep_changes_nothing(sampler):
     def sample(timesteps):
         return SAMPLERS[sampler](

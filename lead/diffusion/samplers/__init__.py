@@ -7,8 +7,8 @@ A sampler of the registry is a function
 ``predict_noise(z_t, timestep (batch,)) -> noise`` is the denoiser with its condition bound;
 ``timesteps`` are visited in order; ``noise_like`` draws fresh noise where the sampler is
 stochastic; ``eta`` is the share of ancestral noise where the sampler lets one choose it. A new
-sampler is one file and one name here. ``euler`` and ``heun`` integrate a velocity field instead,
-and so stand outside the registry.
+sampler is one file and one name here; a second one where it has timesteps of its own. ``euler`` and
+``heun`` integrate a velocity field instead, and so stand outside the registry.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,19 +20,26 @@ from lead.diffusion.samplers.ddim import sample_ddim
 from lead.diffusion.samplers.ddpm import sample_ddpm
 from lead.diffusion.samplers.euler import integrate_euler
 from lead.diffusion.samplers.heun import integrate_heun
+from lead.diffusion.samplers.lcm import sample_lcm
+from lead.diffusion.timesteps import distilled_timesteps, leading_timesteps
 
 __all__ = [
     "SAMPLERS",
+    "default_timesteps",
     "find_sampler",
     "integrate_euler",
     "integrate_heun",
     "sample_ddim",
     "sample_ddpm",
+    "sample_lcm",
 ]
 
 Sampler = Callable[..., Tensor]
 
-SAMPLERS: Mapping[str, Sampler] = {"ddpm": sample_ddpm, "ddim": sample_ddim}
+SAMPLERS: Mapping[str, Sampler] = {"ddpm": sample_ddpm, "ddim": sample_ddim, "lcm": sample_lcm}
+
+TIMESTEPS: Mapping[str, Callable[[int, int], list[int]]] = {"lcm": distilled_timesteps}
+"""Timesteps by their number, for samplers that do not visit the leading ones."""
 
 
 def find_sampler(name: str) -> Sampler:
@@ -40,3 +47,8 @@ def find_sampler(name: str) -> Sampler:
     if name not in SAMPLERS:
         raise RequestError(f"unknown sampler '{name}': {did_you_mean(name, SAMPLERS)}")
     return SAMPLERS[name]
+
+
+def default_timesteps(name: str, num_train_timesteps: int, steps: int) -> list[int]:
+    """Return the timesteps of a sampler; RequestError where it cannot take so many steps."""
+    return TIMESTEPS.get(name, leading_timesteps)(num_train_timesteps, steps)

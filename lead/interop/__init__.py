@@ -1,0 +1,6 @@
+"""Checkpoints of other projects as our modules and run directories, and ours as theirs."""
+
+from lead.interop.models import load_mld, load_motionlcm
+from lead.interop.t2m_evaluator import load_t2m_evaluator
+
+__all__ = ["load_mld", "load_motionlcm", "load_t2m_evaluator"]

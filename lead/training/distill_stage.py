@@ -1,0 +1,147 @@
+"""Latent consistency distillation of stage 2 (Luo et al. 2023; MotionLCM, Dai et al. 2024)."""
+
+from copy import deepcopy
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lead.core.batches import LatentBatch
+from lead.core.errors import RequestError
+from lead.core.freezing import freeze
+from lead.core.seeding import make_generator
+from lead.diffusion.consistency import consistency_output
+from lead.diffusion.forward import add_noise, predict_clean_from_noise
+from lead.diffusion.guidance import guide
+from lead.diffusion.schedules import NoiseSchedule
+from lead.diffusion.timesteps import solver_timesteps
+from lead.models.vae import sample_posterior
+from lead.training.losses import check_finite, pseudo_huber
+from lead.training.optimization import make_optimizer
+from lead.training.randomness import step_purpose
+
+
+class DistillStage(pl.LightningModule):
+    """Teach a denoiser to reach in one step where its guided teacher's DDIM path ends.
+
+    At a timestep of the solver's grid the student's consistency function has to agree with that of
+    its own moving average (the target) one DDIM step of the teacher further on. ``w`` is drawn
+    anew for each row; the guidance scale is w + 1, and the student's input. The validation loss is
+    the squared distance between the student's one step from pure noise and the end of the
+    teacher's whole path from there.
+    """
+
+    def __init__(
+        self,
+        denoiser: nn.Module,
+        teacher: nn.Module,
+        schedule: NoiseSchedule,
+        optimizer: dict,
+        w_low: float = 5.0,
+        w_high: float = 15.0,
+        solver_steps: int = 50,
+        huber_c: float = 0.001,
+        target_decay: float = 0.95,
+        seed: int = 0,
+    ):
+        super().__init__()
+        if not 0 <= w_low <= w_high:
+            raise RequestError(f"w is drawn from {w_low} to {w_high}: say 0 <= w_low <= w_high")
+        if not huber_c > 0 or not 0 <= target_decay < 1:
+            raise RequestError(
+                f"huber_c is {huber_c} and target_decay {target_decay}: the first must be above 0, "
+                "the second in [0, 1)"
+            )
+        grid = solver_timesteps(schedule.num_train_timesteps, solver_steps)
+        self.denoiser, self.schedule = denoiser, schedule
+        self.target = freeze(deepcopy(denoiser))
+        self.register_buffer("grid", torch.tensor(grid), persistent=False)
+        self.skip = schedule.num_train_timesteps // solver_steps
+        self.optimizer_options, self.seed = optimizer, seed
+        self.w_low, self.w_high = w_low, w_high
+        self.huber_c, self.target_decay = huber_c, target_decay
+        self._teacher = (teacher,)  # inside a tuple, so that no state of the trainer holds it
+        self._path_ends: dict[int, Tensor] = {}
+
+    def parts(self) -> dict[str, nn.Module]:
+        """What a run keeps of this stage."""
+        return {"denoiser": self.denoiser}
+
+    def on_fit_start(self) -> None:
+        """Lightning moves only what it can see."""
+        self._teacher[0].to(self.device)
+
+    def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
+        """One optimisation step at random timesteps of the grid."""
+        generator = make_generator(self.seed, "distill", *step_purpose(self), device=self.device)
+        loss = self._loss(batch, generator)
+        check_finite(loss, self.global_step, batch.ids)
+        self.log("train/loss", loss, batch_size=len(batch.ids))
+        self.log("loss", loss, prog_bar=True, logger=False, batch_size=len(batch.ids))
+        return loss
+
+    @torch.no_grad()
+    def on_train_batch_end(self, *_: object) -> None:
+        """Move the target towards the student."""
+        target, student = ([*net.parameters()] for net in (self.target, self.denoiser))
+        torch._foreach_lerp_(target, student, 1 - self.target_decay)
+
+    def validation_step(self, batch: LatentBatch, index: int) -> None:
+        """How far one step ends from the teacher's path, from noise that is equal every time."""
+        generator = make_generator(self.seed, "validation", index, device=self.device)
+        noise = torch.randn(batch.mu.shape, generator=generator, device=self.device)
+        w = self._draw_w(noise, generator)
+        if index not in self._path_ends:
+            self._path_ends[index] = self._path_end(noise, batch, w)
+        start = self.grid[:1].expand(len(noise))
+        reached = self._jump(self.denoiser, noise, start, batch.text, w)
+        loss = (reached - self._path_ends[index]).square().mean()
+        check_finite(loss, self.global_step, batch.ids)
+        self.log("val/loss", loss, batch_size=len(batch.ids))
+
+    def _loss(self, batch: LatentBatch, generator: torch.Generator) -> Tensor:
+        clean = sample_posterior(batch.mu, batch.logvar, generator)
+        noise = torch.randn(clean.shape, generator=generator, device=clean.device)
+        place = torch.randint(
+            len(self.grid), (len(clean),), generator=generator, device=clean.device
+        )
+        w = self._draw_w(clean, generator)
+        start = self.grid[place]
+        z = add_noise(clean, noise, start, self.schedule)
+        guess = self._jump(self.denoiser, z, start, batch.text, w)
+        with torch.no_grad():
+            earlier, following = self._solve(z, start, batch, w)
+            wanted = self._jump(self.target, earlier, following, batch.text, w)
+        return pseudo_huber(guess, wanted, self.huber_c)
+
+    def _draw_w(self, like: Tensor, generator: torch.Generator) -> Float[Tensor, " batch"]:
+        drawn = torch.rand(len(like), generator=generator, device=like.device)
+        return self.w_low + (self.w_high - self.w_low) * drawn
+
+    def _jump(self, net: nn.Module, z: Tensor, timestep: Tensor, text: Tensor, w: Tensor) -> Tensor:
+        """The consistency function of a network that takes the guidance scale."""
+        noise = net(z, timestep, text, guidance_scale=w + 1).float()
+        return consistency_output(z, noise, timestep, self.schedule)
+
+    def _solve(
+        self, z: Tensor, timestep: Tensor, batch: LatentBatch, w: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """One guided DDIM step of the teacher, to the next timestep of the grid or to 0."""
+        text = torch.cat([batch.null_text.expand_as(batch.text), batch.text])
+        both = self._teacher[0](torch.cat([z, z]), torch.cat([timestep, timestep]), text).float()
+        noise = guide(*both.chunk(2), (w + 1)[:, None, None])
+        clean = predict_clean_from_noise(z, noise, timestep, self.schedule)
+        following = (timestep - self.skip).clamp(min=0)
+        return add_noise(clean, noise, following, self.schedule), following
+
+    @torch.no_grad()
+    def _path_end(self, noise: Tensor, batch: LatentBatch, w: Tensor) -> Tensor:
+        z = noise
+        for timestep in self.grid:
+            z, _ = self._solve(z, timestep.expand(len(z)), batch, w)
+        return z
+
+    def configure_optimizers(self) -> dict:
+        """AdamW over the student."""
+        return make_optimizer(self.denoiser.parameters(), **self.optimizer_options)
