@@ -10,10 +10,10 @@ from pathlib import Path
 import grimp
 import pytest
 
-from lead.cli.main import VERBS
+from lead.cli.main import MODULES, VERBS
 
 # Started by name, not by an import: the console script and the verbs it looks up.
-ENTRY_POINTS = {"lead.cli.main", *(f"lead.cli.{verb}" for verb in VERBS)}
+ENTRY_POINTS = {"lead.cli.main", *(f"lead.cli.{MODULES.get(verb, verb)}" for verb in VERBS)}
 JUDGED = {"models", "diffusion", "generation", "inversion"}
 CONTRACTS = ("rooms", "judge", "door")
 

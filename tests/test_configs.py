@@ -17,13 +17,17 @@ GROUPS = {
     "data": ("train", "prepare"),
     "stage": ("train",),
     "size": ("train",),
-    "text_encoder": ("train",),
+    "text_encoder": ("train", "import"),
     "trainer": ("train",),
     "model/vae": ("train",),
     "model/denoiser": ("train",),
     "model/projector": ("train",),
     "model/schedule": ("train",),
+    "model/evaluator": ("train",),
     "sampling": ("generate", "evaluate"),
+    "inversion": ("invert",),
+    "templates": ("invert",),
+    "protocol": ("evaluate",),
 }
 """Every folder of choices, with the verbs that take it."""
 
@@ -36,7 +40,9 @@ CHOICES = [
 DERIVED = {
     "lead.models.vae.MotionVAE": {"features": 263},
     "lead.models.denoiser.MldDenoiser": {"text_dim": 64},
+    "lead.models.mlp_denoiser.MlpDenoiser": {"text_dim": 64, "latent_dim": 32},
     "lead.models.projector.Projector": {"text_dim": 64},
+    "lead.evaluation.extractor.networks.FeatureExtractor": {"features": 263},
 }
 """Options that follow the dataset or the text encoder, and so stand in no file."""
 
@@ -60,9 +66,11 @@ def test_every_verb_composes_by_default(verb):
 @pytest.mark.parametrize(("verb", "group", "name"), CHOICES)
 def test_every_choice_composes_and_holds_its_values(verb, group, name):
     """A size has the last word on the models' numbers; `paper` sets no more than those."""
-    size = ["size=paper"] if verb == "train" and group != "size" else []
+    of = "small" if name == "mlp" and group == "model/denoiser" else "paper"  # whose numbers it is
+    size = [f"size={of}"] if verb == "train" and group != "size" else []
     config = compose(verb, [*size, f"{group}={name}"])
     written = yaml.safe_load((CONFIGS / group / f"{name}.yaml").read_text())
+    written.pop("defaults", None)
     if group != "size":  # a size goes to the root, the others to their own place
         for key in group.split("/"):
             config = config[key]
@@ -95,7 +103,8 @@ def test_the_trainer_takes_its_steps_from_size_and_stage(size, stage):
     [(group, name) for verb, group, name in CHOICES if group.startswith("model/")],
 )
 def test_every_model_can_be_built(group, name):
-    config = compose("train", [f"{group}={name}", "size=tiny"])
+    size = "small" if name == "mlp" and group == "model/denoiser" else "tiny"
+    config = compose("train", [f"{group}={name}", f"size={size}"])
     description = config["model"][group.partition("/")[2]]
     assert build(description, **DERIVED.get(description["_target_"], {})) is not None
 
@@ -110,7 +119,12 @@ def test_every_size_has_only_options_that_its_models_have(size):
 def test_every_stage_names_a_module_that_takes_its_options(stage):
     description = compose("train", [f"stage={stage}"])["stage"]["module"]
     given = {"optimizer": {}, "seed": 0}
-    own = {"vae": ["vae", "normalizer", "skeleton"], "diffusion": ["denoiser", "schedule"]}
+    own = {
+        "vae": ["vae", "normalizer", "skeleton"],
+        "diffusion": ["denoiser", "schedule"],
+        "distill": ["denoiser", "teacher", "schedule"],
+        "evaluator": ["extractor", "words"],
+    }
     given |= dict.fromkeys(own.get(stage, ["projector"]))
     check_options(description, given)
 
@@ -164,7 +178,10 @@ def test_the_papers_numbers():
     assert weights["rec_weight"] == 4.7036
     assert weights["var_weight"] == 0.05960
     batches = {name: stage["batch_size"] for name, stage in config["stages"].items()}
-    assert batches == {"vae": 128, "diffusion": 64, "projector": 1024}
+    distill = config["stages"].pop("distill")
+    assert batches.pop("distill") == distill["batch_size"] == 256
+    assert (distill["optimizer"]["lr"], distill["optimizer"]["schedule"]) == (2e-4, "cosine")
+    assert batches == {"vae": 128, "diffusion": 64, "projector": 1024, "evaluator": 128}
     for stage in config["stages"].values():
         assert stage["optimizer"]["lr"] == 1e-4 and stage["optimizer"]["schedule"] == "constant"
     vae = compose("train", ["size=paper", "stage=vae"])["stage"]["module"]
@@ -220,3 +237,29 @@ def test_a_sentence_is_taken_as_it_is(text):
 def test_a_path_is_taken_as_it_is():
     for path in ("/data/with space/and,comma", "C:\\data", "a=b", "[brackets]"):
         assert compose("train", [f"dataset={path}"])["dataset"] == path
+
+
+def test_motionlcms_numbers():
+    """Both versions as published; what the second one changes stands in size mldpp."""
+    first, second = (
+        compose("train", [f"size={size}", "stage=distill"]) for size in ("paper", "mldpp")
+    )
+    values = {**first["stage"]["module"]}
+    assert (values["w_low"], values["w_high"], values["target_decay"]) == (5.0, 15.0, 0.95)
+    assert (values["solver_steps"], values["huber_c"]) == (50, 0.001)
+    assert second["stages"]["distill"]["module"] == {"solver_steps": 10, "huber_c": 0.5}
+    vae, denoiser = second["model"]["vae"], second["model"]["denoiser"]
+    assert (vae["latent_tokens"], vae["latent_dim"], vae["width"]) == (16, 32, 256)
+    assert denoiser["relu_before_text"] is False
+    for config in (first, second):
+        name = config["stages"]["distill"].get("sampling", config["stage"]["sampling"])
+        assert compose("generate", [f"sampling={name}"])["sampling"]["sampler"] == "lcm"
+
+
+def test_a_list_of_numbers_stays_one():
+    words = ["sampling=lcm2_skip100"]
+    assert compose("generate", words)["sampling"]["timesteps"] == [699, 299]
+    assert compose("generate", [*words, "sampling.timesteps=[5]"])["sampling"]["timesteps"] == [5]
+    assert compose("generate", [*words, "sampling.timesteps=null"])["sampling"]["timesteps"] is None
+    with pytest.raises(RequestError, match="sampling.timesteps takes a list of whole numbers"):
+        compose("generate", [*words, "sampling.timesteps=[late]"])

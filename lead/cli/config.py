@@ -8,16 +8,17 @@ from pathlib import Path
 from lead.cli.paths import config_folder
 from lead.core.errors import RequestError, did_you_mean
 
-SENTENCES = ("text", "data.template", "data.licence")
+SENTENCES = ("text", "word", "init", "data.template", "data.licence")
 PATHS = (
     *("prompts", "source", "output", "dataset", "run", "vae", "diffusion", "projector", "motion"),
-    *("data.captions", "data.skeleton_map", "data.cache", "text_encoder.path"),
+    *("evaluator", "words", "motions", "concepts", "teacher", "checkpoint", "mean", "std"),
+    *("plot", "data.captions", "data.skeleton_map", "data.cache", "text_encoder.path"),
 )
 """Options of both kinds are taken as they are: commas, quotes and brackets need no escaping."""
 
 NULLABLE = (
     *("text_encoder.package", "text_encoder.hub", "text_encoder.sha256"),
-    *("model.schedule.beta_start", "model.schedule.beta_end"),
+    *("model.schedule.beta_start", "model.schedule.beta_end", "sampling.timesteps"),
 )
 """Options that have a value in the YAML files and may be set to null; others keep their type."""
 
@@ -189,7 +190,8 @@ def _typed(key: str, default: object, value: object, problems: dict[str, str]) -
         return value
     if value is None and key in NULLABLE:
         return None
-    fits, wanted, convert = _KINDS[type(default)]
+    counts = isinstance(default, list) and default and all(type(word) is int for word in default)
+    fits, wanted, convert = _NUMBERS if counts else _KINDS[type(default)]
     if not fits(value):
         problems[key] = f"{wanted.format(key=key)}, got {_shown(value)}"
         return value
@@ -223,3 +225,10 @@ _KINDS = {
     dict: (lambda value: isinstance(value, dict), "several values, {key}.NAME=VALUE", dict),
 }
 """Type of the default -> whether a value fits, what is wanted, and how the value becomes it."""
+
+_NUMBERS = (
+    lambda value: isinstance(value, list) and all(type(number) is int for number in value),
+    "a list of whole numbers, {key}=[1,2]",
+    list,
+)
+"""The same where the default is a list of whole numbers."""

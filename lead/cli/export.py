@@ -1,8 +1,12 @@
-"""lead export motion=FILE.npz format=gif [output=FILE] : a motion file in another format.
+"""lead export FILE.npz [FILE.npz ...] format=gif [output=FILE] : motion files in another format.
 
-motion=FILE      a motion file (.npz) that `lead generate` wrote
-format=gif       gif | webp | mp4 (extra: video) | png | npz
-output=FILE      default: beside the motion file
+FILE.npz ...     motion files that `lead generate` wrote; one may also be given as motion=FILE
+format=gif       gif | webp | mp4 (extra: video) | png | npz | bvh | glb | html (all files in one)
+output=FILE      default: beside each motion file; player.html beside the first of several
+clean_feet=true  stop feet from sliding first, and say by how much that changes the motion
+run=RUN format=mld output=FILE   a diffusion run as a checkpoint that MLD's code loads
+evaluator=FILE   for format=mld: a published finest.tar, which MLD's strict loading asks for
+scale=1          units in a metre of a BVH file: 1 for Blender, 100 for programs that count in cm
 """
 
 from collections.abc import Sequence
@@ -14,22 +18,62 @@ from lead.core.errors import RequestError, did_you_mean
 
 
 def run(overrides: Sequence[str]) -> int:
-    """Convert one motion file."""
-    config = compose("export", overrides)
-    if config["motion"] is None:
+    """Convert motion files."""
+    files = [word for word in overrides if "=" not in word]
+    config = compose("export", [word for word in overrides if "=" in word])
+    if config["format"] == "mld" or config["run"] is not None:
+        from lead.cli.export_checkpoint import export_checkpoint
+
+        return export_checkpoint(config)
+    paths = [Path(file) for file in (*files, config["motion"]) if file is not None]
+    if not paths:
         raise RequestError("export needs motion=FILE.npz: a file that `lead generate` wrote")
 
-    from lead.export.formats import FORMATS, export_motion
+    from lead.export.formats import FORMATS, PAGES, export_motion
     from lead.export.motion_file import read_motion
 
-    if config["format"] not in FORMATS:
-        hint = did_you_mean(config["format"], FORMATS)
-        raise RequestError(f"unknown format '{config['format']}': {hint}")
-    path = Path(config["motion"])
-    output = Path(config["output"] or path.with_suffix(f".{config['format']}"))
-    if output.resolve() == path.resolve():
-        raise RequestError(f"{output} is the motion file itself: name another output=FILE")
-    check_output_file(output)
-    export_motion(read_motion(path), output, config["format"])
-    print(output)
+    format = config["format"]
+    if format not in FORMATS:
+        raise RequestError(f"unknown format '{format}': {did_you_mean(format, FORMATS)}")
+    outputs = _outputs(paths, config, together=format in PAGES)
+    scale = _scale(config["scale"])
+    motions = [read_motion(path) for path in paths]
+    if config["clean_feet"]:
+        from lead.cli.feet import with_clean_feet
+
+        motions, remark = with_clean_feet(motions)
+        print(remark)
+    if len(outputs) < len(motions):
+        PAGES[format](outputs[0], motions)
+        print(outputs[0])
+        return 0
+    for motion, output in zip(motions, outputs, strict=True):
+        remark = export_motion(motion, output, format, scale)
+        print(f"{output}: {remark}" if remark else output)
     return 0
+
+
+def _outputs(paths: list[Path], config: dict, *, together: bool) -> list[Path]:
+    """The file to write for each motion, or the single one for all of them."""
+    if config["output"] is not None and len(paths) > 1 and not together:
+        raise RequestError(
+            f"{len(paths)} motions do not fit into one .{config['format']} file: leave output= "
+            "out, or take format=html"
+        )
+    outputs = [path.with_suffix(f".{config['format']}") for path in paths]
+    if together and len(paths) > 1:
+        outputs = [paths[0].with_name(f"player.{config['format']}")]
+    if config["output"] is not None:
+        outputs = [Path(config["output"])]
+    read = {path.resolve(): path for path in paths}
+    for output in outputs:
+        if output.resolve() in read:
+            raise RequestError(f"{output} is the motion file itself: name another output=FILE")
+        check_output_file(output)
+    return outputs
+
+
+def _scale(value: object) -> float | int | None:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise RequestError(f"scale must be a number (units in a metre), got '{value}'")

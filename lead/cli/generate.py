@@ -7,9 +7,13 @@ seed=1 count=3   three clips per sentence, of seeds 1, 2 and 3
 project=BOOL     realign the latents by the projector; default: where the run has one
 projector=RUN    a projector to use with a diffusion run
 diffusion=RUN    a denoiser to use with a projector that was trained on a VAE alone
-formats=[npz,gif]   npz | gif | webp | mp4 | png
+words=[A,B]      files of learned words (`lead invert`), such as <zombie>, for use in sentences
+formats=[npz,gif]   npz | gif | webp | mp4 | png | bvh | glb | html (one player for all clips)
+format=html      the same as formats=[npz,html]
+clean_feet=true  stop feet from sliding, and say by how much that changes the motion
 output=DIR       default outputs/RUN-FIRST-WORDS; overwrite=true replaces it
-sampling=S       ddim50 | ddpm1000; sampling.steps=10, sampling.guidance_scale=2, ...
+sampling=S       ddim50 | ddpm1000; for a distilled run lcm1 (its default) | lcm2 | lcm4
+sampling.KEY=V   steps, guidance_scale, timesteps, eta
 device=auto      cpu | cuda
 """
 
@@ -17,7 +21,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lead.cli.config import compose
+from lead.cli.loading import compose_for_run
 from lead.cli.outputs import check_output
 from lead.core.errors import RequestError, did_you_mean
 
@@ -27,7 +31,7 @@ MOST_SECONDS = 1e6
 
 def run(overrides: Sequence[str]) -> int:
     """Generate clips and write them with an index."""
-    config = compose("generate", overrides)
+    config = compose_for_run("generate", overrides)
     _check(config)
     prompts = _prompts(config)
     if len(prompts) * config["count"] > MOST_CLIPS:
@@ -36,11 +40,12 @@ def run(overrides: Sequence[str]) -> int:
             "fewer at once"
         )
     folder = _output_folder(config, prompts)
-    _check_formats(config["formats"])
+    formats = _formats(config)
 
-    from lead.cli.loading import choose_device, load_text_to_motion, make_sampling
+    from lead.cli.loading import choose_device, load_text_to_motion, make_sampling, with_words
 
-    pipeline = load_text_to_motion(config).to(choose_device(config["device"]))
+    words = _read_words(config, prompts)
+    pipeline = with_words(load_text_to_motion(config), words).to(choose_device(config["device"]))
     project = config["project"]
     project = pipeline.projector is not None if project is None else project
     seeds = range(config["seed"], config["seed"] + config["count"])
@@ -48,7 +53,13 @@ def run(overrides: Sequence[str]) -> int:
         (text, seed, round(seconds * pipeline.fps)) for text, seconds in prompts for seed in seeds
     ]
     motions = _generate(pipeline, jobs, make_sampling(config), project, config["batch_size"])
-    _write(folder, motions, pipeline, config, project)
+    clips = _as_motions(motions, pipeline, config, project)
+    if config["clean_feet"]:
+        from lead.cli.feet import with_clean_feet
+
+        clips, remark = with_clean_feet(clips)
+        print(remark)
+    _write(folder, clips, formats, config)
     print(f"{folder}: {len(motions)} clips; open {folder}/index.html")
     return 0
 
@@ -99,6 +110,22 @@ def _lines(path: Path) -> list[str]:
         raise RequestError(f"prompts={path} is not a UTF-8 text file ({error})") from error
 
 
+def _read_words(config: dict, prompts: list[tuple[str, float]]) -> list:
+    """The learned words of words=, each of which some sentence has to use."""
+    from lead.cli.loading import split_list
+    from lead.inversion import read_word
+    from lead.models.text_encoders.learned_words import check_taught, words_in
+
+    words = [read_word(path) for path in split_list(config["words"])]
+    used = {word for text, _ in prompts for word in words_in(text)}
+    for word in words:
+        if word.word not in used:
+            raise RequestError(f"{word.word} stands in no sentence: write it where it belongs")
+    for text, _ in prompts:
+        check_taught(text, [word.word for word in words])
+    return words
+
+
 def _seconds(value: object, name: str) -> float:
     try:
         number = float(str(value).strip())
@@ -119,14 +146,19 @@ def _output_folder(config: dict, prompts: list[tuple[str, float]]) -> Path:
     return folder
 
 
-def _check_formats(formats: Sequence[str]) -> None:
+def _formats(config: dict) -> list[str]:
+    """What to write of each clip."""
     from lead.export.formats import FORMATS
 
+    formats = config["formats"]
+    if config["format"] is not None:
+        formats = ["npz", str(config["format"])]
     if not formats:
         raise RequestError(f"formats is empty: choose of {', '.join(FORMATS)}")
     for name in formats:
         if name not in FORMATS:
             raise RequestError(f"unknown format '{name}': {did_you_mean(name, FORMATS)}")
+    return list(dict.fromkeys(formats))
 
 
 def _generate(pipeline, jobs: list, sampling, project: bool, batch_size: int) -> list:
@@ -145,13 +177,8 @@ def _generate(pipeline, jobs: list, sampling, project: bool, batch_size: int) ->
     return [motions[place] for place in range(len(jobs))]
 
 
-def _write(folder: Path, motions: list, pipeline, config: dict, project: bool) -> None:
-    from tqdm import tqdm
-
-    from lead.core.files import atomic_folder
-    from lead.export.contact_sheet import write_contact_sheet
-    from lead.export.formats import export_motion
-    from lead.export.index import IndexEntry, write_index
+def _as_motions(motions: list, pipeline, config: dict, project: bool) -> list:
+    """The generated clips as motion files have them, with where they come from."""
     from lead.export.motion_file import Motion
 
     sampling = config["sampling"]
@@ -160,28 +187,49 @@ def _write(folder: Path, motions: list, pipeline, config: dict, project: bool) -
         "project": str(project).lower(),
         "sampling": f"{sampling['sampler']} {sampling['steps']} x{sampling['guidance_scale']}",
     }
+    if config["words"]:
+        provenance["words"] = config["words"]
+    return [
+        Motion(
+            made.joints,
+            made.features,
+            made.text,
+            seed=made.seed,
+            fps=pipeline.fps,
+            skeleton=pipeline.skeleton.name,
+            provenance=provenance,
+        )
+        for made in motions
+    ]
+
+
+def _write(folder: Path, motions: list, formats: list[str], config: dict) -> None:
+    from tqdm import tqdm
+
+    from lead.core.files import atomic_folder
+    from lead.export.contact_sheet import write_contact_sheet
+    from lead.export.formats import PAGES, export_motion
+    from lead.export.index import IndexEntry, write_index
+    from lead.representation import get_skeleton
+
+    pages = {name: f"player.{name}" for name in formats if name in PAGES}
     with atomic_folder(folder, replace=config["overwrite"]) as temporary:
+        for name, file in pages.items():
+            PAGES[name](temporary / file, motions)
         entries = []
-        for number, made in enumerate(tqdm(motions, desc="write", unit="clip", disable=None)):
-            motion = Motion(
-                made.joints,
-                made.features,
-                made.text,
-                seed=made.seed,
-                fps=pipeline.fps,
-                skeleton=pipeline.skeleton.name,
-                provenance=provenance,
-            )
-            files = {name: f"{number:03d}.{name}" for name in config["formats"]}
+        for number, motion in enumerate(tqdm(motions, desc="write", unit="clip", disable=None)):
+            files = {name: f"{number:03d}.{name}" for name in formats if name not in pages}
             for name, file in files.items():
                 export_motion(motion, temporary / file, name)
-            entries.append(IndexEntry(made.text, made.seed, motion.frames, pipeline.fps, files))
+            entries.append(
+                IndexEntry(motion.text, motion.seed, motion.frames, motion.fps, files | pages)
+            )
         if config["sheet"]:
-            shown = [(made.joints, f"{made.text} (seed {made.seed})") for made in motions[:40]]
+            shown = [(clip.joints, f"{clip.text} (seed {clip.seed})") for clip in motions[:40]]
             write_contact_sheet(
                 temporary / "sheet.png",
                 shown,
-                fps=pipeline.fps,
-                parents=pipeline.skeleton.parents,
+                fps=motions[0].fps,
+                parents=get_skeleton(motions[0].skeleton).parents,
             )
         write_index(temporary, entries)

@@ -1,8 +1,30 @@
-"""What generate and evaluate share: from option values to loaded parts."""
+"""What the verbs share: from option values to loaded parts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from lead.cli.config import compose
 from lead.core.errors import RequestError
+
+
+def compose_for_run(verb: str, overrides: Sequence[str]) -> dict:
+    """The options of a verb; where no sampling is chosen, the one that the run's denoiser needs."""
+    config = compose(verb, overrides)
+    own = _own_sampling(config["diffusion"] or config["run"])
+    if own is None or any(word.startswith("sampling=") for word in overrides):
+        return config
+    return compose(verb, [*overrides, f"sampling={own}"])
+
+
+def _own_sampling(folder: str | None) -> str | None:
+    from lead.core.runs import Run
+
+    run = Run(Path(folder or ""))
+    if not run.exists():
+        return None
+    if "denoiser" not in run.entry("parts") and not run.has_ancestor("diffusion"):
+        return None
+    return run.holding("denoiser", "diffusion").record.get("sampling")
 
 
 def load_text_to_motion(config: dict):
@@ -35,6 +57,28 @@ def make_sampling(config: dict):
             )
         values["timesteps"] = tuple(given)
     return Sampling(**values)
+
+
+def split_list(value: str | None) -> list[str]:
+    """The entries of ``A``, ``A,B`` or ``[A,B]``; a name with a comma that exists stays whole."""
+    if value is None:
+        return []
+    if Path(value).exists():
+        return [value]
+    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    names = [entry.strip() for entry in inner.split(",") if entry.strip()]
+    return [str(Path(name).expanduser()) if name.startswith("~/") else name for name in names]
+
+
+def with_words(pipeline, words: list):
+    """The pipeline with learned words, checked against its text encoder and one another."""
+    vectors: dict = {}
+    for word in words:
+        word.check_encoder(pipeline.text_encoder)
+        if word.word in vectors:
+            raise RequestError(f"two of the word files teach {word.word}: give one of them")
+        vectors[word.word] = word.vector
+    return pipeline.with_words(vectors)
 
 
 def choose_device(name: str):

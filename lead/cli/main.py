@@ -11,9 +11,15 @@ VERBS = {
     "prepare": "a data source -> a packed dataset",
     "train": "one stage on a prepared dataset -> a run directory",
     "generate": "text -> motion files",
+    "invert": "motions -> a word that `lead generate` understands",
     "evaluate": "a run -> measurements",
-    "export": "a motion file -> gif | webp | mp4 | png | npz",
+    "import": "a checkpoint of MLD, MotionLCM or the T2M evaluator -> run directories",
+    "export": "motion files -> gif | webp | mp4 | png | npz | bvh | glb | html",
+    "report": "measured rows beside the paper's tables, and a plot",
 }
+
+MODULES = {"import": "import_checkpoint"}
+"""Modules of lead.cli that do not have the name of their verb: no module can be called import."""
 
 USAGE = """\
 usage: lead VERB [key=value ...]
@@ -63,7 +69,7 @@ def _dispatch(arguments: list[str]) -> int:
     verb, *overrides = arguments
     if verb not in VERBS:
         raise RequestError(f"unknown verb '{verb}': {did_you_mean(verb, VERBS)}")
-    module = importlib.import_module(f"lead.cli.{verb}")
+    module = importlib.import_module(f"lead.cli.{MODULES.get(verb, verb)}")
     if any(word in ("--help", "-h") for word in overrides):
         print(module.__doc__.strip())
         return 0

@@ -1,6 +1,6 @@
 """lead prepare data=NAME source=DIR [key=value ...] : a data source -> a packed dataset.
 
-data=NAME        humanml3d | kitml | bvh | bandai_namco | synthetic
+data=NAME        humanml3d | kitml | bvh | bandai_namco | style100 | synthetic
 source=DIR       where the collection is (synthetic needs none)
 output=DIR       where to write; default datasets/NAME
 inspect=true     only show what would be read, and write a picture of a few clips

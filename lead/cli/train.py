@@ -1,9 +1,10 @@
 """lead train stage=STAGE data=NAME [key=value ...] : one stage of LEAD -> a run directory.
 
-stage=STAGE      vae | diffusion | projector
+stage=STAGE      vae | diffusion | projector | distill | evaluator (the judge of `lead evaluate`)
 data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR
 vae=RUN          the run of stage 1; needed by stage=diffusion
 diffusion=RUN    the run of stage 2; needed by stage=projector (or vae=RUN for a projector alone)
+teacher=RUN      the run of stage 2 that stage=distill teaches to sample in one step
 size=SIZE        tiny | small | paper
 run=DIR          run directory; default checkpoints/NAME-SIZE-STAGE
 text_encoder=T   minilm | clip_l14 | open_clip_l14 | sentence_t5 | hash
@@ -29,7 +30,7 @@ def run(overrides: Sequence[str]) -> int:
     config["run"] = config["run"] or f"checkpoints/{name}-{config['size_name']}-{stage}"
     del config["data"]
 
-    _quiet_lightning()
+    quiet_lightning()
     from lead.training.stages import train_stage
 
     if config["resume"] and not (Path(config["run"]) / "run.json").is_file():
@@ -41,7 +42,7 @@ def run(overrides: Sequence[str]) -> int:
     return 0
 
 
-def _quiet_lightning() -> None:
+def quiet_lightning() -> None:
     """Leave out Lightning's advice; its errors still show. It sets its own level when imported."""
     import logging
     import warnings
@@ -57,4 +58,6 @@ def _next(stage: str, folder: Path, name: str) -> str:
         return f"lead train stage=diffusion data={name} vae={folder}"
     if stage == "diffusion":
         return f"lead train stage=projector data={name} diffusion={folder}"
+    if stage == "evaluator":
+        return f"lead evaluate run=RUN protocol=open evaluator={folder}"
     return f'lead generate run={folder} text="a person walks forward" seconds=4'

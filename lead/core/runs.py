@@ -152,6 +152,10 @@ class Run:
             f"{run_option(stage)}"
         )
 
+    def holding(self, part: str, stage: str) -> "Run":
+        """This run where it holds the part itself, else the earlier run of a given stage."""
+        return self if part in self.entry("parts") else self.ancestor(stage)
+
     def has_ancestor(self, stage: str) -> bool:
         """Whether this run or one it was trained on is of the given stage."""
         return stage in _stages_above(self)

@@ -1,7 +1,7 @@
 """Text to motion with the trained parts: encoder, sampler, projector, decoder (LEAD 4.1.3)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from lead.diffusion.schedules import NoiseSchedule
 from lead.generation.sampling import sample_latents
 from lead.models.projector import Projector
 from lead.models.text_encoders import TextEncoder
+from lead.models.text_encoders.learned_words import check_taught
 from lead.models.vae import MotionVAE
 from lead.representation import Skeleton, features_to_joints, get_skeleton
 from lead.representation.normalizer import Normalizer
@@ -46,7 +47,10 @@ class GeneratedMotion:
 
 @dataclass(frozen=True)
 class TextToMotion:
-    """Every frozen part between a sentence and a moving figure. ``projector`` None is plain MLD."""
+    """Every frozen part between a sentence and a moving figure. ``projector`` None is plain MLD.
+
+    ``words`` are learned words (``<zombie>``) and their vectors, which sentences may use.
+    """
 
     vae: MotionVAE
     denoiser: nn.Module
@@ -57,6 +61,11 @@ class TextToMotion:
     skeleton: Skeleton
     fps: float
     frame_limits: tuple[int, int]
+    words: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def with_words(self, words: Mapping[str, Tensor]) -> "TextToMotion":
+        """The same parts, with these learned words added to the ones that sentences may use."""
+        return replace(self, words={**self.words, **words})
 
     def generate(
         self,
@@ -70,8 +79,8 @@ class TextToMotion:
         """One clip per text, of the given number of frames.
 
         A clip depends on its own text, seed and length alone, not on its neighbours in the batch.
-        Raises RequestError for lengths outside those trained on, and for ``project`` without a
-        projector.
+        Raises RequestError for lengths outside those trained on, for ``project`` without a
+        projector, and for a learned word that is not among ``words``.
         """
         self._check(texts, frames, project)
         latents = self.sample(texts, seeds, sampling, project=project)
@@ -84,10 +93,20 @@ class TextToMotion:
 
     @torch.no_grad()
     def sample(
-        self, texts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, project: bool
+        self,
+        texts: Sequence[str],
+        seeds: Sequence[int],
+        sampling: Sampling,
+        *,
+        project: bool,
+        condition: Tensor | None = None,
     ) -> Tensor:
-        """Latents (batch, tokens, dim) of the texts, realigned where ``project`` is true."""
-        condition = self.text_encoder.encode([*texts, NULL_TEXT]).pooled[:, None]
+        """Latents (batch, tokens, dim) of the texts, realigned where ``project`` is true.
+
+        ``condition`` is ``embed([*texts, ""])`` where that is known already.
+        """
+        if condition is None:
+            condition = self.embed([*texts, NULL_TEXT])
         purposes = list(zip(texts, seeds, strict=True))
         shape = (self.vae.latent_tokens, self.vae.latent_dim)
         noise = torch.stack(
@@ -97,7 +116,7 @@ class TextToMotion:
             self.denoiser,
             noise.to(condition.device),
             condition[:-1],
-            condition[-1:],
+            None if self._distilled(sampling) else condition[-1:],
             sampler=sampling.sampler,
             steps=sampling.steps,
             guidance_scale=sampling.guidance_scale,
@@ -107,6 +126,20 @@ class TextToMotion:
             eta=sampling.eta,
         )
         return self.projector(z) if project and self.projector is not None else z
+
+    def _distilled(self, sampling: Sampling) -> bool:
+        """Whether guidance is inside the denoiser; RequestError for lcm with one that has none."""
+        if sampling.sampler == "lcm" and not self.denoiser.embeds_guidance:
+            raise RequestError(
+                "sampler lcm is for a denoiser that was distilled for it (`lead train "
+                "stage=distill`): use sampling=ddim50 with this one"
+            )
+        return self.denoiser.embeds_guidance
+
+    @torch.no_grad()
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """What the denoiser reads of sentences, (batch, words, dim)."""
+        return self.text_encoder.encode_with_words(texts, self.words).pooled[:, None]
 
     @torch.no_grad()
     def decode(self, latents: Tensor, frames: Sequence[int]) -> Tensor:
@@ -127,6 +160,7 @@ class TextToMotion:
         for text, length in zip(texts, frames, strict=True):
             if not text.strip():
                 raise RequestError("an empty text says nothing: give a sentence")
+            check_taught(text, self.words)
             if not shortest <= length <= longest:
                 raise RequestError(
                     f"{length} frames ({length / self.fps:.2f} s) is outside what was trained: "
@@ -153,21 +187,15 @@ def load_pipeline(
         raise RequestError(
             f"{source.folder} is a vae run, which knows no text: name a diffusion or projector run"
         )
-    denoising = source.ancestor("diffusion")
+    denoising = source.holding("denoiser", "diffusion")
     vae_run = denoising.ancestor("vae")
     projecting = projector_run or (run if run.stage == "projector" else None)
     projector = None
     if projecting is not None:
-        if projecting.stage != "projector":
-            raise RequestError(f"{projecting.folder} is a {projecting.stage} run, no projector")
-        if projecting.ancestor("vae").weights_hash("vae") != vae_run.weights_hash("vae"):
-            raise RequestError(
-                f"{projecting.folder} and {denoising.folder} stand on different VAEs: "
-                "train the projector on the same one"
-            )
-        projector = freeze(projecting.load_part("projector"))
+        projector = load_projector(projecting, denoising)
     encoder = build(denoising.entry("text_encoder"))
-    if encoder.fingerprint != denoising.entry("text_fingerprint"):
+    fingerprint = denoising.entry("text_fingerprint")  # an imported run knows none
+    if fingerprint is not None and encoder.fingerprint != fingerprint:
         raise RequestError(
             f"{denoising.folder} was trained with another '{encoder.name}' text encoder than the "
             "one found here: put the same weights in place"
@@ -184,6 +212,19 @@ def load_pipeline(
         fps=vae_run.entry("dataset", "fps"),
         frame_limits=tuple(vae_run.entry("dataset", "frames")),
     )
+
+
+def load_projector(run: Run, diffusion_run: Run) -> Projector:
+    """The projector of a stage-3 run, frozen; RequestError where it fits another VAE's latents."""
+    if run.stage != "projector":
+        raise RequestError(f"{run.folder} is a {run.stage} run, no projector")
+    hashes = [one.ancestor("vae").weights_hash("vae") for one in (run, diffusion_run)]
+    if hashes[0] != hashes[1]:
+        raise RequestError(
+            f"{run.folder} and {diffusion_run.folder} stand on different VAEs: "
+            "train the projector on the same one"
+        )
+    return freeze(run.load_part("projector"))
 
 
 def load_normalizer(vae_run: Run, features: int) -> Normalizer:

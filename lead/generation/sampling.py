@@ -9,9 +9,8 @@ from torch import Tensor
 from lead.core.errors import RequestError
 from lead.diffusion.guidance import Denoiser, classifier_free, embedded_guidance
 from lead.diffusion.noise import noise_from
-from lead.diffusion.samplers import find_sampler
+from lead.diffusion.samplers import default_timesteps, find_sampler
 from lead.diffusion.schedules import NoiseSchedule, scaled_linear
-from lead.diffusion.timesteps import leading_timesteps
 
 
 def sample_latents(
@@ -34,8 +33,8 @@ def sample_latents(
     ``null_embedding`` is the encoded empty sentence, one row for all or one per text, for
     classifier-free guidance; None is for a denoiser distilled with the guidance inside, which then
     gets ``guidance_scale`` as a tensor (batch,). ``timesteps`` overrides ``steps``, e.g. [799].
-    ``schedule`` defaults to MLD's. ``generator`` feeds the stochastic samplers (ddpm, or ddim with
-    ``eta`` above 0); give one per row to keep the rows independent there too.
+    ``schedule`` defaults to MLD's. ``generator`` feeds the stochastic samplers (ddpm, lcm, or ddim
+    with ``eta`` above 0); give one per row to keep the rows independent there too.
 
     Gradients flow: wrap the call in ``torch.no_grad()`` where none are wanted. Raises RequestError
     for an unknown sampler, wrong steps, timesteps or eta, and embeddings that do not fit.
@@ -48,7 +47,7 @@ def sample_latents(
     if schedule is None:
         schedule = scaled_linear()
     if timesteps is None:
-        timesteps = leading_timesteps(schedule.num_train_timesteps, steps)
+        timesteps = default_timesteps(sampler, schedule.num_train_timesteps, steps)
     if null_embedding is None:
         predict_noise = embedded_guidance(denoiser, text_embedding, guidance_scale)
     else:

@@ -16,7 +16,9 @@ class MldDenoiser(nn.Module):
     The sequence is [latent tokens, one time token, text tokens]; the latent positions are read
     back. ``relu_before_text`` is MLD's: its text vector passes a ReLU before its linear map.
     ``text_scale`` multiplies the text vector: sentence encoders give unit vectors, whose entries
-    are far smaller than CLIP's.
+    are far smaller than CLIP's. ``guidance_dim`` > 0 makes the guidance scale an input, as models
+    distilled for a few steps need it (MotionLCM, 256): its waves pass a linear map, zero at first,
+    and are added to those of the time.
 
     Defaults are the paper's: 9 layers with long skips, 4 heads, feed-forward 1024.
     """
@@ -32,11 +34,14 @@ class MldDenoiser(nn.Module):
         dropout: float = 0.1,
         relu_before_text: bool = True,
         text_scale: float = 1.0,
+        guidance_dim: int = 0,
     ):
         super().__init__()
         sizes = {"latent_dim": latent_dim, "text_dim": text_dim, "width": width, "layers": layers}
         check_sizes({**sizes, "feed_forward": feed_forward}, dropout)
         check_heads(width, heads)
+        if guidance_dim < 0 or guidance_dim in (1, 2, 3):  # one frequency has no range
+            raise RequestError(f"guidance_dim is {guidance_dim}: it is 0 (none), or at least 4")
         self.text_dim, self.latent_dim = text_dim, latent_dim
         self.relu_before_text, self.text_scale = relu_before_text, text_scale
         self.time_embedding = nn.Sequential(
@@ -55,6 +60,15 @@ class MldDenoiser(nn.Module):
             width,
         )
         xavier_init(self.encoder)
+        self.guidance_layer = None
+        if guidance_dim:
+            self.guidance_layer = nn.Linear(guidance_dim, text_dim, bias=False)
+            nn.init.zeros_(self.guidance_layer.weight)
+
+    @property
+    def embeds_guidance(self) -> bool:
+        """Whether the guidance scale is an input: then no second, unconditional pass is needed."""
+        return self.guidance_layer is not None
 
     def forward(
         self,
@@ -63,17 +77,43 @@ class MldDenoiser(nn.Module):
         text_embedding: Float[Tensor, "batch words text_dim"],
         guidance_scale: Float[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch tokens dim"]:
-        """Predicted noise. ``guidance_scale`` is for models distilled with it; this one is not."""
-        if guidance_scale is not None:
-            raise RequestError("this denoiser has no guidance embedding: use a null embedding")
+        """Predicted noise. ``guidance_scale`` is for models distilled with it (``guidance_dim``).
+
+        Such a model called without a scale predicts as if none was embedded. Raises RequestError
+        for a scale where none can be embedded, and for text of another width.
+        """
         if text_embedding.shape[-1] != self.text_dim:
             raise RequestError(
                 f"text embeddings are {text_embedding.shape[-1]} wide, the denoiser was trained "
                 f"with {self.text_dim}: use the text encoder of its run"
             )
-        time = self.time_embedding(sinusoid(timestep, self.text_dim).to(z_t))
+        waves = sinusoid(timestep, self.text_dim).to(z_t)
+        if guidance_scale is not None:
+            waves = waves + self._embed_guidance(guidance_scale).to(waves)
+        time = self.time_embedding(waves)
         text = text_embedding * self.text_scale
         text = torch.relu(text) if self.relu_before_text else text
         sequence = torch.cat([self.input_layer(z_t), time[:, None], self.text_layer(text)], dim=1)
         out = self.encoder(self.positions(sequence))
         return self.output_layer(out[:, : z_t.shape[1]])
+
+    def _embed_guidance(self, scale: Float[Tensor, " batch"]) -> Float[Tensor, "batch text_dim"]:
+        if self.guidance_layer is None:
+            raise RequestError("this denoiser has no guidance embedding: use a null embedding")
+        weight = self.guidance_layer.weight
+        return self.guidance_layer(guidance_waves(scale, weight.shape[1]).to(weight))
+
+
+def guidance_waves(scale: Float[Tensor, " batch"], width: int) -> Float[Tensor, "batch width"]:
+    """Sines then cosines of 1000 (scale - 1) at ``width / 2`` frequencies from 1 to 1/10000.
+
+    The convention of latent consistency models (Luo et al. 2023), whose w is ``scale - 1``. The
+    last frequency is 1/10000 itself, other than in ``sinusoid``. An odd ``width`` gets a zero.
+    """
+    half = width // 2
+    steps = torch.arange(half, device=scale.device, dtype=torch.float32)
+    # In this order in float32: the angles reach 14000, where another rounding shows in the sines.
+    step = torch.log(torch.tensor(10000.0, device=scale.device)) / (half - 1)
+    angle = ((scale.float() - 1) * 1000)[:, None] * torch.exp(-step * steps)
+    waves = torch.cat([angle.sin(), angle.cos()], dim=-1)
+    return nn.functional.pad(waves, (0, width % 2))

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lead.models.blocks.positions import LearnedPositions
+from lead.models.blocks.principal_motions import PrincipalMotions
 from lead.models.blocks.sizes import check_sizes
 from lead.models.blocks.skip_stack import SkipStack, check_heads, xavier_init
 
@@ -18,6 +19,9 @@ class MotionVAE(nn.Module):
     (MotionLCM v2). ``logvar_offset`` is added to the log-variance: the encoder's last LayerNorm
     makes it about 0 at first, as much noise as signal; a negative offset lets the decoder listen.
     ``patch`` neighbouring frames share one position of the sequence, which divides its length.
+    ``principal_frames`` > 0 lets the network start from a linear auto-encoder of clips stretched
+    to so many frames (``PrincipalMotions``, to be fitted before training): the transformers then
+    learn what is missing. It needs a small fraction of the steps.
 
     Defaults are the paper's: one token of 256, 9 + 9 layers, 4 heads, feed-forward 1024, patch 1.
     """
@@ -34,6 +38,7 @@ class MotionVAE(nn.Module):
         dropout: float = 0.1,
         logvar_offset: float = 0.0,
         patch: int = 1,
+        principal_frames: int = 0,
     ):
         super().__init__()
         self.logvar_offset, self.patch = logvar_offset, patch
@@ -59,21 +64,33 @@ class MotionVAE(nn.Module):
         xavier_init(self.encoder)
         xavier_init(self.decoder)
         self.distribution_tokens = nn.Parameter(torch.randn(2 * latent_tokens, width))
+        self.principal = None
+        if principal_frames:
+            self.principal = PrincipalMotions(
+                principal_frames, features, latent_tokens * latent_dim
+            )
+            self.base_layer = nn.Linear(patch * features, width)
+            self.mu_gate = nn.Parameter(torch.zeros(latent_dim))
+            nn.init.zeros_(self.output_layer.weight)
+            nn.init.zeros_(self.output_layer.bias)
 
     def encode(
         self, x: Float[Tensor, "batch frames features"], mask: Bool[Tensor, "batch frames"]
     ) -> tuple[Float[Tensor, "batch tokens dim"], Float[Tensor, "batch tokens dim"]]:
         """Posterior q(z|x): mean and log-variance. Values where ``mask`` is false do not matter."""
-        patches, mask = self._group(x.masked_fill(~mask[..., None], 0), mask)
+        x = x.masked_fill(~mask[..., None], 0)
+        patches, groups = self._group(x, mask)
         frames = self.input_layer(patches)
         tokens = self.distribution_tokens.expand(len(x), -1, -1)
         sequence = self.encoder_positions(torch.cat([tokens, frames], dim=1))
         padding = None
-        if not _complete(mask):
-            always = mask.new_zeros(len(x), tokens.shape[1])
-            padding = torch.cat([always, ~mask], dim=1)
+        if not _complete(groups):
+            always = groups.new_zeros(len(x), tokens.shape[1])
+            padding = torch.cat([always, ~groups], dim=1)
         out = self.encoder(sequence, src_key_padding_mask=padding)[:, : tokens.shape[1]]
         mu, logvar = self.to_latent(out).chunk(2, dim=1)
+        if self.principal is not None:
+            mu = mu * self.mu_gate + self.principal.encode(x, mask).view_as(mu)
         return mu, logvar + self.logvar_offset
 
     def decode(
@@ -81,13 +98,19 @@ class MotionVAE(nn.Module):
     ) -> Float[Tensor, "batch frames features"]:
         """Motion features (normalised) as long as ``mask`` says, zero on padding."""
         width = self.input_layer.out_features
-        frames = mask.shape[1]
-        _, grouped = self._group(mask[..., None], mask)
-        queries = self.decoder_positions(z.new_zeros(*grouped.shape, width))
-        padding = None if _complete(grouped) else ~grouped
-        out = self.decoder(queries, self.from_latent(z), tgt_key_padding_mask=padding)
-        x = self.output_layer(out).reshape(len(z), -1, self.features)[:, :frames]
-        return x * mask[..., None]
+        base = z.new_zeros(*mask.shape, self.features)
+        if self.principal is not None:
+            base = self.principal.decode(z.flatten(1), mask)
+        patches, groups = self._group(base, mask)
+        queries = z.new_zeros(*groups.shape, width)
+        if self.principal is not None:
+            queries = self.base_layer(patches)
+        padding = None if _complete(groups) else ~groups
+        out = self.decoder(
+            self.decoder_positions(queries), self.from_latent(z), tgt_key_padding_mask=padding
+        )
+        x = self.output_layer(out).reshape(len(z), -1, self.features)[:, : mask.shape[1]]
+        return (base + x) * mask[..., None]
 
     def _group(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Groups of ``patch`` frames (batch, groups, patch * dim); real where one frame is."""

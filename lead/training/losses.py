@@ -13,9 +13,10 @@ def masked_smooth_l1(
     predicted: Float[Tensor, "batch frames *rest"],
     target: Float[Tensor, "batch frames *rest"],
     mask: Bool[Tensor, "batch frames"],
+    threshold: float = 1.0,
 ) -> Float[Tensor, ""]:
-    """Huber loss with unit threshold, averaged over real frames only."""
-    return masked_mean(smooth_l1_loss(predicted, target, reduction="none"), mask)
+    """SmoothL1, averaged over real frames only: quadratic for errors below ``threshold``."""
+    return masked_mean(smooth_l1_loss(predicted, target, reduction="none", beta=threshold), mask)
 
 
 def gaussian_kl(
@@ -87,6 +88,13 @@ def _moments(latents: Tensor) -> tuple[Tensor, Tensor]:
     flat = latents.flatten(1).float()
     mean = flat.mean(0)
     return mean, ((flat - mean) ** 2).mean(0) + 1e-6
+
+
+def pseudo_huber(
+    predicted: Float[Tensor, " batch *rest"], target: Float[Tensor, " batch *rest"], c: float
+) -> Float[Tensor, ""]:
+    """Mean of sqrt(d^2 + c^2) - c: a square below ``c``, an absolute value above it."""
+    return (((predicted - target) ** 2 + c**2).sqrt() - c).mean()
 
 
 def check_finite(loss: Tensor, step: int, ids: list[str]) -> None:

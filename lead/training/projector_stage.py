@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor, nn
 
 from lead.core.batches import LatentBatch
@@ -26,7 +27,9 @@ class ProjectorStage(pl.LightningModule):
     """Alignment, reconstruction and variance losses with the paper's weights.
 
     ``latent`` chooses what the projector reads: a posterior ``sample`` (as diffusion trains on; the
-    projector then sees inputs off the mean, as at inference) or its ``mean``.
+    projector then sees inputs off the mean, as at inference) or its ``mean``. ``shuffle_text`` is a
+    control: each motion is aligned with the sentence of another one in the batch, so that whatever
+    is gained owes nothing to what the sentences say.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class ProjectorStage(pl.LightningModule):
         rec_reduction: str = "sum",
         var_form: str = "gauss_diag",
         latent: str = "sample",
+        shuffle_text: bool = False,
         seed: int = 0,
     ):
         super().__init__()
@@ -48,6 +52,7 @@ class ProjectorStage(pl.LightningModule):
         self.projector, self.optimizer_options, self.seed = projector, optimizer, seed
         self.weights = {"align": align_weight, "rec": rec_weight, "var": var_weight}
         self.rec_reduction, self.var_form, self.latent = rec_reduction, var_form, latent
+        self.shuffle_text = shuffle_text
 
     def parts(self) -> dict[str, nn.Module]:
         """What a run keeps of this stage."""
@@ -72,10 +77,13 @@ class ProjectorStage(pl.LightningModule):
         if self.latent == "sample":
             generator = make_generator(self.seed, *purpose, device=self.device)
             z = sample_posterior(batch.mu, batch.logvar, generator)
+        text = batch.text.mean(dim=1)
+        if self.shuffle_text:
+            text = text[derangement(len(text), make_generator(self.seed, "shuffle", *purpose))]
         projected = self.projector.encode(z)
         rebuilt = self.projector.decode(projected).float()
         terms = {
-            "align": alignment_loss(projected.float(), batch.text.mean(dim=1)),
+            "align": alignment_loss(projected.float(), text),
             "rec": reconstruction_loss(z, rebuilt, self.rec_reduction),
             "var": variance_loss(z, rebuilt, self.var_form),
         }
@@ -85,6 +93,17 @@ class ProjectorStage(pl.LightningModule):
     def configure_optimizers(self) -> dict:
         """AdamW over the projector."""
         return make_optimizer(self.projector.parameters(), **self.optimizer_options)
+
+
+def derangement(count: int, generator: torch.Generator) -> Tensor:
+    """A random permutation (count,) that leaves no place as it was; of one place, that place.
+
+    It is a single cycle through all places.
+    """
+    order = torch.randperm(count, generator=generator)
+    moved = torch.empty_like(order)
+    moved[order] = order.roll(1)
+    return moved
 
 
 def _check_choice(option: str, value: str, known: Iterable[str]) -> None:

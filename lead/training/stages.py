@@ -1,33 +1,33 @@
-"""The three stages end to end: from resolved values to a finished run directory."""
+"""The stages end to end: from resolved values to a finished run directory."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 import yaml
 from pytorch_lightning.utilities import rank_zero_only
-from torch import Tensor, nn
+from torch import Tensor
 
 from lead.core.building import build
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import atomic_path, check_writable, make_folder, write_json, write_tensors
-from lead.core.freezing import freeze
 from lead.core.runs import SCHEMA_VERSION, Run
 from lead.core.seeding import derive_seed
-from lead.data.cache import cached_posteriors, cached_texts
-from lead.data.latents import LatentDataset
 from lead.data.packed import PackedDataset, open_dataset
+from lead.models.mlp_denoiser import MlpDenoiser
 from lead.training.datamodule import (
-    StepDataModule,
-    latent_data,
     motion_data,
-    validation_split,
 )
+from lead.training.distill_run import distill_stage
 from lead.training.environment import environment
-from lead.training.fit import TrainerOptions, choose_precision, fit
-from lead.training.optimization import check_optimizer
+from lead.training.evaluator_run import evaluator_stage
+from lead.training.fit import TrainerOptions, fit
+from lead.training.latent_inputs import earlier_run, latent_module, latent_sources
+from lead.training.stage_module import make_stage_module
 
+CLIPS_OF_PRINCIPAL_MOTIONS = 4000
 UNFINISHED = ("started", "running", "interrupted")
 
 
@@ -171,20 +171,15 @@ def _length_limits(dataset: PackedDataset) -> list[int]:
     return [int(frames.min()), int(frames.max())]
 
 
-def _stage_module(values: dict, **parts):
-    stage = values["stages"][values["stage"]["name"]]
-    check_optimizer(**stage["optimizer"])
-    schedule = {**stage["optimizer"], "total_steps": stage["max_steps"]}
-    options = {**values["stage"]["module"], **stage.get("module", {})}
-    return build({**options, "optimizer": schedule, "seed": values["seed"]}, **parts)
-
-
 def _vae_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
     description = {**values["model"]["vae"], "features": dataset.skeleton.features}
     stage = values["stages"]["vae"]
-    module = _stage_module(
+    vae = build(description)
+    if vae.principal is not None:
+        vae.principal.fit(_some_clips(dataset))
+    module = make_stage_module(
         values,
-        vae=build(description),
+        vae=vae,
         normalizer=dataset.normalizer,
         skeleton=dataset.skeleton.name,
     )
@@ -205,120 +200,66 @@ def _vae_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
     return module, data, {"parts": {"vae": description}, "parents": {}}, keep_normalizer
 
 
+def _some_clips(dataset: PackedDataset) -> Iterator[Tensor]:
+    """Normalised training clips, evenly spread over the split, as many as fit into memory."""
+    split = dataset.split("train")
+    count = min(len(split), CLIPS_OF_PRINCIPAL_MOTIONS)
+    for place in np.linspace(0, len(split) - 1, count).astype(int).tolist():
+        yield dataset.normalizer.normalize(torch.tensor(split.clip(place)))
+
+
 def _diffusion_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
-    vae_run = _earlier_run(values, "vae", dataset)
-    posterior, text, encoder = _latent_sources(vae_run, values)
+    vae_run = earlier_run(values, "vae", dataset)
+    posterior, text, encoder = latent_sources(vae_run, values)
     description = {
         **values["model"]["denoiser"],
         "latent_dim": vae_run.entry("parts", "vae", "latent_dim"),
         "text_dim": encoder.dim,
     }
-    module = _stage_module(
-        values, denoiser=build(description), schedule=build(values["model"]["schedule"])
-    )
+    # Before the data: filling a cache draws random numbers, and the weights start from the seed.
+    denoiser, schedule = build(description), build(values["model"]["schedule"])
+    data = latent_module(values, dataset, posterior, text, encoder)
+    if isinstance(denoiser, MlpDenoiser):
+        latents = data.train
+        denoiser.preconditioning.fit(latents.mu, latents.logvar, schedule.alphas_cumprod)
+    module = make_stage_module(values, denoiser=denoiser, schedule=schedule)
     record = {
         "parts": {"denoiser": description, "schedule": values["model"]["schedule"]},
         "parents": {"vae": vae_run.as_parent(folder)},
         "text_encoder": {**values["text_encoder"]},
         "text_fingerprint": encoder.fingerprint,
+        "sampling": values["stages"]["diffusion"].get("sampling"),
     }
-    return module, _latent_module(values, dataset, posterior, text, encoder), record, _nothing
+    return module, data, record, _nothing
 
 
 def _projector_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
-    earlier = _earlier_run(values, "diffusion" if values["diffusion"] else "vae", dataset)
+    earlier = earlier_run(values, "diffusion" if values["diffusion"] else "vae", dataset)
     vae_run = earlier.ancestor("vae")
-    posterior, text, encoder = _latent_sources(vae_run, values)
+    posterior, text, encoder = latent_sources(vae_run, values)
     description = {
         **values["model"]["projector"],
         "latent_dim": vae_run.entry("parts", "vae", "latent_dim"),
         "text_dim": encoder.dim,
     }
-    module = _stage_module(values, projector=build(description))
+    module = make_stage_module(values, projector=build(description))
     record = {
         "parts": {"projector": description},
         "parents": {earlier.stage: earlier.as_parent(folder)},
         "text_encoder": {**values["text_encoder"]},
         "text_fingerprint": encoder.fingerprint,
     }
-    return module, _latent_module(values, dataset, posterior, text, encoder), record, _nothing
+    return module, latent_module(values, dataset, posterior, text, encoder), record, _nothing
 
 
 STAGES: dict[str, Callable[[dict, PackedDataset, Path], tuple]] = {
     "vae": _vae_stage,
     "diffusion": _diffusion_stage,
     "projector": _projector_stage,
+    "distill": distill_stage,
+    "evaluator": evaluator_stage,
 }
 
 
 def _nothing() -> None:
     """Stages 2 and 3 keep nothing beside their weights."""
-
-
-def _earlier_run(values: dict, key: str, dataset: PackedDataset) -> Run:
-    if not values[key]:
-        stage = values["stage"]["name"]
-        wanted = {"diffusion": "vae=RUN", "projector": "diffusion=RUN (or vae=RUN)"}[stage]
-        raise RequestError(f"stage {stage} stands on an earlier stage: name its run, {wanted}")
-    run = Run(Path(values[key]))
-    if run.stage != key:
-        raise RequestError(f"{run.folder} is a {run.stage} run, but {key}= needs a {key} run")
-    skeleton = run.entry("dataset", "skeleton")
-    if skeleton != dataset.skeleton.name:
-        raise RequestError(
-            f"{run.folder} was trained on skeleton '{skeleton}', {dataset.folder} has "
-            f"'{dataset.skeleton.name}': use one data set for all stages"
-        )
-    if run.entry("dataset", "data_hash") != dataset.data_hash:
-        raise RequestError(
-            f"{run.folder} was trained on other data than {dataset.folder} holds now: "
-            "train stage 1 on it first"
-        )
-    return run
-
-
-def _latent_sources(vae_run: Run, values: dict) -> tuple[Callable, Callable, nn.Module]:
-    """Frozen encoders as functions for the caches; the VAE loads only where a cache is missing."""
-    encoder = build(values["text_encoder"])
-    accelerator = values["trainer"]["accelerator"]
-    on_gpu = accelerator != "cpu" and torch.cuda.is_available()
-    device = torch.device("cuda" if on_gpu else "cpu")
-    half = "bf16" in choose_precision(values["trainer"]["precision"], accelerator)
-    loaded: list[nn.Module] = []
-
-    @torch.no_grad()
-    def posterior(batch) -> tuple[Tensor, Tensor]:
-        if not loaded:
-            loaded.append(freeze(vae_run.load_part("vae")).to(device))
-        moved = batch.to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            return loaded[0].encode(moved.x, moved.mask)
-
-    def embed(texts: list[str]) -> Tensor:
-        return encoder.encode(texts).pooled[:, None]
-
-    def posteriors(dataset: PackedDataset, split: str):
-        key = f"{vae_run.weights_hash('vae')} {'bf16' if half else 'fp32'}"
-        return cached_posteriors(dataset, split, key, posterior)
-
-    return posteriors, embed, encoder
-
-
-def _latent_module(
-    values: dict, dataset: PackedDataset, posteriors: Callable, embed: Callable, encoder
-) -> StepDataModule:
-    stage = values["stages"][values["stage"]["name"]]
-
-    def load(split: str) -> LatentDataset:
-        texts, rows = cached_texts(dataset, split, f"{encoder.fingerprint} pooled", embed)
-        return LatentDataset(
-            dataset.split(split), posteriors(dataset, split), texts, rows, values["seed"]
-        )
-
-    return latent_data(
-        load("train"),
-        load(validation_split(dataset)),
-        stage["batch_size"],
-        values["trainer"]["max_steps"],
-        values["seed"],
-    )

@@ -7,7 +7,7 @@ from torch import Tensor
 from lead.core.batches import MotionBatch
 from lead.core.seeding import make_generator
 from lead.models.vae import MotionVAE, sample_posterior
-from lead.representation import features_to_joints
+from lead.representation import features_to_joints, get_skeleton
 from lead.representation.normalizer import Normalizer
 from lead.training.losses import check_finite, gaussian_kl, masked_smooth_l1
 from lead.training.optimization import make_optimizer
@@ -18,6 +18,8 @@ class VaeStage(pl.LightningModule):
     """SmoothL1 on features + SmoothL1 on joints (metres) + KL, real frames only.
 
     The paper writes MSE; these terms and weights are those of MLD's released VAE, which it retains.
+    Beside them: ``velocities_weight`` for SmoothL1 on the joints' velocities (m/s), and
+    ``threshold``, below which SmoothL1 is quadratic.
     """
 
     def __init__(
@@ -28,6 +30,8 @@ class VaeStage(pl.LightningModule):
         optimizer: dict,
         joints_weight: float = 1.0,
         kl_weight: float = 1e-4,
+        velocities_weight: float = 0.0,
+        threshold: float = 1.0,
         seed: int = 0,
     ):
         super().__init__()
@@ -35,6 +39,8 @@ class VaeStage(pl.LightningModule):
         self.normalizer = normalizer
         self.skeleton, self.optimizer_options, self.seed = skeleton, optimizer, seed
         self.joints_weight, self.kl_weight = joints_weight, kl_weight
+        self.velocities_weight, self.threshold = velocities_weight, threshold
+        self.fps = get_skeleton(skeleton).fps
 
     def parts(self) -> dict[str, torch.nn.Module]:
         """What a run keeps of this stage."""
@@ -67,11 +73,23 @@ class VaeStage(pl.LightningModule):
         with torch.autocast(self.device.type, enabled=False):
             joints = features_to_joints(self.normalizer.denormalize(batch.x), self.skeleton)
             guess = features_to_joints(self.normalizer.denormalize(rebuilt), self.skeleton)
-            features = masked_smooth_l1(rebuilt, batch.x, batch.mask)
-            in_space = masked_smooth_l1(guess, joints, batch.mask)
-            kl = gaussian_kl(mu, logvar)
-        loss = features + self.joints_weight * in_space + self.kl_weight * kl
-        return {"loss": loss, "features": features, "joints": in_space, "kl": kl}
+            terms = {
+                "features": masked_smooth_l1(rebuilt, batch.x, batch.mask, self.threshold),
+                "joints": masked_smooth_l1(guess, joints, batch.mask, self.threshold),
+                "kl": gaussian_kl(mu, logvar),
+            }
+            if self.velocities_weight:
+                moved, real = (self.fps * each.diff(dim=1) for each in (guess, joints))
+                terms["velocities"] = masked_smooth_l1(
+                    moved, real, batch.mask[:, 1:], self.threshold
+                )
+        weights = {
+            "features": 1.0,
+            "joints": self.joints_weight,
+            "kl": self.kl_weight,
+            "velocities": self.velocities_weight,
+        }
+        return {"loss": sum(weights[name] * term for name, term in terms.items()), **terms}
 
     def configure_optimizers(self) -> dict:
         """AdamW over the VAE."""

@@ -354,7 +354,7 @@ def motion_of_a_later_version(w):
     return changed_motion(w, schema=np.array(99))
 
 
-@case(2, "unknown format 'avi'", "known: gif, mp4, npz, png, webp")
+@case(2, "unknown format 'avi'", "known: bvh, gif, glb, html, mp4, npz, png, webp")
 def unknown_format(w):
     return ["export", f"motion={w.motion}", "format=avi"]
 

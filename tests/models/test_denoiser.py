@@ -1,10 +1,12 @@
 """MLD's denoiser: what its output depends on, and the published parameters."""
 
+import math
+
 import pytest
 import torch
 
 from lead.core.errors import RequestError
-from lead.models.denoiser import MldDenoiser
+from lead.models.denoiser import MldDenoiser, guidance_waves
 
 BATCH, TOKENS, DIM, WORDS, TEXT = 3, 2, 6, 2, 10
 PUBLISHED = {
@@ -140,3 +142,35 @@ def test_parameters_are_those_of_the_published_model(sample_data, listing):
             published[name] = tuple(int(size) for size in shape.replace("x1x", "x").split("x"))
     ours = {name: tuple(p.shape) for name, p in MldDenoiser().named_parameters()}
     assert published == ours
+
+
+@torch.no_grad()
+def test_a_new_guidance_embedding_changes_nothing_until_it_is_trained(denoiser, inputs):
+    distilled = make_denoiser(guidance_dim=16).eval()
+    distilled.load_state_dict(denoiser.state_dict(), strict=False)
+    scale = torch.tensor([1.0, 7.5, 15.0])
+    assert torch.equal(distilled(*inputs, guidance_scale=scale), denoiser(*inputs))
+    torch.nn.init.normal_(distilled.guidance_layer.weight)
+    outputs = [distilled(*inputs, guidance_scale=torch.full((BATCH,), s)) for s in (5.0, 5.5, 9.0)]
+    far = torch.cdist(*[torch.stack(outputs).flatten(1)] * 2).fill_diagonal_(1)
+    assert far.min() > 1e-3
+    torch.testing.assert_close(
+        distilled(*inputs, guidance_scale=torch.tensor([5.0, 5.5, 9.0]))[1], outputs[1][1]
+    )
+    assert torch.equal(distilled(*inputs), denoiser(*inputs))
+
+
+@pytest.mark.parametrize("width", [8, 9])
+def test_guidance_waves_in_closed_form(width):
+    waves = guidance_waves(torch.tensor([1.0, 1.25]), width)
+    assert waves.shape == (2, width)
+    frequency = [10000 ** (-place / 3) for place in range(4)]
+    wanted = [math.sin(250 * f) for f in frequency] + [math.cos(250 * f) for f in frequency]
+    torch.testing.assert_close(waves[1, :8], torch.tensor(wanted), atol=1e-4, rtol=0)
+    assert waves[0].tolist() == [0.0] * 4 + [1.0] * 4 + [0.0] * (width - 8)
+
+
+@pytest.mark.parametrize("dim", [-4, 2])
+def test_a_guidance_embedding_of_no_width_is_one_line(dim):
+    with pytest.raises(RequestError, match=f"guidance_dim is {dim}"):
+        make_denoiser(guidance_dim=dim)

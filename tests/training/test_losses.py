@@ -18,14 +18,16 @@ from lead.training.losses import (
 )
 
 
-def test_masked_smooth_l1_is_the_mean_over_real_values():
+@pytest.mark.parametrize("threshold", [1.0, 0.25])
+def test_masked_smooth_l1_is_the_mean_over_real_values(threshold):
     mask = lengths_to_mask(torch.tensor([3, 1]))
     predicted, target = torch.randn(2, 3, 4), 3 * torch.randn(2, 3, 4)
     values = []
     for row, length in ((0, 3), (1, 1)):
         for gap in (predicted - target)[row, :length].abs().flatten().tolist():
-            values.append(0.5 * gap**2 if gap < 1 else gap - 0.5)
-    loss = masked_smooth_l1(predicted, target, mask)
+            near = gap < threshold
+            values.append(0.5 * gap**2 / threshold if near else gap - 0.5 * threshold)
+    loss = masked_smooth_l1(predicted, target, mask, threshold)
     assert loss.item() == pytest.approx(sum(values) / 16, rel=1e-6)
 
 

@@ -1,0 +1,82 @@
+"""`lead evaluate ... protocol=P evaluator=E`: the table of a protocol and its record."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from lead.cli.evaluate_record import record, rows_record
+from lead.cli.evaluate_rows import load_rows
+from lead.cli.loading import choose_device
+from lead.core.building import build
+from lead.core.files import write_json
+from lead.core.runs import Run
+from lead.data.packed import PackedDataset
+from lead.evaluation import physical
+from lead.evaluation.judge import load_judge
+from lead.evaluation.judging import run_protocol
+from lead.evaluation.protocol import COLUMNS, REAL, Protocol, ProtocolResult
+from lead.evaluation.real_clips import RealClips, real_clips
+from lead.evaluation.reality_gate import headline
+from lead.evaluation.table import format_table
+
+
+def judge_run(
+    named: Run, dataset: PackedDataset, places: list[int], config: dict, output: Path
+) -> None:
+    """Judge every row, write metrics.json and print the tables."""
+    protocol: Protocol = build(config["protocol"])
+    device = choose_device(config["device"])
+    judge = load_judge(config["evaluator"], device, dataset.manifest["name"])
+    real = real_clips(dataset, config["split"], places)
+    rows = load_rows(named, dataset, config)
+    result = run_protocol(
+        *(protocol, judge, real, rows.reconstructions, rows.generators, config["seed"])
+    )
+    first = headline(protocol, judge.name, judge.fingerprint, real, result.rows[REAL])
+    write_json(
+        output,
+        {
+            "headline": first,
+            "protocol": asdict(protocol),
+            "evaluator": {
+                "path": config["evaluator"],
+                "name": judge.name,
+                "fingerprint": judge.fingerprint,
+            },
+            **record(named, dataset, len(real), config),
+            "seeds": result.seeds,
+            "pools": result.pools,
+            "diversity_pairs": result.diversity_pairs,
+            "multimodality_texts": result.multimodality_texts,
+            "half_fid": asdict(result.half_fid),
+            "rows": rows_record(result.rows),
+            "replications": result.replications,
+            "multimodality": result.multimodality,
+        },
+    )
+    _print(protocol, real, result, first, len(rows.generators))
+    print(f"written: {output}")
+
+
+def _print(
+    protocol: Protocol, real: RealClips, result: ProtocolResult, first: str, generated: int
+) -> None:
+    percent = f"{protocol.confidence * 100:g} %"
+    print(first)
+    print(
+        f"protocol {protocol.name} version {protocol.version}, {real.dataset} {real.split}: "
+        f"{result.clips} clips, mean ± {percent} over {protocol.replications} replications, "
+        f"{result.pools} pools of {protocol.pool_size}, {result.diversity_pairs} pairs for "
+        "Diversity"
+    )
+    if generated:
+        over = "sentences" if protocol.multimodality_sets == 1 else "sets"
+        print(
+            f"MultiModality: {result.multimodality_texts} sentences x "
+            f"{protocol.multimodality_repeats}, {protocol.multimodality_pairs} pairs, "
+            f"{protocol.multimodality_sets} set(s), interval over {over}"
+        )
+    half = next(column for column in COLUMNS if column.key == "fid").show(result.half_fid)
+    print(f"FID of one half of the real motions against the other: {half}\n")
+    print(format_table(result.rows, COLUMNS))
+    print("Physical measures of the first replication, interval over clips\n")
+    print(format_table(result.rows, physical.COLUMNS))

@@ -1,0 +1,34 @@
+"""What metrics.json says about every evaluation."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from lead.core.runs import Run
+from lead.data.packed import PackedDataset
+from lead.evaluation.estimate import Estimate
+from lead.training.environment import environment
+
+
+def record(named: Run, dataset: PackedDataset, clips: int, config: dict) -> dict:
+    """Run, data, sampling and versions."""
+    return {
+        "run": str(config["run"]),
+        "dataset": dataset.manifest["name"],
+        "split": config["split"],
+        "clips": clips,
+        "sampling": config["sampling"],
+        "batch_size": config["batch_size"],
+        "data_hash": dataset.data_hash,
+        "weights": named.weights_hash(named.trained_part),
+        "projectors": {
+            folder: Run(Path(folder)).weights_hash("projector") for folder in config["projectors"]
+        },
+        "controls": {name: config["control"][name] for name in config["controls"]},
+        "environment": environment(config["seed"]),
+    }
+
+
+def rows_record(rows: Mapping[str, Mapping[str, Estimate]]) -> dict:
+    """Row -> measure -> mean, margin and count."""
+    return {name: {key: asdict(value) for key, value in row.items()} for name, row in rows.items()}

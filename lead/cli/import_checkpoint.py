@@ -1,0 +1,61 @@
+"""lead import source=S checkpoint=FILE [key=value ...] : a foreign checkpoint -> run directories.
+
+source=S         mld | motionlcm | t2m (the text-to-motion evaluator)
+checkpoint=FILE  its checkpoint (.ckpt, .safetensors); of t2m finest.tar, or the folder around it
+output=DIR       default checkpoints/SOURCE-DATASET; DIR/vae and DIR/diffusion, of t2m DIR itself
+dataset=D        humanml3d | kit
+mean=FILE std=FILE   how its motions were normalised (Mean.npy, Std.npy of the data set);
+                 default: those of the prepared data set
+text_encoder=T   default: what it was published with (mld clip_l14, motionlcm sentence_t5)
+overwrite=true   replace DIR
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lead.cli.config import compose
+from lead.cli.outputs import check_output
+from lead.core.errors import RequestError, did_you_mean
+
+TEXT_ENCODERS = {"mld": "clip_l14", "motionlcm": "sentence_t5", "t2m": "clip_l14"}
+
+
+def run(overrides: Sequence[str]) -> int:
+    """Import a checkpoint."""
+    config = _compose(overrides)
+    project, checkpoint, dataset = (config[key] for key in ("source", "checkpoint", "dataset"))
+    if checkpoint is None or not Path(checkpoint).exists():
+        raise RequestError(f"checkpoint={checkpoint or ''} is no file: name the checkpoint")
+    output = Path(config["output"] or f"checkpoints/{project}-{dataset}")
+    mark = "run.json" if project == "t2m" else "diffusion/run.json"
+    check_output(output, mark, overwrite=config["overwrite"])
+
+    from lead.interop.runs import Origin, find_statistics, import_diffusion, import_evaluator
+
+    origin = Origin(project, Path(checkpoint), dataset)
+    if project == "t2m":
+        made = import_evaluator(origin, output, config["overwrite"])
+        print(f"{made.folder}: evaluator {made.entry('judge', 'name')}")
+        print(f"next: lead evaluate run=RUN protocol=t2m evaluator={made.folder}")
+        return 0
+    statistics = find_statistics(dataset, config["mean"], config["std"])
+    vae, diffusion = import_diffusion(
+        origin, output, config["text_encoder"], statistics, config["overwrite"]
+    )
+    for made in (vae, diffusion):
+        print(f"{made.folder}: {made.stage} of {project}, every tensor accounted for")
+    print(f'next: lead generate run={diffusion.folder} text="a person walks forward" seconds=4')
+    return 0
+
+
+def _compose(overrides: Sequence[str]) -> dict:
+    config = compose("import", overrides)
+    if config["source"] not in TEXT_ENCODERS:
+        known = ", ".join(TEXT_ENCODERS)
+        if config["source"] is None:
+            raise RequestError(f"import needs source=S: one of {known}")
+        hint = did_you_mean(config["source"], TEXT_ENCODERS)
+        raise RequestError(f"unknown source '{config['source']}': {hint}")
+    if any(word.startswith("text_encoder=") for word in overrides):
+        return config
+    return compose("import", [*overrides, f"text_encoder={TEXT_ENCODERS[config['source']]}"])

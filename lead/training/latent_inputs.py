@@ -1,0 +1,113 @@
+"""What stages after the first stand on: an earlier run, and its latents with embedded captions."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lead.core.building import build
+from lead.core.errors import RequestError
+from lead.core.freezing import freeze
+from lead.core.runs import Run
+from lead.data.cache import cached_posteriors, cached_texts
+from lead.data.latents import LatentDataset
+from lead.data.packed import PackedDataset
+from lead.generation.pipeline import load_normalizer
+from lead.training.datamodule import StepDataModule, latent_data, validation_split
+from lead.training.fit import choose_precision
+
+WANTED = {
+    "diffusion": "vae=RUN",
+    "projector": "diffusion=RUN (or vae=RUN)",
+    "distill": "teacher=RUN, a diffusion run",
+}
+STAGE_OF = {"teacher": "diffusion"}
+"""The stage of the run that an option names, where it is not the option's own name."""
+
+
+def earlier_run(values: dict, key: str, dataset: PackedDataset) -> Run:
+    """The run that the option ``key`` names; RequestError where it does not fit the data."""
+    if not values[key]:
+        stage = values["stage"]["name"]
+        raise RequestError(
+            f"stage {stage} stands on an earlier stage: name its run, {WANTED[stage]}"
+        )
+    run, stage = Run(Path(values[key])), STAGE_OF.get(key, key)
+    if run.stage != stage:
+        raise RequestError(f"{run.folder} is a {run.stage} run, but {key}= needs a {stage} run")
+    skeleton = run.entry("dataset", "skeleton")
+    if skeleton != dataset.skeleton.name:
+        raise RequestError(
+            f"{run.folder} was trained on skeleton '{skeleton}', {dataset.folder} has "
+            f"'{dataset.skeleton.name}': use one data set for all stages"
+        )
+    data_hash = run.entry("dataset", "data_hash")
+    if data_hash is None:
+        _check_statistics(run, dataset)
+    elif data_hash != dataset.data_hash:
+        raise RequestError(
+            f"{run.folder} was trained on other data than {dataset.folder} holds now: "
+            "train stage 1 on it first"
+        )
+    return run
+
+
+def _check_statistics(run: Run, dataset: PackedDataset) -> None:
+    """An imported run knows no data set, but how its motions were normalised."""
+    own = load_normalizer(run.ancestor("vae"), dataset.skeleton.features)
+    for name, statistic in dataset.normalizer.state_dict().items():
+        if not torch.allclose(statistic, own.state_dict()[name], rtol=1e-4, atol=1e-5):
+            raise RequestError(
+                f"{run.folder} was imported with another {name} than {dataset.folder} has: "
+                f"import it with mean={dataset.folder / 'Mean.npy'} "
+                f"std={dataset.folder / 'Std.npy'}, if it was trained with those"
+            )
+
+
+def latent_sources(vae_run: Run, values: dict) -> tuple[Callable, Callable, nn.Module]:
+    """Frozen encoders as functions for the caches; the VAE loads only where a cache is missing."""
+    encoder = build(values["text_encoder"])
+    accelerator = values["trainer"]["accelerator"]
+    on_gpu = accelerator != "cpu" and torch.cuda.is_available()
+    device = torch.device("cuda" if on_gpu else "cpu")
+    half = "bf16" in choose_precision(values["trainer"]["precision"], accelerator)
+    loaded: list[nn.Module] = []
+
+    @torch.no_grad()
+    def posterior(batch) -> tuple[Tensor, Tensor]:
+        if not loaded:
+            loaded.append(freeze(vae_run.load_part("vae")).to(device))
+        moved = batch.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            return loaded[0].encode(moved.x, moved.mask)
+
+    def embed(texts: list[str]) -> Tensor:
+        return encoder.encode(texts).pooled[:, None]
+
+    def posteriors(dataset: PackedDataset, split: str):
+        key = f"{vae_run.weights_hash('vae')} {'bf16' if half else 'fp32'}"
+        return cached_posteriors(dataset, split, key, posterior)
+
+    return posteriors, embed, encoder
+
+
+def latent_module(
+    values: dict, dataset: PackedDataset, posteriors: Callable, embed: Callable, encoder
+) -> StepDataModule:
+    """Cached latents and captions of the training and validation splits."""
+    stage = values["stages"][values["stage"]["name"]]
+
+    def load(split: str) -> LatentDataset:
+        texts, rows = cached_texts(dataset, split, f"{encoder.fingerprint} pooled", embed)
+        return LatentDataset(
+            dataset.split(split), posteriors(dataset, split), texts, rows, values["seed"]
+        )
+
+    return latent_data(
+        load("train"),
+        load(validation_split(dataset)),
+        stage["batch_size"],
+        values["trainer"]["max_steps"],
+        values["seed"],
+    )
