@@ -10,7 +10,8 @@ from lead.core.errors import RequestError
 from lead.export.formats import FORMATS, export_motion
 from lead.export.motion_file import Motion
 
-NAMES = ("npz", "gif", "webp", "mp4", "png", "bvh", "glb", "html")  # a new format adds its name here
+# A new format adds its name here.
+NAMES = ("npz", "gif", "webp", "mp4", "png", "bvh", "glb", "html")
 
 MAGIC = {
     "npz": (0, b"PK\x03\x04"),
