@@ -32,7 +32,7 @@ class EvaluatorStage(pl.LightningModule):
         optimizer: dict,
         loss: str = "contrastive",
         margin: float = 10.0,
-        temperature: float = 0.3,
+        temperature: float = 1.0,
         seed: int = 0,
     ):
         super().__init__()

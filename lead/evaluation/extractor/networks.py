@@ -15,7 +15,6 @@ CONTACTS = 4  # the last features, foot contacts, are not looked at
 STRIDE = 4  # frames per snippet: two convolutions of stride 2
 SLOPE = 0.2  # of all leaky rectifiers
 DROPOUT = 0.2
-OUTPUT_GAIN = 0.3  # of the last layers before training: vectors then spread as the published do
 
 
 class SnippetEncoder(nn.Module):
@@ -105,8 +104,6 @@ class FeatureExtractor(nn.Module):
         self.text_encoder = SentenceEncoder(word_dim, text_width, dim)
         self.movement_encoder = SnippetEncoder(features, movement_width)
         self.motion_encoder = MotionEncoder(movement_width, motion_width, dim)
-        for encoder in (self.text_encoder, self.motion_encoder):
-            encoder.output_net[-1].weight.data.mul_(OUTPUT_GAIN)
 
     def embed_text(
         self,
