@@ -20,6 +20,6 @@ train projector-noalign projector "diffusion=$run-diffusion" stage.module.align_
 train projector-shuffled projector "diffusion=$run-diffusion" stage.module.shuffle_text=true
 controls="projectors=[$run-projector-linear,$run-projector-noalign,$run-projector-shuffled]"
 lead evaluate "run=$run-projector" protocol=open "evaluator=$run-evaluator" "$controls" \
-  "controls=[guidance1,guidance2,guidance4,moments]" sampling=ddim50 "output=$run-projector/open.json"
+  "controls=[guidance4,moments]" sampling=ddim50 "output=$run-projector/open.json"
 lead evaluate "run=$run-projector" protocol=open "evaluator=$run-evaluator" \
   sampling=ddim50_guidance2 "output=$run-projector/open_guidance2.json"
