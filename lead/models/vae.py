@@ -18,7 +18,8 @@ class MotionVAE(nn.Module):
     Where ``latent_dim`` differs from ``width`` a linear map stands on either side of the latent
     (MotionLCM v2). ``logvar_offset`` is added to the log-variance: the encoder's last LayerNorm
     makes it about 0 at first, as much noise as signal; a negative offset lets the decoder listen.
-    ``patch`` neighbouring frames share one position of the sequence, which divides its length.
+    ``patch`` neighbouring frames share one position of the sequence, which divides its length;
+    what they decode to is averaged over three frames, so that patches meet without a seam.
     ``principal_frames`` > 0 lets the network start from a linear auto-encoder of clips stretched
     to so many frames (``PrincipalMotions``, to be fitted before training): the transformers then
     learn what is missing. It needs a small fraction of the steps.
@@ -110,6 +111,8 @@ class MotionVAE(nn.Module):
             self.decoder_positions(queries), self.from_latent(z), tgt_key_padding_mask=padding
         )
         x = self.output_layer(out).reshape(len(z), -1, self.features)[:, : mask.shape[1]]
+        if self.patch > 1:
+            x = _smooth(x, mask)
         return (base + x) * mask[..., None]
 
     def _group(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,6 +123,17 @@ class MotionVAE(nn.Module):
         return x.reshape(*groups.shape[:2], -1), groups.any(-1)
 
 
+def _smooth(x: Tensor, mask: Tensor) -> Tensor:
+    """Binomial average over three frames (1/4, 1/2, 1/4); of those that are real at the ends."""
+    real = mask[..., None].to(x.dtype)
+    return _three(x * real) / _three(real).clamp(min=0.25)
+
+
+def _three(x: Tensor) -> Tensor:
+    padded = nn.functional.pad(x, (0, 0, 1, 1))
+    return 0.25 * padded[:, :-2] + 0.5 * padded[:, 1:-1] + 0.25 * padded[:, 2:]
+
+
 def _complete(mask: Tensor) -> bool:
     """Whether a batch has no padding; asked on the CPU only, where the answer costs nothing."""
     return mask.device.type == "cpu" and bool(mask.all())
@@ -128,4 +142,9 @@ def _complete(mask: Tensor) -> bool:
 def sample_posterior(mu: Tensor, logvar: Tensor, generator: torch.Generator | None) -> Tensor:
     """Draw z ~ N(mu, exp(logvar)) by reparameterisation, so that gradients reach both."""
     noise = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=torch.float32)
+    return reparameterise(mu, logvar, noise)
+
+
+def reparameterise(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
+    """mu + exp(logvar / 2) noise: a sample of N(mu, exp(logvar)) for standard normal ``noise``."""
     return mu + torch.exp(0.5 * logvar) * noise.to(mu.dtype)

@@ -2,24 +2,39 @@
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lead.core.batches import MotionBatch
-from lead.core.seeding import make_generator
-from lead.models.vae import MotionVAE, sample_posterior
+from lead.core.errors import RequestError
+from lead.models.vae import MotionVAE, reparameterise
 from lead.representation import features_to_joints, get_skeleton
 from lead.representation.normalizer import Normalizer
-from lead.training.losses import check_finite, gaussian_kl, masked_smooth_l1
+from lead.training.clip_captions import ClipCaptions
+from lead.training.losses import (
+    alignment_loss,
+    check_finite,
+    foot_sliding,
+    gaussian_kl,
+    masked_smooth_l1,
+    toe_speed,
+)
 from lead.training.optimization import make_optimizer
-from lead.training.randomness import step_purpose
+from lead.training.processes import share_of_batch
+from lead.training.randomness import StepDraws, step_draws
+
+SLIDING_MARGIN = 0.1  # m/s; a rebuilt toe may be faster than the real one by this much
+SLIDING_LIMIT = 0.3  # m/s; for clips without a real one
 
 
 class VaeStage(pl.LightningModule):
     """SmoothL1 on features + SmoothL1 on joints (metres) + KL, real frames only.
 
     The paper writes MSE; these terms and weights are those of MLD's released VAE, which it retains.
-    Beside them: ``velocities_weight`` for SmoothL1 on the joints' velocities (m/s), and
-    ``threshold``, below which SmoothL1 is quadratic.
+    Beside them: ``velocities_weight`` for SmoothL1 on the joints' velocities (m/s); ``threshold``,
+    below which SmoothL1 is quadratic; ``sliding_weight`` for toes that slide on the floor, in
+    rebuilt clips and in clips decoded between two latents, as the diffusion's latents often are.
+    ``align_weight`` aligns the latents with ``captions`` while they are learned (MoLingo's cosine
+    term, LEAD eq. 4 without a projector), through a linear map that no later stage needs.
     """
 
     def __init__(
@@ -32,6 +47,9 @@ class VaeStage(pl.LightningModule):
         kl_weight: float = 1e-4,
         velocities_weight: float = 0.0,
         threshold: float = 1.0,
+        sliding_weight: float = 0.0,
+        align_weight: float = 0.0,
+        captions: ClipCaptions | None = None,
         seed: int = 0,
     ):
         super().__init__()
@@ -40,7 +58,14 @@ class VaeStage(pl.LightningModule):
         self.skeleton, self.optimizer_options, self.seed = skeleton, optimizer, seed
         self.joints_weight, self.kl_weight = joints_weight, kl_weight
         self.velocities_weight, self.threshold = velocities_weight, threshold
-        self.fps = get_skeleton(skeleton).fps
+        self.sliding_weight = sliding_weight
+        self.align_weight, self.captions, self.text_layer = align_weight, captions, None
+        if align_weight:
+            if captions is None:
+                raise RequestError(f"align_weight is {align_weight}, but there are no captions")
+            self.text_layer = nn.Linear(vae.latent_dim, captions.dim)
+        known = get_skeleton(skeleton)
+        self.fps, self.toes = known.fps, (known.left_foot[1], known.right_foot[1])
 
     def parts(self) -> dict[str, torch.nn.Module]:
         """What a run keeps of this stage."""
@@ -48,10 +73,10 @@ class VaeStage(pl.LightningModule):
 
     def training_step(self, batch: MotionBatch, _index: int) -> Tensor:
         """One optimisation step; the posterior is sampled."""
-        generator = make_generator(self.seed, "posterior", *step_purpose(self), device=self.device)
-        terms = self._terms(batch, generator)
+        terms = self._terms(batch, step_draws(self, "posterior"))
         check_finite(terms["loss"], self.global_step, batch.ids)
-        self.log_dict({f"train/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
+        logged = {f"train/{name}": value for name, value in terms.items()}
+        self.log_dict(logged, batch_size=len(batch.ids), sync_dist=True)
         self.log("loss", terms["loss"], prog_bar=True, logger=False, batch_size=len(batch.ids))
         return terms["loss"]
 
@@ -65,10 +90,10 @@ class VaeStage(pl.LightningModule):
             prog_bar=False,
         )
 
-    def _terms(self, batch: MotionBatch, generator: torch.Generator | None) -> dict[str, Tensor]:
+    def _terms(self, batch: MotionBatch, draws: StepDraws | None) -> dict[str, Tensor]:
         mu, logvar = self.vae.encode(batch.x, batch.mask)
         mu, logvar = mu.float(), logvar.float()
-        z = mu if generator is None else sample_posterior(mu, logvar, generator)
+        z = mu if draws is None else reparameterise(mu, logvar, draws.normal(mu.shape))
         rebuilt = self.vae.decode(z, batch.mask).float()
         with torch.autocast(self.device.type, enabled=False):
             joints = features_to_joints(self.normalizer.denormalize(batch.x), self.skeleton)
@@ -83,14 +108,54 @@ class VaeStage(pl.LightningModule):
                 terms["velocities"] = masked_smooth_l1(
                     moved, real, batch.mask[:, 1:], self.threshold
                 )
+            if self.sliding_weight:
+                allowed = toe_speed(joints, self.toes, self.fps) + SLIDING_MARGIN
+                terms["sliding"] = foot_sliding(guess, batch.mask, allowed, self.toes, self.fps)
+            if self.text_layer is not None:
+                step = 0 if draws is None else self.global_step
+                text = self.captions.draw(batch.ids, step).to(z.device)
+                terms["align"] = alignment_loss(self.text_layer(z), text)
+        if self.sliding_weight and draws is not None and len(z) > 1:
+            terms["sliding_between"] = self._sliding_between(z, batch.mask, draws)
+        if draws is not None:
+            terms = _in_whole_batch(terms, batch.mask)
         weights = {
             "features": 1.0,
             "joints": self.joints_weight,
             "kl": self.kl_weight,
             "velocities": self.velocities_weight,
+            "sliding": self.sliding_weight,
+            "align": self.align_weight,
+            "sliding_between": 2 * self.sliding_weight,
         }
         return {"loss": sum(weights[name] * term for name, term in terms.items()), **terms}
 
+    def _sliding_between(self, z: Tensor, mask: Tensor, draws: StepDraws) -> Tensor:
+        """Sliding of clips decoded from points between neighbouring rows' latents."""
+        first, second = z[: len(z) // 2 * 2 : 2], z[1::2]
+        share = draws.uniform((len(first), 1, 1))
+        mask = mask[: len(z) // 2 * 2 : 2]
+        x = self.vae.decode(first.lerp(second, share), mask).float()
+        with torch.autocast(self.device.type, enabled=False):
+            joints = features_to_joints(self.normalizer.denormalize(x), self.skeleton)
+            return foot_sliding(joints, mask, SLIDING_LIMIT, self.toes, self.fps)
+
     def configure_optimizers(self) -> dict:
-        """AdamW over the VAE."""
-        return make_optimizer(self.vae.parameters(), **self.optimizer_options)
+        """AdamW over the VAE, and the map of its alignment."""
+        learned = [part for part in (self.vae, self.text_layer) if part is not None]
+        return make_optimizer(
+            [parameter for part in learned for parameter in part.parameters()],
+            **self.optimizer_options,
+        )
+
+
+def _in_whole_batch(terms: dict[str, Tensor], mask: Tensor) -> dict[str, Tensor]:
+    """Each term such that its mean over processes is its mean over the frames of all of them."""
+    paired = mask[: len(mask) // 2 * 2 : 2]
+    counts = torch.stack([mask.sum(), mask[:, 1:].sum(), paired[:, 1:].sum()])
+    frames, moves, between = share_of_batch(counts)
+    shares = {
+        **{"features": frames, "joints": frames, "velocities": moves, "sliding": moves},
+        "sliding_between": between,
+    }
+    return {name: term * shares[name] if name in shares else term for name, term in terms.items()}
