@@ -7,6 +7,11 @@ format=F         markdown | csv | latex; default: by the ending of output, else 
 output=FILE      default: print it
 plot=FILE.png    FID against R-precision (top 3) with intervals
 
+Pictures and studies have options of their own (--help):
+lead report latents run=RUN      real clips before and after the projector (t-SNE)
+lead report curves RUN ...       training curves
+lead report study runs=[A,B]     a page for a user study; answers=[DIR] key=FILE reads the answers
+
 Rows of different judges or data never share a table: measured rows stand in the paper's table
 where its judge measured its data and saw Real as published, else in a table of their own below.
 """

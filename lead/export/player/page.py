@@ -3,8 +3,8 @@
 import base64
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import astuple
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from html import escape
 from math import ceil, log2, sqrt
 from pathlib import Path
@@ -22,6 +22,21 @@ STEP = 0.001  # m; joints are stored as whole numbers of it, doubled where a cli
 PROGRAMS = ("scene.js", "player.js")  # of the page, in this order
 
 
+@dataclass(frozen=True)
+class Additions:
+    """What a page has besides the player: HTML around the clips, a style, a program and its data.
+
+    The program stands behind the player's and sees its functions; ``data`` is merged into the
+    page's JSON. All HTML has to be escaped already.
+    """
+
+    above: str = ""
+    below: str = ""
+    style: str = ""
+    program: str = ""
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
 def write_player(path: Path | str, motions: Sequence[Motion]) -> None:
     """Write one HTML file that plays all ``motions`` side by side, atomically.
 
@@ -31,22 +46,48 @@ def write_player(path: Path | str, motions: Sequence[Motion]) -> None:
     """
     if not motions:
         raise RequestError("a player needs at least one motion")
+    title = motions[0].text if len(motions) == 1 else f"{len(motions)} motions"
+    page = player_page(motions, [*map(_figure, motions)], title, _columns(len(motions)))
+    with whole_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def player_page(
+    motions: Sequence[Motion],
+    figures: Sequence[str],
+    title: str,
+    columns: int,
+    additions: Additions | None = None,
+) -> str:
+    """The page's source: ``figures`` are the HTML of the clips, by ``clip_figure``."""
+    more = additions or Additions()
     names = sorted({motion.skeleton for motion in motions})
     data = {
         "skeletons": {name: _skeleton(name) for name in names},
         "clips": [_clip(motion) for motion in motions],
+        **more.data,
     }
     values = {
-        "TITLE": escape(motions[0].text if len(motions) == 1 else f"{len(motions)} motions"),
-        "STYLE": _asset("player.css"),
-        "COLUMNS": str(_columns(len(motions))),
-        "CLIPS": "\n".join(map(_figure, motions)),
+        "TITLE": escape(title),
+        "STYLE": _asset("player.css") + more.style,
+        "COLUMNS": str(columns),
+        "ABOVE": more.above,
+        "CLIPS": "\n".join(figures),
+        "BELOW": more.below,
         "DATA": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
-        "PROGRAM": "\n".join(map(_asset, PROGRAMS)),
+        "PROGRAM": "\n".join([*map(_asset, PROGRAMS), more.program]),
     }
-    page = re.sub(r"\{\{([A-Z]+)\}\}", lambda mark: values[mark[1]], _asset("page.html"))
-    with whole_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    return re.sub(r"\{\{([A-Z]+)\}\}", lambda mark: values[mark[1]], _asset("page.html"))
+
+
+def clip_figure(name: str, caption: str, facts: str) -> str:
+    """The HTML of one clip: ``name`` says to a screen reader what is shown."""
+    name, caption, facts = map(escape, (name, caption, facts))
+    return (
+        f'<figure class="clip"><div class="view" role="img" aria-label="{name}">'
+        f'</div><figcaption><i class="swatch"></i><span title="{caption}">{caption}</span>'
+        f"<small>{facts}</small></figcaption></figure>"
+    )
 
 
 def _asset(name: str) -> str:
@@ -59,13 +100,8 @@ def _columns(clips: int) -> int:
 
 
 def _figure(motion: Motion) -> str:
-    text = escape(motion.text)
     facts = f"seed {motion.seed} · {motion.seconds:.1f} s"
-    return (
-        f'<figure class="clip"><div class="view" role="img" aria-label="moving figure: {text}">'
-        f'</div><figcaption><i class="swatch"></i><span title="{text}">{text}</span>'
-        f"<small>{facts}</small></figcaption></figure>"
-    )
+    return clip_figure(f"moving figure: {motion.text}", motion.text, facts)
 
 
 def _skeleton(name: str) -> dict:

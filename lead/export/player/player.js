@@ -18,7 +18,7 @@ function readClips() {
     figures[number].querySelector(".swatch").style.background = tint;
     const read = {
       caption: figures[number].querySelector("figcaption span").textContent,
-      view: figures[number].querySelector(".view"),
+      figure: figures[number], view: figures[number].querySelector(".view"),
       fps: clip.fps, frames: clip.frames, seconds: clip.frames / clip.fps,
       leg: clip.leg, count, solids, joints, tint: rgb(tint),
     };
@@ -104,7 +104,7 @@ function makeCamera(walk, leg, wide, aspect) {
   return { matrix, eye, middle: [middle[0], 0, middle[2]], reach, far, right, up, key: key.map((v) => v / size) };
 }
 
-let clips = [], scene = null, colours = {}, view = { ...HOME };
+let clips = [], shown = [], scene = null, colours = {}, view = { ...HOME };
 let now = 0, playing = false, speed = 1, loop = true, follow = true, overlay = false;
 let dirty = true, before = null, duration = 0;
 
@@ -116,22 +116,22 @@ function readColours() {
 }
 
 // Middle and extent of all ways, for a camera that stands still.
-function extent(shown) {
-  const x = shown.flatMap((clip) => [...clip.walk.filter((_, i) => i % 2 === 0)]);
-  const z = shown.flatMap((clip) => [...clip.walk.filter((_, i) => i % 2 === 1)]);
+function extent(all) {
+  const x = all.flatMap((clip) => [...clip.walk.filter((_, i) => i % 2 === 0)]);
+  const z = all.flatMap((clip) => [...clip.walk.filter((_, i) => i % 2 === 1)]);
   const [left, right] = [x.reduce((a, b) => Math.min(a, b)), x.reduce((a, b) => Math.max(a, b))];
   const [front, back] = [z.reduce((a, b) => Math.min(a, b)), z.reduce((a, b) => Math.max(a, b))];
   return { walk: [(left + right) / 2, (front + back) / 2], wide: Math.hypot(right - left, back - front) };
 }
 
-function drawView(element, shown) {
+function drawView(element, drawn) {
   const box = element.getBoundingClientRect();
   if (box.width < 2 || box.height < 2 || box.bottom < 0 || box.top > innerHeight) return;
-  const figures = shown.map((clip) => pose(clip, now, overlay ? clip.tint : null));
-  const leg = Math.max(...shown.map((clip) => clip.leg));
+  const figures = drawn.map((clip) => pose(clip, now, overlay ? clip.tint : null));
+  const leg = Math.max(...drawn.map((clip) => clip.leg));
   const mean = [0, 1].map((i) => figures.reduce((sum, f) => sum + f.walk[i], 0) / figures.length);
   const spread = Math.max(...figures.map((f) => 2 * Math.hypot(f.walk[0] - mean[0], f.walk[1] - mean[1])));
-  const all = shown.extent ?? (shown.extent = extent(shown));
+  const all = (drawn.extent ??= extent(drawn));
   const [walk, wide] = follow ? [mean, spread] : [all.walk, all.wide];
   const camera = makeCamera(walk, leg, wide, box.width / box.height);
   element.camera = camera;
@@ -141,8 +141,8 @@ function drawView(element, shown) {
 function draw() {
   dirty = false;
   scene.clear(colours);
-  if (overlay) drawView($("stage"), clips);
-  else for (const clip of clips) drawView(clip.view, (clip.self ??= [clip]));
+  if (overlay) drawView($("stage"), shown);
+  else for (const clip of shown) drawView(clip.view, (clip.self ??= [clip]));
   $("scrub").value = Math.round((1000 * now) / duration);
   $("scrub").setAttribute("aria-valuetext", now.toFixed(2) + " seconds");
   $("clock").textContent = `${now.toFixed(1)} / ${duration.toFixed(1)} s`;
@@ -158,6 +158,15 @@ function tick(stamp) {
   before = stamp;
   if (dirty && !scene.gl.isContextLost()) draw();
   requestAnimationFrame(tick);
+}
+
+// Only these clips, by number, from their beginning; the others are hidden.
+function show(numbers) {
+  shown = numbers.map((number) => clips[number]);
+  for (const clip of clips) clip.figure.hidden = !shown.includes(clip);
+  duration = Math.max(...shown.map((clip) => clip.seconds));
+  now = 0;
+  noteScrolling();
 }
 
 function play() {
@@ -231,7 +240,7 @@ function listen() {
   addEventListener("keydown", (event) => {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const own = event.target.closest("select, button") && [" ", "ArrowUp", "ArrowDown"].includes(key);
-    if (own || event.ctrlKey || event.metaKey || event.altKey || !KEYS[key]) return;
+    if (own || event.target.closest("input:not(#scrub), textarea") || event.ctrlKey || event.metaKey || event.altKey || !KEYS[key]) return;
     KEYS[key]();
     event.preventDefault();
   });
@@ -299,9 +308,9 @@ function fail(text) {
 
 function start() {
   clips = readClips();
-  duration = Math.max(...clips.map((clip) => clip.seconds));
+  show(clips.map((_, number) => number));
   window.leadPlayer = {
-    clips, play, pause, seek, draw,
+    clips, play, pause, seek, draw, show,
     get time() { return now; },
     get playing() { return playing; },
     get duration() { return duration; },

@@ -1,0 +1,109 @@
+"""lead report study RUN [RUN] [key=value ...] : a user study, from the page to the plot.
+
+lead report study runs=[A,B]     writes study.html, for participants, and key.json, to be kept
+  A, B           run directories, or folders that `lead generate` wrote (of the same sentences and
+                 seeds); one run alone is compared with itself without its projector
+  pairs=10       side by side, sides and order drawn at random; the same seed for both motions
+  choose=random  or changed: of candidates=100 random pairs those that differ most; the page says so
+  split=test     the data set's split whose sentences and lengths are drawn; dataset=DIR
+  sampling=S     of both runs; default: each run's own
+  output=DIR     default outputs/study; overwrite=true replaces it
+
+lead report study answers=[DIR] key=outputs/study/key.json     reads what participants sent back
+  answers=[A,B]  files, or folders of them
+  output=DIR     default the folder results beside the key: summary.md, ratings.csv, plot.png
+
+Ratings go from 1 to 5 for realism and for relevance to the sentence. The page needs no server: it
+keeps its state in the browser and saves a file at the end. Intervals hold for other participants
+and other clips: both are drawn anew (bootstrap).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lead.cli.config import compose
+from lead.cli.outputs import check_output
+from lead.core.errors import RequestError, did_you_mean
+
+CHOICES = ("random", "changed")
+MARK = "key.json"
+
+
+def run(overrides: Sequence[str]) -> int:
+    """Write a study's page and key, or read its answers."""
+    words = [word for word in overrides if "=" not in word]
+    options = [word for word in overrides if "=" in word]
+    config = compose("report_study", options)
+    runs = [*config["runs"], *words]
+    if bool(runs) == bool(config["answers"]):
+        raise RequestError(
+            "name either runs=[A,B], for a page, or answers=[DIR] with key=FILE, for its results"
+        )
+    if runs:
+        sampling = [word for word in options if word.startswith("sampling")]
+        return _make_page(runs, config, sampling)
+    return _read_answers(config)
+
+
+def _make_page(runs: list[str], config: dict, sampling: list[str]) -> int:
+    _check(runs, config)
+    folder = Path(config["output"] or "outputs/study")
+    check_output(folder, MARK, overwrite=config["overwrite"])
+
+    from lead.cli.study_pairs import draw_study
+    from lead.core.files import atomic_folder
+    from lead.export.study import write_study
+
+    study = draw_study(runs, config, sampling)
+    with atomic_folder(folder, replace=config["overwrite"]) as temporary:
+        write_study(temporary, study)
+    print(f"{study.systems[0]} against {study.systems[1]}, {len(study.pairs)} pairs")
+    print(study.choice)
+    print(f"send {folder / 'study.html'} to participants; keep {folder / MARK} to yourself")
+    return 0
+
+
+def _check(runs: list[str], config: dict) -> None:
+    """RequestError for values that no study could have."""
+    if len(runs) > 2:
+        raise RequestError(f"a study compares two systems, got {len(runs)}: name two")
+    if config["choose"] not in CHOICES:
+        raise RequestError(f"unknown choose '{config['choose']}': {_hint(config['choose'])}")
+    if config["pairs"] < 1 or config["batch_size"] < 1:
+        raise RequestError("pairs and batch_size take numbers from 1 up")
+    if config["choose"] == "changed" and config["candidates"] <= config["pairs"]:
+        raise RequestError(
+            f"choose=changed picks pairs={config['pairs']} of candidates={config['candidates']}: "
+            "draw more candidates than pairs"
+        )
+    if not 0 <= config["seed"] < 2**62:
+        raise RequestError(f"seed must lie in 0..2^62-1, got {config['seed']}")
+
+
+def _hint(word: str) -> str:
+    return did_you_mean(str(word), CHOICES)
+
+
+def _read_answers(config: dict) -> int:
+    if config["key"] is None:
+        raise RequestError("answers need key=FILE, the key.json that was written with the page")
+    key = Path(config["key"])
+    folder = Path(config["output"] or key.parent / "results")
+    from lead.core.files import check_writable
+
+    check_writable(folder)
+
+    from lead.core.files import atomic_path
+    from lead.evaluation.report.ratings_plot import write_ratings_plot
+    from lead.evaluation.study import markdown_summary, read_answers, summarise, write_ratings
+
+    answers = read_answers(key, [Path(name) for name in config["answers"]])
+    summary = summarise(answers, config["seed"])
+    text = markdown_summary(answers, summary)
+    with atomic_path(folder / "summary.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    write_ratings(folder / "ratings.csv", answers)
+    write_ratings_plot(folder / "plot.png", answers, summary)
+    print(text)
+    print(f"written: {folder}/ summary.md, ratings.csv, plot.png")
+    return 0
