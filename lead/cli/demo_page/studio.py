@@ -1,0 +1,162 @@
+"""The loaded model behind the page: sentences become clips, an upload becomes a word."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lead.cli.demo_page.forms import ClipForm, Limits, WordForm
+from lead.cli.demo_page.uploads import read_upload
+from lead.cli.loading import with_words
+from lead.core.errors import RequestError
+from lead.export.motion_file import Motion
+from lead.generation import Sampling
+from lead.generation.pipeline import TextToMotion
+from lead.inversion import Concept, InversionOptions, Word
+from lead.models.text_encoders.learned_words import check_taught
+
+Report = Callable[[float, str], None]
+
+WORDS_MOST = 50  # that visitors have taught; the oldest is forgotten
+
+
+@dataclass(frozen=True, eq=False)
+class Take:
+    """The answer to a ClipForm: one motion, or two."""
+
+    motions: tuple[Motion, ...]
+    projectors: tuple[str, ...]  # on or off, of each
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a visitor's word is learned: the objective, and sentences for each kind of word."""
+
+    options: InversionOptions
+    templates: dict[str, tuple[str, ...]]  # manner | motion -> sentences
+
+
+class Studio:
+    """A pipeline with its settings. One thread may generate and teach; any may ask the rest."""
+
+    def __init__(
+        self,
+        pipeline: TextToMotion,
+        sampling: Sampling,
+        run: str,
+        words: Sequence[Word],
+        recipe: Recipe,
+        folder: Path,
+    ) -> None:
+        self.sampling, self.run, self.recipe, self.folder = sampling, run, recipe, folder
+        self.pipeline = with_words(pipeline, list(words))
+        self.given = {word.word: word for word in words}
+        self.taught: dict[str, Word] = {}
+
+    @property
+    def limits(self) -> Limits:
+        """What a ClipForm may ask for."""
+        pipeline = self.pipeline
+        return Limits(pipeline.fps, pipeline.frame_limits, pipeline.projector is not None)
+
+    @property
+    def words(self) -> dict[str, Word]:
+        """Every word that a sentence may use."""
+        return {**self.given, **self.taught}
+
+    def check_text(self, text: str) -> None:
+        """RequestError where a sentence uses a word that nobody has taught."""
+        try:
+            check_taught(text, self.words)
+        except RequestError as error:
+            known = ", ".join(self.words) or "none so far"
+            word = str(error).partition(" of '")[0].rpartition(" ")[2]
+            raise RequestError(
+                f"nobody has taught {word}: teach it, use one of the learned words ({known}), or "
+                "leave out the angle brackets"
+            ) from error
+
+    def generate(self, form: ClipForm, report: Report) -> Take:
+        """The clips of a form. Raises RequestError for what the model cannot do."""
+        sides = ("on", "off") if form.projector == "both" else (form.projector,)
+        sampling = self._sampling(form)
+        vectors = {name: word.vector for name, word in self.words.items()}
+        pipeline = self.pipeline.with_words(vectors)
+        frames = round(form.seconds * pipeline.fps)
+        steps = len(sampling.timesteps or range(sampling.steps)) * len(sides)
+        made = []
+        with _counted(pipeline.denoiser, steps, "drawing the motion", report):
+            for side in sides:
+                (motion,) = pipeline.generate(
+                    [form.text], [frames], [form.seed], sampling, project=side == "on"
+                )
+                made.append(self._as_motion(motion, sampling, side))
+        remarks = [
+            f"the sentence is {far}" for far in pipeline.remarks([form.text]).values() if far
+        ]
+        if form.clean_feet:
+            from lead.cli.feet import with_clean_feet
+
+            report(1.0, "cleaning the feet")
+            made, remark = with_clean_feet(made)
+            remarks.append(remark)
+        return Take(tuple(made), sides, tuple(remarks))
+
+    def teach(self, form: WordForm, data: bytes, report: Report) -> Word:
+        """Learn a word from an uploaded BVH file; from then on sentences may use it."""
+        report(0.0, "reading the motion")
+        from lead.cli.train import quiet_lightning
+        from lead.training.inversion_stage import MEASURED_BATCHES, invert
+
+        features = read_upload(data, form.file, self.folder, self.pipeline)
+        templates = self.recipe.templates[form.means]
+        licence = "unknown: ask the owner of the file"
+        concept = Concept(form.word, form.init, (features,), (form.file,), templates, licence)
+        if concept.word in self.given:
+            raise RequestError(f"{concept.word} is taught already: choose another word")
+        quiet_lightning()
+        calls = self.recipe.options.steps + 2 * MEASURED_BATCHES
+        with _counted(self.pipeline.denoiser, calls, f"learning {concept.word}", report):
+            (word,) = invert([concept], self.pipeline, self.recipe.options)
+        kept = [*self.taught.items()][-WORDS_MOST + 1 :]
+        self.taught = {**dict(kept), word.word: word}
+        return word
+
+    def _sampling(self, form: ClipForm) -> Sampling:
+        own = self.sampling
+        listed = own.timesteps is not None and form.steps == len(own.timesteps)
+        timesteps = own.timesteps if listed else None
+        return replace(own, steps=form.steps, guidance_scale=form.guidance, timesteps=timesteps)
+
+    def _as_motion(self, made, sampling: Sampling, side: str) -> Motion:
+        return Motion(
+            made.joints,
+            made.features,
+            made.text,
+            seed=made.seed,
+            fps=self.pipeline.fps,
+            skeleton=self.pipeline.skeleton.name,
+            provenance={
+                "run": self.run,
+                "project": "true" if side == "on" else "false",
+                "sampling": f"{sampling.sampler} {sampling.steps} x{sampling.guidance_scale}",
+            },
+        )
+
+
+@contextmanager
+def _counted(network, calls: int, doing: str, report: Report) -> Iterator[None]:
+    """Report after each call of a network; the report may raise to end the work."""
+    count = 0
+
+    def called(*_: object) -> None:
+        nonlocal count
+        count += 1
+        report(count / calls, doing)
+
+    hook = network.register_forward_hook(called)
+    try:
+        yield
+    finally:
+        hook.remove()
