@@ -1,6 +1,8 @@
 """Checkpoints become run directories that other commands take, and runs become checkpoints."""
 
+import dataclasses
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from lead.core.building import build
 from lead.core.runs import SCHEMA_VERSION, Run
 from lead.data.packing import pack
 from lead.data.sources.synthetic import SyntheticSource
+from lead.evaluation.extractor import FeatureExtractor
 from lead.generation import Sampling, load_pipeline
 from lead.interop import load_mld, load_motionlcm
 from lead.interop.checkpoint import SIZES
@@ -96,6 +99,73 @@ def test_imported_runs_generate_what_the_loaded_networks_compute(capfd, tmp_path
         assert clip["joints"].shape == (60, 22, 3)
         used = json.loads(str(clip["provenance"]))["sampling"] if "provenance" in clip else ""
     assert used in ("", "ddim 2 x7.5", "lcm 1 x7.5")
+
+
+class Tagged(SyntheticSource):
+    """Synthetic motions with the word classes that HumanML3D's captions have."""
+
+    name = "humanml3d"
+
+    def list_items(self):
+        def tag(caption):
+            return dataclasses.replace(caption, tokens="a/DET person/NOUN walk/Act_VIP")
+
+        return [
+            dataclasses.replace(item, captions=tuple(tag(c) for c in item.captions))
+            for item in super().list_items()
+        ]
+
+
+def write_evaluator(folder: Path) -> Path:
+    """A random evaluator in the published layout: weights, statistics, word vectors."""
+    torch.manual_seed(4)
+    rng = np.random.default_rng(4)
+    tensors = FeatureExtractor(263).state_dict()
+    networks = {name.partition(".")[0] for name in tensors}
+    weights = folder / "t2m/text_mot_match/model/finest.tar"
+    meta, glove = folder / "t2m/Comp_v6_KLD01/meta", folder / "glove"
+    for place in (weights.parent, meta, glove):
+        place.mkdir(parents=True)
+    content = {
+        network: {k.partition(".")[2]: v for k, v in tensors.items() if k.startswith(network + ".")}
+        for network in networks
+    }
+    torch.save(content, weights)
+    np.save(meta / "mean.npy", rng.normal(size=263))
+    np.save(meta / "std.npy", rng.uniform(0.5, 2, size=263))
+    names = ["sos", "eos", "unk", "a", "person", "walk"]
+    np.save(glove / "our_vab_data.npy", rng.normal(size=(6, 300)))
+    (glove / "our_vab_words.pkl").write_bytes(pickle.dumps(names))
+    (glove / "our_vab_idx.pkl").write_bytes(pickle.dumps({name: n for n, name in enumerate(names)}))
+    return folder
+
+
+def test_an_imported_evaluator_judges_like_its_files(capfd, tmp_path):
+    data = tmp_path / "humanml3d"
+    pack(Tagged(clips=24, splits={"train": 0.1, "val": 0.1, "test": 0.8}), data, workers=1)
+    runs = imported(capfd, "mld", tmp_path, data)
+    files, judge = write_evaluator(tmp_path / "deps"), tmp_path / "judge"
+    lead(
+        capfd, "import", "source=t2m", f"checkpoint={files}", "dataset=humanml3d", f"output={judge}"
+    )
+    records = []
+    for evaluator in (judge, files):
+        output = tmp_path / f"{evaluator.name}.json"
+        out = lead(
+            *(capfd, "evaluate", f"run={runs / 'diffusion'}", "protocol=t2m", f"dataset={data}"),
+            *(f"evaluator={evaluator}", f"output={output}", "device=cpu", "sampling.steps=2"),
+            *("protocol.replications=2", "protocol.pool_size=4", "protocol.diversity_pairs=4"),
+            *("protocol.multimodality_texts=2", "protocol.multimodality_repeats=3"),
+            "protocol.multimodality_pairs=2",
+        )
+        assert out.startswith(
+            "REAL IS NOT AS PUBLISHED"
+        )  # random networks are not the published ones
+        records.append(json.loads(output.read_text()))
+    imported_one, from_files = records
+    assert imported_one["evaluator"]["name"] == "t2m-humanml3d"
+    assert imported_one["evaluator"]["fingerprint"] == from_files["evaluator"]["fingerprint"]
+    assert imported_one["rows"] == from_files["rows"]
 
 
 def projector_values(runs: Path, dataset: Path, folder: Path) -> dict:

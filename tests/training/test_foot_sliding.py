@@ -9,6 +9,7 @@ from lead.core.masks import lengths_to_mask
 from lead.models.vae import MotionVAE, _smooth
 from lead.representation.normalizer import Normalizer
 from lead.training.losses import foot_sliding
+from lead.training.randomness import StepDraws
 from lead.training.vae_stage import VaeStage
 
 
@@ -48,15 +49,17 @@ def test_gradients_stop_the_toe_but_do_not_lift_it_and_padding_is_nothing():
 def test_both_sliding_terms_reach_the_decoder_and_only_training_decodes_between():
     torch.manual_seed(0)
     vae = MotionVAE(latent_dim=4, width=8, heads=1, layers=1, feed_forward=8, dropout=0.0)
-    normalizer = Normalizer(np.zeros(263), np.full(263, 0.2))
+    normalizer = Normalizer(np.full(263, -0.1), np.full(263, 0.2))
+    with torch.no_grad():
+        vae.output_layer.weight.mul_(5)  # so that its toes move
     stage = VaeStage(vae, normalizer, "humanml3d", {}, sliding_weight=3.0)
     batch = MotionBatch(torch.randn(3, 8, 263), lengths_to_mask(torch.tensor([8, 6, 8])), ["a"] * 3)
     assert "sliding_between" not in stage._terms(batch, None)
-    terms = stage._terms(batch, torch.Generator().manual_seed(0))
+    terms = stage._terms(batch, StepDraws(torch.Generator().manual_seed(0)))
     rest = terms["features"] + terms["joints"] + 1e-4 * terms["kl"]
     sliding = 3 * terms["sliding"] + 6 * terms["sliding_between"]
     assert terms["loss"].item() == pytest.approx((rest + sliding).item(), rel=1e-6)
-    assert terms["sliding_between"] > 0
+    assert terms["sliding_between"] > 0, terms
     terms["sliding_between"].backward()
     assert vae.output_layer.weight.grad.abs().sum() > 0
 
