@@ -30,6 +30,7 @@ class LatentBatch:
     text: Float[Tensor, "batch words text_dim"]
     null_text: Float[Tensor, "one words text_dim"]
     ids: list[str]
+    generated: Float[Tensor, "batch tokens dim"] | None = None  # what the diffusion makes of them
 
     def to(self, device) -> "LatentBatch":
         """The same batch on another device."""
@@ -37,4 +38,7 @@ class LatentBatch:
             tensor.to(device, non_blocking=True)
             for tensor in (self.mu, self.logvar, self.text, self.null_text)
         )
-        return LatentBatch(*moved, self.ids)
+        generated = None
+        if self.generated is not None:
+            generated = self.generated.to(device, non_blocking=True)
+        return LatentBatch(*moved, self.ids, generated)

@@ -70,8 +70,10 @@ class Run:
         return content_hash(self._saved(part))
 
     def tensors(self, part: str) -> dict:
-        """A part's weights by name; WorkError where the file is broken."""
-        return read_tensors(self._saved(part))
+        """A part's weights by name, float32 where they are packed; WorkError for a broken file."""
+        from lead.core.compact import restore
+
+        return restore(read_tensors(self._saved(part)))
 
     def _saved(self, part: str) -> Path:
         path = self.weights_path(part)

@@ -59,17 +59,24 @@ class BatchPlan:
 class StepSampler:
     """Batch sampler over training steps ``start .. stop``: yields lists of (step, place).
 
-    Where several processes train together each takes every ``world``-th clip of the batch.
+    Where several processes train together each takes as many neighbouring clips of the batch;
+    RequestError where they cannot be shared out evenly.
     """
 
     def __init__(self, plan: BatchPlan, start: int, stop: int, rank: int = 0, world: int = 1):
+        if plan.batch_size % world:
+            raise RequestError(
+                f"batches of {plan.batch_size} clips cannot be shared evenly by {world} processes: "
+                "choose a batch_size that is a multiple, of no more clips than there are"
+            )
         self.plan, self.start, self.stop = plan, start, stop
-        self.rank, self.world = rank, world
+        each = plan.batch_size // world
+        self.own = slice(rank * each, (rank + 1) * each)
 
     def __len__(self) -> int:
         return self.stop
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         for step in range(self.start, self.stop):
-            places = self.plan.batch(step)[self.rank :: self.world]
+            places = self.plan.batch(step)[self.own]
             yield [(step, place) for place in places]

@@ -4,6 +4,7 @@ A cache file is named by the hash of everything it depends on: the weights, the 
 A change of any of them gives another name, so a stale cache is never read.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -44,6 +45,27 @@ def cached_posteriors(
     logvar = torch.stack([rows[place][1] for place in range(len(clips))])
     write_tensors(path, {"mu": mu, "logvar": logvar})
     return mu, logvar
+
+
+def cached_generated(
+    dataset: PackedDataset,
+    split: str,
+    keys: Sequence[object],
+    posterior_mean: Tensor,
+    make: Callable[[], Tensor],
+) -> Tensor:
+    """Generated latents of every clip of a split, in the shape of ``posterior_mean``.
+
+    ``keys`` name all that they depend on beside these latents: denoiser, guidance, seed.
+    """
+    own = hashlib.sha256(posterior_mean.contiguous().numpy().tobytes()).hexdigest()
+    key = content_hash(split, own, *map(str, keys))[:16]
+    path = dataset.folder / "cache" / f"generated-{split}-{key}.safetensors"
+    cached = _read_or_none(path, ("z",), len(posterior_mean))
+    if cached is None:
+        cached = {"z": make()}
+        write_tensors(path, cached)
+    return cached["z"]
 
 
 def cached_texts(

@@ -29,6 +29,15 @@ class LatentDataset(torch.utils.data.Dataset):
         self.null_row = rows[NULL_TEXT]
         self.caption_rows = [[rows[text] for text in captions] for captions in split.captions]
         self.seed = seed
+        self.generated: Tensor | None = None  # of every clip, where stage 3 reads those
+
+    def first_texts(self) -> Tensor:
+        """Embedding (clips, words, dim) of the first caption of every clip."""
+        return self.embeddings[torch.tensor([rows[0] for rows in self.caption_rows])]
+
+    def null_text(self) -> Tensor:
+        """Embedding (1, words, dim) of the empty sentence."""
+        return self.embeddings[self.null_row : self.null_row + 1]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -48,8 +57,9 @@ class LatentDataset(torch.utils.data.Dataset):
             self.mu[chosen],
             self.logvar[chosen],
             self.embeddings[torch.tensor(rows)],
-            self.embeddings[self.null_row : self.null_row + 1],
+            self.null_text(),
             [self.ids[place] for place in places],
+            None if self.generated is None else self.generated[chosen],
         )
 
 

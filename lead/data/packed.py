@@ -57,6 +57,11 @@ class PackedDataset:
         """Hash over all features, captions and statistics."""
         return self.manifest["data_hash"]
 
+    @property
+    def same_motions(self) -> tuple[str, ...]:
+        """Hashes of earlier versions with the same motions and splits and other captions."""
+        return tuple(self.manifest.get("same_motions", ()))
+
     @cached_property
     def normalizer(self) -> Normalizer:
         """The dataset's own standardisation."""

@@ -55,25 +55,21 @@ def embed_texts(judge: Embedder, requests: Iterable[Request]) -> Vectors:
 def embed_crops(
     judge: Embedder,
     real: RealClips,
-    crops: Iterable[Crop],
+    crops: Sequence[Crop],
     tally: PhysicalTally,
     tallied: set[Crop],
     rebuild: Reconstruct | None = None,
-) -> Vectors:
-    """Vectors of every distinct crop, or of its reconstruction, by crop.
+) -> np.ndarray:
+    """Vectors (crops, dim) of one chunk of crops, or of their reconstructions.
 
     The crops in ``tallied`` are measured physically too, reconstructions against the crop.
     """
-    keys = list(dict.fromkeys(crops))
-    rows = []
-    for part in chunks(keys):
-        originals = [cut(real, crop) for crop in part]
-        motions = originals if rebuild is None else rebuild(originals)
-        rows.append(judge.embed_motions(motions))
-        for crop, motion, original in zip(part, motions, originals, strict=True):
-            if crop in tallied:
-                tally.add(motion, None if rebuild is None else original)
-    return Vectors(keys, np.concatenate(rows))
+    originals = [cut(real, crop) for crop in crops]
+    motions = originals if rebuild is None else rebuild(originals)
+    for crop, motion, original in zip(crops, motions, originals, strict=True):
+        if crop in tallied:
+            tally.add(motion, None if rebuild is None else original)
+    return judge.embed_motions(motions)
 
 
 def embed_generated(

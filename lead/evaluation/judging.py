@@ -23,6 +23,7 @@ from lead.evaluation.estimate import Estimate, estimate
 from lead.evaluation.protocol import REAL, TOP_K, Protocol, ProtocolResult
 from lead.evaluation.real_clips import RealClips
 from lead.evaluation.replication import Replication, Request, draw_replication, draw_same_text
+from lead.evaluation.sharing import Sharing
 from lead.evaluation.tally import PhysicalTally
 
 Tallies = dict[str, PhysicalTally]
@@ -55,27 +56,44 @@ def run_protocol(
     reconstructions: Mapping[str, Reconstruct],
     generators: Mapping[str, Generate],
     seed: int,
+    sharing: Sharing | None = None,
 ) -> ProtocolResult:
     """Judge real motions, then their reconstructions, then generated motions, by name of the row.
 
     Every row answers the same captions, lengths and seeds, which depend on ``seed``, the
     replication and the clip alone. Real motions, reconstructions and sentences are embedded once
     for each distinct crop and caption; generated motions are in memory by chunks. The physical
-    measures are those of the first replication. Raises RequestError where the clips do not fill a
-    pool, or one is shorter than a unit.
+    measures are those of the first replication. With ``sharing``, processes deal out replications
+    and chunks of motions, and each returns the result of all. Raises RequestError where the clips
+    do not fill a pool, or one is shorter than a unit.
     """
+    sharing = sharing or Sharing()
     _check(protocol, real)
     drawn = [draw_replication(protocol, real, seed, n) for n in range(protocol.replications)]
     sets = protocol.multimodality_sets if generators else 0
     same_text = [draw_same_text(protocol, real, seed, n) for n in range(sets)]
     names = [REAL, *reconstructions, *generators]
     tallies = {name: PhysicalTally(real.fps, real.skeleton) for name in names}
-    fixed = _embed_fixed(judge, real, drawn, reconstructions, tallies)
-    work = len(generators) * sum(map(len, [*(one.requests for one in drawn), *same_text]))
-    with tqdm(total=work, desc="judge", unit="motion", disable=None if work else True) as bar:
+    fixed = _embed_fixed(judge, real, drawn, reconstructions, tallies, sharing)
+    parts = [part for requests in same_text for part in chunks(requests)]
+    costs = [len(one.requests) for one in drawn] + [len(part) for part in parts]
+    work = len(generators) * sum(costs[task] for task in sharing.own(costs))
+    hidden = None if work and sharing.is_first else True
+    with tqdm(total=work, desc="judge", unit="motion", disable=hidden) as bar:
         asked = _Asked(judge, generators, bar)
-        values = _judge_replications(protocol, asked, drawn, fixed, tallies)
-        repeated = _judge_same_text(protocol, asked, same_text, seed)
+
+        def judged(task: int) -> object:
+            if task >= len(drawn):
+                return asked.vectors(parts[task - len(drawn)], {})
+            first = {name: tallies[name] for name in generators} if task == 0 else {}
+            measured = _judge_replication(protocol, asked, drawn[task], fixed, first)
+            return measured, {name: tally.values for name, tally in first.items()}
+
+        done = sharing.run(costs, judged)
+    for name, columns in done[0][1].items():
+        tallies[name].values = columns
+    values = _by_measure([measured for measured, _ in done[: len(drawn)]])
+    repeated = _judge_same_text(protocol, [*generators], same_text, done[len(drawn) :], seed)
     rows = _estimates(protocol, values, repeated)
     return ProtocolResult(
         rows={name: row | tallies[name].estimates() for name, row in rows.items()},
@@ -110,39 +128,56 @@ def _embed_fixed(
     drawn: Sequence[Replication],
     reconstructions: Mapping[str, Reconstruct],
     tallies: Tallies,
+    sharing: Sharing,
 ) -> dict[str, Vectors]:
     """Vectors of what does not change over replications: sentences, real and rebuilt crops."""
     requests = [request for one in drawn for request in one.requests]
     crops = [request.crop for request in requests]
     first = {request.crop for request in drawn[0].requests}
     references = [crop for one in drawn for crop in one.references]
-    fixed = {
-        "text": embed_texts(judge, requests),
-        REAL: embed_crops(judge, real, [*crops, *references], tallies[REAL], first),
-    }
-    for name, rebuild in reconstructions.items():
-        fixed[name] = embed_crops(judge, real, crops, tallies[name], first, rebuild)
+    keys = {name: [*dict.fromkeys(crops)] for name in reconstructions}
+    keys = {REAL: [*dict.fromkeys([*crops, *references])], **keys}
+    parts = [(name, part) for name, own in keys.items() for part in chunks(own)]
+
+    def embed(task: int) -> tuple[np.ndarray, dict]:
+        name, part = parts[task]
+        tally = PhysicalTally(real.fps, real.skeleton)
+        rows = embed_crops(judge, real, part, tally, first, reconstructions.get(name))
+        return rows, tally.values
+
+    done = sharing.run([len(part) for _, part in parts], embed)
+    for (name, _), (_, columns) in zip(parts, done, strict=True):
+        tallies[name].add_values(columns)
+    fixed = {"text": embed_texts(judge, requests)}
+    for name, own in keys.items():
+        rows = [found for (of, _), (found, _) in zip(parts, done, strict=True) if of == name]
+        fixed[name] = Vectors(own, np.concatenate(rows))
     return fixed
 
 
-def _judge_replications(
+def _judge_replication(
     protocol: Protocol,
     asked: _Asked,
-    drawn: Sequence[Replication],
+    one: Replication,
     fixed: Mapping[str, Vectors],
     tallies: Tallies,
-) -> Values:
-    values: Values = {name: {} for name in tallies}
-    for index, one in enumerate(drawn):
-        crops = [request.crop for request in one.requests]
-        text = fixed["text"].of((request.caption, request.tokens) for request in one.requests)
-        rows = {name: fixed[name].of(crops) for name in tallies if name in fixed}
-        rows |= asked.vectors(one.requests, tallies if index == 0 else {})
-        for name, motion in rows.items():
-            reference = fixed[REAL].of(one.references)
-            for key, value in _measure(protocol, one.seed, text, motion, reference).items():
-                values[name].setdefault(key, []).append(value)
-    return values
+) -> dict[str, dict[str, float]]:
+    """Measures of every row; the ``tallies`` measure generated motions physically."""
+    crops = [request.crop for request in one.requests]
+    text = fixed["text"].of((request.caption, request.tokens) for request in one.requests)
+    rows = {name: vectors.of(crops) for name, vectors in fixed.items() if name != "text"}
+    rows |= asked.vectors(one.requests, tallies)
+    reference = fixed[REAL].of(one.references)
+    return {
+        name: _measure(protocol, one.seed, text, motion, reference) for name, motion in rows.items()
+    }
+
+
+def _by_measure(replications: Sequence[Mapping[str, Mapping[str, float]]]) -> Values:
+    return {
+        name: {key: [one[name][key] for one in replications] for key in row}
+        for name, row in replications[0].items()
+    }
 
 
 def _measure(
@@ -161,12 +196,19 @@ def _measure(
 
 
 def _judge_same_text(
-    protocol: Protocol, asked: _Asked, same_text: Sequence[Sequence[Request]], seed: int
+    protocol: Protocol,
+    names: Sequence[str],
+    same_text: Sequence[Sequence[Request]],
+    vectors: Sequence[Mapping[str, np.ndarray]],
+    seed: int,
 ) -> dict[str, list[list[float]]]:
-    """MultiModality of every sentence: row -> set -> sentence."""
-    repeated: dict[str, list[list[float]]] = {name: [] for name in asked.generators}
+    """MultiModality of every sentence: row -> set -> sentence. ``vectors`` are those of chunks."""
+    repeated: dict[str, list[list[float]]] = {name: [] for name in names}
+    rest = iter(vectors)
     for index, requests in enumerate(same_text):
-        for name, motion in asked.vectors(requests, {}).items():
+        parts = [next(rest) for _ in chunks(requests)]
+        for name in names:
+            motion = np.concatenate([part[name] for part in parts])
             by_text = motion.reshape(-1, protocol.multimodality_repeats, motion.shape[1])
             generator = make_generator(seed, "same text", index)
             spread = metrics.multimodality_of_texts(

@@ -1,6 +1,6 @@
 """Physical measures of motions that come one at a time and are not kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -31,6 +31,11 @@ class PhysicalTally:
         """``add`` for each of several motions, and the real ones at the same places."""
         for place, motion in enumerate(motions):
             self.add(motion, None if references is None else references[place])
+
+    def add_values(self, values: Mapping[str, Sequence[float]]) -> None:
+        """What another tally measured, after what this one has."""
+        for name, column in values.items():
+            self.values.setdefault(name, []).extend(column)
 
     def estimates(self) -> dict[str, Estimate]:
         """Means over the motions so far."""

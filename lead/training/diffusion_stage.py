@@ -7,19 +7,20 @@ from torch.nn.functional import mse_loss
 
 from lead.core.batches import LatentBatch
 from lead.core.errors import RequestError
-from lead.core.seeding import make_generator
 from lead.diffusion.forward import add_noise
 from lead.diffusion.schedules import NoiseSchedule
-from lead.models.vae import sample_posterior
+from lead.models.vae import reparameterise
 from lead.training.losses import check_finite
 from lead.training.optimization import make_optimizer
-from lead.training.randomness import step_purpose
+from lead.training.randomness import StepDraws, step_draws, validation_draws
 
 
 class DiffusionStage(pl.LightningModule):
     """Noise prediction (epsilon) with mean squared error; some captions become the empty string.
 
     The VAE and the text encoder are not here at all: latents and embeddings come from the cache.
+    ``text_noise`` moves every text vector by a random one, on average so long as a share of its own
+    length: sentences in other words lie beside the captions, and few captions are learned by heart.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class DiffusionStage(pl.LightningModule):
         schedule: NoiseSchedule,
         optimizer: dict,
         condition_dropout: float = 0.1,
+        text_noise: float = 0.0,
         seed: int = 0,
     ):
         super().__init__()
@@ -35,7 +37,9 @@ class DiffusionStage(pl.LightningModule):
         self.optimizer_options, self.seed = optimizer, seed
         if not 0 <= condition_dropout <= 1:
             raise RequestError(f"condition_dropout is {condition_dropout}: it is a share of 0 to 1")
-        self.condition_dropout = condition_dropout
+        if text_noise < 0:
+            raise RequestError(f"text_noise is {text_noise}: it is a share from 0 up")
+        self.condition_dropout, self.text_noise = condition_dropout, text_noise
 
     def parts(self) -> dict[str, nn.Module]:
         """What a run keeps of this stage."""
@@ -43,33 +47,35 @@ class DiffusionStage(pl.LightningModule):
 
     def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
         """One optimisation step at random timesteps."""
-        generator = make_generator(self.seed, "diffusion", *step_purpose(self), device=self.device)
-        drop = torch.rand(len(batch.ids), generator=generator, device=self.device)
+        draws = step_draws(self, "diffusion")
+        drop = draws.uniform((len(batch.ids),))
         text = torch.where(
             (drop < self.condition_dropout)[:, None, None], batch.null_text, batch.text
         )
-        loss = self._loss(batch, text, generator)
+        loss = self._loss(batch, self._moved(text, draws), draws)
         check_finite(loss, self.global_step, batch.ids)
-        self.log("train/loss", loss, batch_size=len(batch.ids))
+        self.log("train/loss", loss, batch_size=len(batch.ids), sync_dist=True)
         self.log("loss", loss, prog_bar=True, logger=False, batch_size=len(batch.ids))
         return loss
 
     def validation_step(self, batch: LatentBatch, index: int) -> None:
         """The same loss with captions, at timesteps and noise that are equal every time."""
-        generator = make_generator(self.seed, "validation", index, device=self.device)
-        loss = self._loss(batch, batch.text, generator)
+        loss = self._loss(batch, batch.text, validation_draws(self, index))
         check_finite(loss, self.global_step, batch.ids)
         self.log("val/loss", loss, batch_size=len(batch.ids))
 
-    def _loss(self, batch: LatentBatch, text: Tensor, generator: torch.Generator) -> Tensor:
-        clean = sample_posterior(batch.mu, batch.logvar, generator)
-        noise = torch.randn(clean.shape, generator=generator, device=clean.device)
-        timestep = torch.randint(
-            self.schedule.num_train_timesteps,
-            (len(clean),),
-            generator=generator,
-            device=clean.device,
-        )
+    def _moved(self, text: Tensor, draws: StepDraws) -> Tensor:
+        """Text vectors, each with noise of a length from 0 to twice ``text_noise`` of its own."""
+        if not self.text_noise:
+            return text
+        share = 2 * self.text_noise * draws.uniform((len(text), 1, 1))
+        step = draws.normal(text.shape) / text.shape[-1] ** 0.5
+        return text + share * text.norm(dim=-1, keepdim=True) * step
+
+    def _loss(self, batch: LatentBatch, text: Tensor, draws: StepDraws) -> Tensor:
+        clean = reparameterise(batch.mu, batch.logvar, draws.normal(batch.mu.shape))
+        noise = draws.normal(clean.shape)
+        timestep = draws.integers(self.schedule.num_train_timesteps, (len(clean),))
         noised = add_noise(clean, noise, timestep, self.schedule)
         return mse_loss(self.denoiser(noised, timestep, text).float(), noise)
 

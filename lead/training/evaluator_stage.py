@@ -12,7 +12,8 @@ from lead.evaluation.extractor.words import WordVectors
 from lead.training.losses import check_finite
 from lead.training.matching import check_loss, contrastive_loss, margin_loss
 from lead.training.optimization import make_optimizer
-from lead.training.pairs import PairBatch
+from lead.training.pairs import PairBatch, share_a_caption
+from lead.training.processes import rows_of_batch
 
 POOL = 32  # of the protocol's retrieval
 SHUFFLES = 10  # of the validation clips into pools
@@ -48,7 +49,9 @@ class EvaluatorStage(pl.LightningModule):
 
     def training_step(self, batch: PairBatch, _index: int) -> Tensor:
         """One optimisation step."""
-        loss = self._loss(*self._embed(batch), batch)
+        text, motion = self._embed(batch)
+        mentions = batch.mentions.to(self.device)
+        loss = self._loss(*rows_of_batch(text, motion, mentions))  # rows are compared with all
         check_finite(loss, self.global_step, batch.ids)
         self.log("train/loss", loss, batch_size=len(batch.ids))
         self.log("loss", loss, prog_bar=True, logger=False, batch_size=len(batch.ids))
@@ -57,7 +60,7 @@ class EvaluatorStage(pl.LightningModule):
     def validation_step(self, batch: PairBatch, _index: int) -> None:
         """The same loss; vectors are kept for retrieval over the whole split."""
         text, motion = self._embed(batch)
-        loss = self._loss(text, motion, batch)
+        loss = self._loss(text, motion, batch.mentions.to(self.device))
         check_finite(loss, self.global_step, batch.ids)
         self.log("val/loss", loss, batch_size=len(batch.ids))
         self._seen.append((text.cpu(), motion.cpu()))
@@ -83,11 +86,12 @@ class EvaluatorStage(pl.LightningModule):
             )
             return text, self.extractor.embed_motion(batch.x, batch.lengths)
 
-    def _loss(self, text: Tensor, motion: Tensor, batch: PairBatch) -> Tensor:
+    def _loss(self, text: Tensor, motion: Tensor, mentions: Tensor) -> Tensor:
+        same = share_a_caption(mentions)
         with torch.autocast(self.device.type, enabled=False):
             if self.loss == "margin":
-                return margin_loss(text, motion, batch.same, self.margin)
-            return contrastive_loss(text, motion, batch.same, self.temperature)
+                return margin_loss(text, motion, same, self.margin)
+            return contrastive_loss(text, motion, same, self.temperature)
 
     def configure_optimizers(self) -> dict:
         """AdamW over the networks, and over the word vectors where these are learned."""

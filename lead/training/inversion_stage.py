@@ -103,9 +103,9 @@ class InversionStage(pl.LightningModule):
     def _losses(self, draws: Sequence[Draw]) -> Tensor:
         """Mean loss of each word (words,)."""
         sentences = [
-            exemplar.concept.sentence(template)
+            exemplar.concept.sentence(template, exemplar.motions[window])
             for exemplar, drawn in zip(self.exemplars, draws, strict=True)
-            for template in drawn.templates
+            for template, window in zip(drawn.templates, drawn.windows.tolist(), strict=True)
         ]
         text = self.model.text_encoder.encode_with_words(sentences, self.words()).pooled[:, None]
         objective, weighting = self.options.objective, self.options.weighting
@@ -180,7 +180,8 @@ def encode_windows(
     batch = pad_clips([(concept.word, window.float().numpy()) for window in normal]).to(device)
     mu, logvar = model.vae.encode(batch.x, batch.mask)
     frames = torch.tensor([len(window) for window in cut])
-    return Exemplar(concept, mu.float().cpu(), logvar.float().cpu(), frames)
+    owners = tuple(place // options.windows for place in range(len(cut)))
+    return Exemplar(concept, mu.float().cpu(), logvar.float().cpu(), frames, owners)
 
 
 class _InterruptLetThrough(pl.Callback):
@@ -231,6 +232,7 @@ def _as_words(stage: InversionStage, before: Tensor, after: Tensor) -> list[Word
             "loss_before": float(before[place]),
             "loss_after": float(after[place]),
             "templates": list(concept.templates),
+            "actions": list(concept.actions),
             "sources": list(concept.sources),
             "licence": concept.licence,
         }

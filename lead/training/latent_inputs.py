@@ -16,6 +16,7 @@ from lead.data.packed import PackedDataset
 from lead.generation.pipeline import load_normalizer
 from lead.training.datamodule import StepDataModule, latent_data, validation_split
 from lead.training.fit import choose_precision
+from lead.training.generated_latents import Regeneration
 
 WANTED = {
     "diffusion": "vae=RUN",
@@ -45,12 +46,18 @@ def earlier_run(values: dict, key: str, dataset: PackedDataset) -> Run:
     data_hash = run.entry("dataset", "data_hash")
     if data_hash is None:
         _check_statistics(run, dataset)
-    elif data_hash != dataset.data_hash:
+    elif data_hash != dataset.data_hash and not _knows_motions(run, dataset):
         raise RequestError(
             f"{run.folder} was trained on other data than {dataset.folder} holds now: "
             "train stage 1 on it first"
         )
     return run
+
+
+def _knows_motions(run: Run, dataset: PackedDataset) -> bool:
+    """Whether new captions alone came since a VAE that reads none was trained."""
+    reads_no_captions = run.stage == "vae" and "text_fingerprint" not in run.record
+    return reads_no_captions and run.entry("dataset", "data_hash") in dataset.same_motions
 
 
 def _check_statistics(run: Run, dataset: PackedDataset) -> None:
@@ -93,16 +100,27 @@ def latent_sources(vae_run: Run, values: dict) -> tuple[Callable, Callable, nn.M
 
 
 def latent_module(
-    values: dict, dataset: PackedDataset, posteriors: Callable, embed: Callable, encoder
+    values: dict,
+    dataset: PackedDataset,
+    posteriors: Callable,
+    embed: Callable,
+    encoder,
+    regenerate: Regeneration | None = None,
 ) -> StepDataModule:
-    """Cached latents and captions of the training and validation splits."""
+    """Cached latents and captions of the training and validation splits.
+
+    ``regenerate`` adds what a diffusion run makes of each latent.
+    """
     stage = values["stages"][values["stage"]["name"]]
 
     def load(split: str) -> LatentDataset:
         texts, rows = cached_texts(dataset, split, f"{encoder.fingerprint} pooled", embed)
-        return LatentDataset(
+        latents = LatentDataset(
             dataset.split(split), posteriors(dataset, split), texts, rows, values["seed"]
         )
+        if regenerate is not None:
+            latents.generated = regenerate(dataset, split, latents)
+        return latents
 
     return latent_data(
         load("train"),

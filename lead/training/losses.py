@@ -124,6 +124,20 @@ def _moments(latents: Tensor) -> tuple[Tensor, Tensor]:
     return mean, ((flat - mean) ** 2).mean(0) + 1e-6
 
 
+def moment_distance(
+    one: Float[Tensor, "batch tokens dim"], other: Float[Tensor, "batch tokens dim"]
+) -> Float[Tensor, ""]:
+    """Frechet distance of Gaussians fitted to each dimension, averaged over dimensions.
+
+    Unlike the distance row by row it does not prefer latents that all lie near their mean.
+    """
+    moments = (
+        (each.flatten(1).mean(0), each.flatten(1).std(0, correction=0)) for each in (one, other)
+    )
+    (mean, deviation), (mean_other, deviation_other) = moments
+    return ((mean - mean_other) ** 2 + (deviation - deviation_other) ** 2).mean()
+
+
 def pseudo_huber(
     predicted: Float[Tensor, " batch *rest"], target: Float[Tensor, " batch *rest"], c: float
 ) -> Float[Tensor, ""]:

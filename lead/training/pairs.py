@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.sparse import csr_array
 from torch import Tensor
 
 from lead.core.seeding import derive_seed
@@ -21,12 +20,12 @@ CROP_UNIT = 4  # frames, the stride of the evaluator
 
 @dataclass
 class PairBatch:
-    """Motions, one caption of each, and which of them mean the same."""
+    """Motions, one caption of each, and what tells which of them mean the same."""
 
     x: Float[Tensor, "batch frames features"]
     lengths: Int[Tensor, " batch"]
     captions: EncodedCaptions
-    same: Bool[Tensor, "batch batch"]  # True: the two clips share a caption, each clip with itself
+    mentions: Int[Tensor, "batch captions"]  # numbers of a clip's caption texts, then -1
     ids: list[str]
 
     def to(self, device) -> "PairBatch":
@@ -35,7 +34,7 @@ class PairBatch:
             self.x.to(device, non_blocking=True),
             self.lengths,
             self.captions.to(device),
-            self.same.to(device, non_blocking=True),
+            self.mentions.to(device, non_blocking=True),
             self.ids,
         )
 
@@ -78,11 +77,10 @@ class PairDataset(torch.utils.data.Dataset):
         draws = np.random.default_rng(derive_seed(self.seed, "captions", step)).random(len(self))
         rows = self.starts[places] + (draws[places] * self.counts[places]).astype(int)
         ids, motions = zip(*(self.clips[index] for index in indices), strict=True)
-        mentioned = self.mentions[places]
         return PairBatch(
             *pad_motions(motions),
             self.captions[torch.from_numpy(rows)],
-            torch.from_numpy((mentioned @ mentioned.T).toarray() > 0),
+            self.mentions[places],
             list(ids),
         )
 
@@ -104,15 +102,17 @@ def split_tokens(split: PackedSplit, tagger: str) -> list[list[list[str]]]:
     return own
 
 
-def _mentions(captions: Sequence[Sequence[str]]) -> csr_array:
-    """Which clip (row) has which caption text (column)."""
-    columns: dict[str, int] = {}
-    pairs = [
-        (row, columns.setdefault(text.strip().lower(), len(columns)))
-        for row, texts in enumerate(captions)
-        for text in texts
-    ]
-    rows, places = np.array(pairs).T
-    return csr_array(
-        (np.ones(len(pairs), dtype=np.int32), (rows, places)), (len(captions), len(columns))
-    )
+def share_a_caption(mentions: Int[Tensor, "batch captions"]) -> Bool[Tensor, "batch batch"]:
+    """True where two clips share a caption text; each clip does so with itself."""
+    equal = mentions[:, None, :, None] == mentions[None, :, None, :]
+    return (equal & (mentions >= 0)[:, None, :, None]).any(-1).any(-1)
+
+
+def _mentions(captions: Sequence[Sequence[str]]) -> Int[Tensor, "clips captions"]:
+    """The caption texts of each clip as numbers, and -1 where others have more."""
+    numbers: dict[str, int] = {}
+    rows = torch.full((len(captions), max(map(len, captions))), -1)
+    for row, texts in enumerate(captions):
+        found = [numbers.setdefault(text.strip().lower(), len(numbers)) for text in texts]
+        rows[row, : len(found)] = torch.tensor(found)
+    return rows

@@ -10,7 +10,7 @@ from lead.core.batches import LatentBatch
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.seeding import make_generator
 from lead.models.projector import Projector
-from lead.models.vae import sample_posterior
+from lead.models.vae import reparameterise
 from lead.training.losses import (
     REDUCTIONS,
     VARIANCE_LOSSES,
@@ -20,7 +20,8 @@ from lead.training.losses import (
     variance_loss,
 )
 from lead.training.optimization import make_optimizer
-from lead.training.randomness import step_purpose
+from lead.training.processes import rows_of_batch
+from lead.training.randomness import StepDraws, step_draws, validation_draws
 
 
 class ProjectorStage(pl.LightningModule):
@@ -29,7 +30,8 @@ class ProjectorStage(pl.LightningModule):
     ``latent`` chooses what the projector reads: a posterior ``sample`` (as diffusion trains on; the
     projector then sees inputs off the mean, as at inference) or its ``mean``. ``shuffle_text`` is a
     control: each motion is aligned with the sentence of another one in the batch, so that whatever
-    is gained owes nothing to what the sentences say.
+    is gained owes nothing to what the sentences say. Where a batch holds generated latents, those
+    are what the projector reads, and the posterior's are what it has to rebuild.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class ProjectorStage(pl.LightningModule):
 
     def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
         """One optimisation step."""
-        terms = self._terms(batch, ("projector", *step_purpose(self)))
+        terms = self._terms(batch, step_draws(self, "projector"), ("projector", self.global_step))
         check_finite(terms["loss"], self.global_step, batch.ids)
         self.log_dict({f"train/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
         self.log("loss", terms["loss"], prog_bar=True, logger=False, batch_size=len(batch.ids))
@@ -68,20 +70,22 @@ class ProjectorStage(pl.LightningModule):
 
     def validation_step(self, batch: LatentBatch, index: int) -> None:
         """The same losses, with noise that is equal every time."""
-        terms = self._terms(batch, ("validation", index))
+        terms = self._terms(batch, validation_draws(self, index), ("validation", index))
         check_finite(terms["loss"], self.global_step, batch.ids)
         self.log_dict({f"val/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
 
-    def _terms(self, batch: LatentBatch, purpose: tuple) -> dict[str, Tensor]:
+    def _terms(self, batch: LatentBatch, draws: StepDraws, purpose: tuple) -> dict[str, Tensor]:
         z = batch.mu
         if self.latent == "sample":
-            generator = make_generator(self.seed, *purpose, device=self.device)
-            z = sample_posterior(batch.mu, batch.logvar, generator)
+            z = reparameterise(batch.mu, batch.logvar, draws.normal(batch.mu.shape))
         text = batch.text.mean(dim=1)
+        read = z if batch.generated is None else batch.generated
+        projected = self.projector.encode(read)
+        rebuilt = self.projector.decode(projected).float()
+        if self.training:  # the variance term compares the rows of all processes
+            z, text, projected, rebuilt = rows_of_batch(z, text, projected, rebuilt)
         if self.shuffle_text:
             text = text[derangement(len(text), make_generator(self.seed, "shuffle", *purpose))]
-        projected = self.projector.encode(z)
-        rebuilt = self.projector.decode(projected).float()
         terms = {
             "align": alignment_loss(projected.float(), text),
             "rec": reconstruction_loss(z, rebuilt, self.rec_reduction),

@@ -1,23 +1,68 @@
 """Random numbers of a training step depend on the seed and the step, not on what ran before."""
 
+from collections.abc import Sequence
+
 import pytorch_lightning as pl
+import torch
+from torch import Tensor
 
-from lead.core.seeding import derive_seed
+from lead.core.seeding import derive_seed, make_generator
+from lead.training.processes import world_size
 
 
-def step_purpose(training: pl.Trainer | pl.LightningModule) -> tuple[int, ...]:
-    """What names the present step in a seed: its number, and the process where several train."""
-    step, rank = training.global_step, training.global_rank
-    return (step, rank) if rank else (step,)
+class StepDraws:
+    """Random rows of a batch, the same however many processes share it.
+
+    Each process draws the numbers of the whole batch and keeps those of its own rows.
+    """
+
+    def __init__(self, generator: torch.Generator, process: int = 0, processes: int = 1):
+        self.generator, self.process, self.processes = generator, process, processes
+
+    def normal(self, shape: Sequence[int]) -> Tensor:
+        """Standard normal numbers of ``shape``, rows first."""
+        return self._own(torch.randn(self._whole(shape), **self._where()))
+
+    def uniform(self, shape: Sequence[int]) -> Tensor:
+        """Numbers from 0 up to 1."""
+        return self._own(torch.rand(self._whole(shape), **self._where()))
+
+    def integers(self, high: int, shape: Sequence[int]) -> Tensor:
+        """Whole numbers from 0 up to ``high``, which is left out."""
+        return self._own(torch.randint(high, self._whole(shape), **self._where()))
+
+    def _whole(self, shape: Sequence[int]) -> tuple[int, ...]:
+        return (shape[0] * self.processes, *shape[1:])
+
+    def _where(self) -> dict:
+        return {"generator": self.generator, "device": self.generator.device}
+
+    def _own(self, drawn: Tensor) -> Tensor:
+        return drawn.chunk(self.processes)[self.process]
+
+
+def step_draws(module: pl.LightningModule, purpose: str) -> StepDraws:
+    """The draws of the present training step."""
+    generator = make_generator(module.seed, purpose, module.global_step, device=module.device)
+    return StepDraws(generator, module.global_rank, world_size())
+
+
+def validation_draws(module: pl.LightningModule, index: int) -> StepDraws:
+    """The draws of a validation batch, which every process sees whole: equal every time."""
+    return StepDraws(make_generator(module.seed, "validation", index, device=module.device))
 
 
 class StepSeeding(pl.Callback):
-    """Seed the global generator from the step: dropout does not depend on what ran before."""
+    """Seed the global generator from the step: dropout does not depend on what ran before.
+
+    Every process has its own: with dropout, several processes do not repeat the numbers of one.
+    """
 
     def __init__(self, seed: int):
         self.seed = seed
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
         """Called before every optimisation step."""
-        seed = derive_seed(self.seed, "step", *step_purpose(trainer)) % 2**32
-        pl.seed_everything(seed, verbose=False)
+        step, process = trainer.global_step, trainer.global_rank
+        purpose = (step, process) if process else (step,)
+        pl.seed_everything(derive_seed(self.seed, "step", *purpose) % 2**32, verbose=False)

@@ -11,5 +11,10 @@ def make_stage_module(values: dict, **parts) -> pl.LightningModule:
     stage = values["stages"][values["stage"]["name"]]
     check_optimizer(**stage["optimizer"])
     schedule = {**stage["optimizer"], "total_steps": stage["max_steps"]}
-    options = {**values["stage"]["module"], **stage.get("module", {})}
-    return build({**options, "optimizer": schedule, "seed": values["seed"]}, **parts)
+    return build({**stage_options(values), "optimizer": schedule, "seed": values["seed"]}, **parts)
+
+
+def stage_options(values: dict) -> dict:
+    """The options of the stage's module: the stage's own, and what the size changes of them."""
+    stage = values["stages"][values["stage"]["name"]]
+    return {**values["stage"]["module"], **stage.get("module", {})}

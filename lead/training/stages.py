@@ -17,15 +17,16 @@ from lead.core.runs import SCHEMA_VERSION, Run
 from lead.core.seeding import derive_seed
 from lead.data.packed import PackedDataset, open_dataset
 from lead.models.mlp_denoiser import MlpDenoiser
-from lead.training.datamodule import (
-    motion_data,
-)
+from lead.training.classifier_run import classifier_stage
+from lead.training.clip_captions import ClipCaptions, clip_captions
+from lead.training.datamodule import motion_data, validation_split
 from lead.training.distill_run import distill_stage
 from lead.training.environment import environment
 from lead.training.evaluator_run import evaluator_stage
 from lead.training.fit import TrainerOptions, fit
+from lead.training.generated_latents import regeneration
 from lead.training.latent_inputs import earlier_run, latent_module, latent_sources
-from lead.training.stage_module import make_stage_module
+from lead.training.stage_module import make_stage_module, stage_options
 
 CLIPS_OF_PRINCIPAL_MOTIONS = 4000
 UNFINISHED = ("started", "running", "interrupted")
@@ -177,11 +178,13 @@ def _vae_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
     vae = build(description)
     if vae.principal is not None:
         vae.principal.fit(_some_clips(dataset))
+    captions, record = _captions_to_align(values, dataset)
     module = make_stage_module(
         values,
         vae=vae,
         normalizer=dataset.normalizer,
         skeleton=dataset.skeleton.name,
+        captions=captions,
     )
     data = motion_data(
         dataset,
@@ -197,7 +200,22 @@ def _vae_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
             folder / "weights" / "normalizer.safetensors", dataset.normalizer.state_dict()
         )
 
-    return module, data, {"parts": {"vae": description}, "parents": {}}, keep_normalizer
+    return module, data, {"parts": {"vae": description}, "parents": {}, **record}, keep_normalizer
+
+
+def _captions_to_align(values: dict, dataset: PackedDataset) -> tuple[ClipCaptions | None, dict]:
+    """Embedded captions where stage 1 is aligned with them, and what a run records of it."""
+    if not stage_options(values).get("align_weight"):
+        return None, {}
+    splits = ("train", validation_split(dataset))
+    with torch.random.fork_rng():  # filling a cache draws random numbers
+        encoder = build(values["text_encoder"])
+        captions = clip_captions(dataset, splits, encoder, values["seed"])
+    record = {
+        "text_encoder": {**values["text_encoder"]},
+        "text_fingerprint": encoder.fingerprint,
+    }
+    return captions, record
 
 
 def _some_clips(dataset: PackedDataset) -> Iterator[Tensor]:
@@ -236,6 +254,7 @@ def _diffusion_stage(values: dict, dataset: PackedDataset, folder: Path) -> tupl
 def _projector_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
     earlier = earlier_run(values, "diffusion" if values["diffusion"] else "vae", dataset)
     vae_run = earlier.ancestor("vae")
+    regenerate = regeneration(values, earlier)
     posterior, text, encoder = latent_sources(vae_run, values)
     description = {
         **values["model"]["projector"],
@@ -249,7 +268,8 @@ def _projector_stage(values: dict, dataset: PackedDataset, folder: Path) -> tupl
         "text_encoder": {**values["text_encoder"]},
         "text_fingerprint": encoder.fingerprint,
     }
-    return module, latent_module(values, dataset, posterior, text, encoder), record, _nothing
+    data = latent_module(values, dataset, posterior, text, encoder, regenerate)
+    return module, data, record, _nothing
 
 
 STAGES: dict[str, Callable[[dict, PackedDataset, Path], tuple]] = {
@@ -258,6 +278,7 @@ STAGES: dict[str, Callable[[dict, PackedDataset, Path], tuple]] = {
     "projector": _projector_stage,
     "distill": distill_stage,
     "evaluator": evaluator_stage,
+    "classifier": classifier_stage,
 }
 
 

@@ -96,11 +96,16 @@ def test_the_length_of_a_sampler_counts_from_the_first_step():
     assert len(StepSampler(make_plan(), 17, 30)) == 30
 
 
-@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("world", [1, 2, 4])
 def test_processes_share_each_batch_out(world):
     whole = list(StepSampler(make_plan(), 0, 15))
     shares = [list(StepSampler(make_plan(), 0, 15, rank, world)) for rank in range(world)]
     for step, batch in enumerate(whole):
         parts = [share[step] for share in shares]
-        assert sorted(pair for part in parts for pair in part) == sorted(batch)
-        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+        assert [pair for part in parts for pair in part] == batch
+        assert {len(part) for part in parts} == {8 // world}
+
+
+def test_batches_that_cannot_be_shared_evenly_are_refused():
+    with pytest.raises(RequestError, match="batches of 8 clips cannot be shared evenly by 3"):
+        StepSampler(make_plan(), 0, 15, rank=0, world=3)

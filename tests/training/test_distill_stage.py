@@ -21,6 +21,7 @@ from lead.generation import Sampling, load_pipeline, sample_latents
 from lead.models.denoiser import MldDenoiser
 from lead.training.distill_stage import DistillStage
 from lead.training.losses import pseudo_huber
+from lead.training.randomness import StepDraws
 from lead.training.stages import train_stage
 
 SIZES = {"latent_dim": 4, "text_dim": 6, "width": 8, "layers": 3, "heads": 2, "feed_forward": 12}
@@ -83,7 +84,7 @@ def test_the_loss_by_hand():
             stage.target, earlier, following, text, w
         )
         losses.append((difference.square() + 0.001**2).sqrt() - 0.001)
-    loss = stage._loss(batch, make_generator(9))
+    loss = stage._loss(batch, StepDraws(make_generator(9)))
     torch.testing.assert_close(loss, torch.cat(losses).mean(), rtol=1e-4, atol=1e-5)
 
 
@@ -147,7 +148,7 @@ def test_the_student_learns_to_jump_to_the_end_of_the_path():
     before = distance()
     optimizer = torch.optim.Adam(stage.denoiser.parameters(), lr=3e-3)
     for step in range(150):
-        loss = stage._loss(batch, make_generator(7, step))
+        loss = stage._loss(batch, StepDraws(make_generator(7, step)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -17,7 +17,7 @@ from lead.evaluation.extractor.tags import TAGGERS, tag_words
 from lead.evaluation.extractor.words import vocabulary_of
 from lead.evaluation.judge import load_judge
 from lead.training.matching import contrastive_loss, margin_loss
-from lead.training.pairs import PairDataset, split_tokens
+from lead.training.pairs import PairDataset, share_a_caption, split_tokens
 from lead.training.stages import train_stage
 
 NONE_SAME = torch.eye(2, dtype=torch.bool)
@@ -99,9 +99,10 @@ def test_motions_come_cropped_to_whole_snippets(pairs):
 def test_clips_that_share_a_caption_are_the_same(pairs):
     texts = pairs.clips.split.captions
     batch = pairs.__getitems__([(0, place) for place in range(len(pairs))])
+    same = share_a_caption(batch.mentions)
     for one in range(len(pairs)):
         for other in range(len(pairs)):
-            assert batch.same[one, other] == bool(set(texts[one]) & set(texts[other]))
+            assert same[one, other] == bool(set(texts[one]) & set(texts[other]))
 
 
 def test_captions_without_tokens_are_tagged(monkeypatch):

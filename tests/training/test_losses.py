@@ -12,6 +12,7 @@ from lead.training.losses import (
     diagonal_gaussian_kl,
     gaussian_kl,
     masked_smooth_l1,
+    moment_distance,
     reconstruction_loss,
     softmax_kl,
     variance_loss,
@@ -129,3 +130,10 @@ def test_a_loss_that_is_no_number_names_step_and_clips(value):
     message = str(error.value)
     assert "step 41" in message and "clip0" in message and "clip7 ..." in message
     assert "clip8" not in message and "\n" not in message
+
+
+def test_the_distance_of_moments_in_closed_form():
+    """Rows -1 and 3 (mean 1, deviation 2) against 0 and 0: 1 + 4; the order of rows is nothing."""
+    one = torch.tensor([[[-1.0]], [[3.0]]])
+    assert float(moment_distance(one, torch.zeros(2, 1, 1))) == pytest.approx(5.0)
+    assert float(moment_distance(one, one.flip(0))) == 0

@@ -7,8 +7,13 @@ from lead.core.batches import LatentBatch
 from lead.models.projector import Projector
 from lead.training.losses import alignment_loss
 from lead.training.projector_stage import ProjectorStage, derangement
+from lead.training.randomness import validation_draws
 
 DIM, TEXT, COUNT = 8, 12, 6
+
+
+def terms(stage: ProjectorStage, batch: LatentBatch, index: int) -> dict[str, torch.Tensor]:
+    return stage._terms(batch, validation_draws(stage, index), ("validation", index))
 
 
 @pytest.mark.parametrize("count", [2, 3, 17])
@@ -41,7 +46,7 @@ def make_batch() -> LatentBatch:
 def test_shuffled_texts_change_the_alignment_and_nothing_else():
     plain, shuffled = make_stage(), make_stage(shuffle_text=True, seed=5)
     batch = make_batch()
-    before, after = (stage._terms(batch, ("validation", 0)) for stage in (plain, shuffled))
+    before, after = (terms(stage, batch, 0) for stage in (plain, shuffled))
     assert torch.equal(before["rec"], after["rec"]) and torch.equal(before["var"], after["var"])
     projected, text = plain.projector.encode(batch.mu), batch.text[:, 0]
     torch.testing.assert_close(before["align"], alignment_loss(projected, text))
@@ -57,5 +62,5 @@ def test_shuffled_texts_change_the_alignment_and_nothing_else():
 
 def test_the_shuffle_depends_on_the_step_alone():
     stage, batch = make_stage(shuffle_text=True), make_batch()
-    losses = [stage._terms(batch, ("validation", step))["align"] for step in (0, 0, 1)]
+    losses = [terms(stage, batch, step)["align"] for step in (0, 0, 1)]
     assert losses[0] == losses[1] != losses[2]

@@ -58,11 +58,8 @@ class SkeletonMap:
 
     def fits(self, skeleton: Hierarchy | BvhMotion) -> bool:
         """Whether the skeleton has every joint that the map needs."""
-        try:
-            self.weights(skeleton)
-        except RequestError:
-            return False
-        return True
+        sites = tuple(joint for joint, _ in end_site_list(skeleton))
+        return _fits(self, skeleton.names, sites)
 
 
 def end_site_list(skeleton: Hierarchy | BvhMotion) -> list[tuple[int, np.ndarray]]:
@@ -155,6 +152,15 @@ def _place_problem(place: object) -> str | None:
         "a place is a joint name, a list of alternatives, {end_site: JOINT} or "
         f"{{between: [A, B], at: FRACTION}}, got {place!r}"
     )
+
+
+@lru_cache(maxsize=256)  # a collection's files are asked the same question one by one
+def _fits(skeleton_map: SkeletonMap, names: tuple[str, ...], sites: tuple[int, ...]) -> bool:
+    try:
+        _weights(skeleton_map, names, sites)
+    except RequestError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=64)  # files of one collection share their joints

@@ -1,8 +1,10 @@
 """Captions put together from what is done and how: a book of phrases, and one rule of drawing."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import yaml
@@ -92,6 +94,7 @@ class PhraseBook:
                 yield _compose(form, person, action, _draw(options, seed, form, turn), place)
 
 
+_CHOICE = re.compile(r"\{([^{}]*)\}")
 _FORMS = ("adverbs", "manners", "subjects", "clauses")
 
 
@@ -144,12 +147,24 @@ def _mapping(path: Path, name: str, entry: object, known: set[str] | None = None
 def _phrases(path: Path, name: str, entry: object) -> tuple[str, ...]:
     if not isinstance(entry, list) or not entry:
         raise RequestError(f"{path}: {name} has to be a list of phrases")
-    for phrase in entry:
-        if not isinstance(phrase, str) or not phrase or phrase != " ".join(phrase.split()):
+    phrases = [spelled for phrase in entry for spelled in _alternatives(path, name, phrase)]
+    for phrase in phrases:
+        if not phrase or phrase != " ".join(phrase.split()):
             raise RequestError(
                 f"{path}: {name}: {phrase!r} is no phrase: words with single spaces between them"
             )
-    return tuple(entry)
+    return tuple(phrases)
+
+
+def _alternatives(path: Path, name: str, phrase: object) -> list[str]:
+    """Every reading of ``{raises|lifts} the {hand|arm}``; RequestError for an open bracket."""
+    if not isinstance(phrase, str):
+        raise RequestError(f"{path}: {name}: {phrase!r} is no phrase: put it in quotes")
+    fixed, choices = _CHOICE.split(phrase)[::2], _CHOICE.findall(phrase)
+    if any(set("{|}") & set(part) for part in fixed):
+        raise RequestError(f"{path}: {name}: {phrase!r} has a bracket without its other half")
+    readings = product(*(choice.split("|") for choice in choices))
+    return [fixed[0] + "".join(map("".join, zip(r, fixed[1:], strict=True))) for r in readings]
 
 
 def _compose(form: str, person: str, action: str, phrase: str, place: int) -> str:

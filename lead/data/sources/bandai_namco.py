@@ -104,6 +104,13 @@ class BandaiNamcoSource:
         usable = [item for item in items if PROBLEM not in item.labels]
         return [*rejected, *load_bvh_items(usable, self._settings)]
 
+    def captions_of(self, clip_id: str, labels: Mapping[str, str]) -> tuple[Caption, ...]:
+        """Sentences for one clip, of its content and style; the same for the same id always."""
+        content, style = labels["content"], labels["style"]
+        count = self.captions_per_clip
+        texts = self._book.describe(content, style, seed_text=clip_id, count=count)
+        return tuple(Caption(text) for text in texts)
+
     def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
         """None: they are computed from the train split."""
         return None
@@ -178,10 +185,7 @@ class BandaiNamcoSource:
         }
         splits = stratified_splits(strata, self.splits)
         for name, (path, match) in usable.items():
-            texts = self._book.describe(
-                match["content"], match["style"], seed_text=name, count=self.captions_per_clip
-            )
-            captions = tuple(Caption(text) for text in texts)
+            captions = self.captions_of(name, match.groupdict())
             yield Item(name, path, splits.get(name, HELD_OUT), captions, match.groupdict())
 
 

@@ -1,0 +1,157 @@
+"""lead VERB -m key=A,B key2=range(1,4) [key=value ...] : one job for every combination of values.
+
+-m               also --multirun; several values as in Hydra: A,B  range(1,4)  choice(A,B)  glob(*)
+experiment=NAME  the rows of a table as jobs: table5 (evaluate), table6 (train)
+rows=[A,B]       some rows of the experiment
+launcher=L       local (one by one) | joblib (several at once) | submitit (Slurm)
+launcher.KEY=V   at_once, partition, minutes, ... (configs/launcher)
+sweep=DIR        default outputs/sweeps/EXPERIMENT, or outputs/sweeps/VERB
+evaluate.KEY=V   after `train`: measure the run with these options of `lead evaluate`
+measure=each     each | together: every run alone, or all projector runs in one table
+
+Jobs are processes of their own with logs in DIR/jobs, runs stand in DIR/runs. The same command
+again goes on where it was stopped: finished jobs are not run again, unless a run or data set that
+they name has changed. DIR/table.md holds the results.
+"""
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from lead.cli.config import compose
+from lead.cli.sweep_job import FINISHED, JobFolder, Planned, stop_jobs
+from lead.cli.sweep_words import Experiment, Job, expand, load_experiment
+from lead.core.errors import RequestError
+from lead.core.files import check_writable
+
+FLAGS = ("-m", "--multirun")
+OWN = ("sweep", "rows", "measure", "launcher")
+NAMED_BY_SWEEP = {
+    "train": ("run", "resume", "overwrite"),
+    "evaluate": ("output",),
+    "generate": ("output", "overwrite"),
+}
+"""Options that a sweep sets for each job."""
+
+
+def run(verb: str, words: Sequence[str]) -> int:
+    """Run all jobs that are not finished and print their results; 1 where one failed."""
+    own = [word for word in words if _key(word).partition(".")[0] in OWN]
+    named = [word for word in words if _key(word) == "experiment"]
+    name = named[-1].partition("=")[2] if named else verb
+    experiment = load_experiment(name) if named else None
+    config = compose("sweep", own)
+    _check_experiment(verb, experiment)
+    rest = [word for word in words if word not in (*own, *named)]
+    jobs = expand(verb, rest, experiment, config["rows"])
+    for job in jobs:
+        _check(job)
+    together = _together(config, experiment, own) and any(job.measure for job in jobs)
+    sweep = Path(config["sweep"] or f"outputs/sweeps/{name}")
+    check_writable(sweep)
+
+    from lead.core.building import build
+
+    launcher = build(config["launcher"])
+    planned = [Planned(replace(job, measure=()) if together else job, sweep) for job in jobs]
+    joint = None
+    with _stopping_politely():
+        failed = _launch(launcher, planned)
+        if together and not failed:
+            joint = Planned(_joint(planned, jobs), sweep)
+            failed = _launch(launcher, [joint])
+    from lead.cli.sweep_results import report
+
+    report(planned, None if failed else joint)
+    return _say_failed(failed)
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0]
+
+
+def _check_experiment(verb: str, experiment: Experiment | None) -> None:
+    if experiment is not None and experiment.verb != verb:
+        raise RequestError(
+            f"this experiment is one of `lead {experiment.verb} -m`, not of `lead {verb} -m`"
+        )
+
+
+def _together(config: dict, experiment: Experiment | None, own: Sequence[str]) -> bool:
+    said = any(_key(word) == "measure" for word in own)
+    measure = config["measure"] if said or experiment is None else experiment.measure
+    if measure not in (None, "each", "together"):
+        raise RequestError(f"measure={measure}: say each or together")
+    return measure == "together"
+
+
+def _check(job: Job) -> None:
+    """RequestError where a job's words are no options of its verb, before any job begins."""
+    for word in job.words:
+        if _key(word) in NAMED_BY_SWEEP.get(job.verb, ()):
+            raise RequestError(
+                f"'{word}': a sweep sets {_key(word)} for each job: leave it out, sweep=DIR names "
+                "the folder of all of them"
+            )
+    if job.measure and job.verb != "train":
+        raise RequestError(f"evaluate.KEY= options follow `lead train -m`, not `lead {job.verb}`")
+    compose(job.verb, [word for word in job.words if "=" in word])
+    if job.measure:
+        compose("evaluate", job.measure)
+
+
+def _joint(planned: Sequence[Planned], jobs: Sequence[Job]) -> Job:
+    """One `lead evaluate` of all runs: their projectors, on the same latents."""
+    first, *others = [str(one.place.run) for one in planned]
+    listed = ",".join(f"'{run}'" for run in others)
+    return Job("evaluate", (f"run={first}", f"projectors=[{listed}]", *jobs[0].measure))
+
+
+def _launch(launcher, planned: Sequence[Planned]) -> list[JobFolder]:
+    """Run what is not finished; returns the jobs that failed."""
+    for one in planned:
+        one.prepare()
+    left = [one.place for one in planned if one.place.state != FINISHED]
+    done = len(planned) - len(left)
+    if left:
+        _say(f"{left[0].sweep}: {len(planned)} jobs" + (f", {done} finished before" * bool(done)))
+    failed = []
+    for place in launcher.run(left) if left else ():
+        done += 1
+        seconds = place.record.get("seconds", 0)
+        _say(f"[{done}/{len(planned)}] {place.state} {place.name} {seconds:.0f} s")
+        if place.state != FINISHED:
+            failed.append(place)
+    return failed
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _say_failed(failed: Sequence[JobFolder]) -> int:
+    for place in failed:
+        error = place.record["error"]
+        print(f"failed: {place.name}: {error}; log: {place.log}", file=sys.stderr)
+    if failed:
+        print("the same command runs these again, and no others", file=sys.stderr)
+    return 1 if failed else 0
+
+
+@contextmanager
+def _stopping_politely() -> Iterator[None]:
+    """On SIGINT or SIGTERM the processes of the jobs are told to stop, and save first."""
+
+    def stop(_number: int, _frame: object) -> None:
+        stop_jobs()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

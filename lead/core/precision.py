@@ -1,0 +1,25 @@
+"""The number formats of inference and training, and where the processor multiplies in them."""
+
+from pathlib import Path
+
+import torch
+
+from lead.core.errors import RequestError, did_you_mean
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """``fp32`` or ``bf16``; ``auto`` takes bf16 where it is native. RequestError for another."""
+    if name not in PRECISIONS:
+        raise RequestError(f"unknown precision '{name}': {did_you_mean(name, PRECISIONS)}")
+    if name != "auto":
+        return name
+    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
+    return "bf16" if native and device.type in ("cpu", "cuda") else "fp32"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this processor multiplies bf16 matrices natively (AVX512-BF16 or AMX)."""
+    info = Path("/proc/cpuinfo")
+    return info.is_file() and "avx512_bf16" in info.read_text()

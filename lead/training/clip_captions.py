@@ -1,0 +1,65 @@
+"""Captions for stage 1: what alignment inside the VAE pulls latents towards."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lead.core.errors import RequestError
+from lead.core.seeding import derive_seed
+from lead.data.cache import cached_texts
+from lead.data.packed import PackedDataset
+from lead.models.text_encoders import TextEncoder
+
+
+class ClipCaptions:
+    """Embedded captions of clips, by the clips' ids; one is drawn for each clip and step."""
+
+    def __init__(
+        self,
+        embeddings: Float[Tensor, "texts dim"],
+        rows: Mapping[str, Sequence[int]],
+        seed: int = 0,
+    ):
+        self.embeddings, self.rows, self.seed = embeddings, rows, seed
+
+    @property
+    def dim(self) -> int:
+        """Width of an embedding."""
+        return self.embeddings.shape[1]
+
+    def draw(self, ids: Sequence[str], step: int) -> Float[Tensor, "batch dim"]:
+        """An embedding of one caption of each clip; step and clip alone decide which."""
+        chosen = [
+            self.rows[name][derive_seed(self.seed, "caption", step, name) % len(self.rows[name])]
+            for name in ids
+        ]
+        return self.embeddings[chosen]
+
+
+def clip_captions(
+    dataset: PackedDataset, splits: Sequence[str], encoder: TextEncoder, seed: int
+) -> ClipCaptions:
+    """The captions of these splits, from the cache that stages 2 and 3 use.
+
+    Several words are averaged. RequestError for a clip without a caption.
+    """
+    parts: list[Tensor] = []
+    rows: dict[str, list[int]] = {}
+    for split in dict.fromkeys(splits):
+        texts, places = cached_texts(
+            *(dataset, split, f"{encoder.fingerprint} pooled"),
+            lambda texts: encoder.encode(texts).pooled[:, None],
+        )
+        first = sum(map(len, parts))
+        packed = dataset.split(split)
+        for name, captions in zip(packed.ids, packed.captions, strict=True):
+            if not captions:
+                raise RequestError(
+                    f"{dataset.folder} {split}: clip {name} has no caption, and align_weight "
+                    "needs one for each: prepare the data set with captions"
+                )
+            rows[name] = [first + places[text] for text in captions]
+        parts.append(texts.mean(dim=1))
+    return ClipCaptions(torch.cat(parts), rows, seed)
