@@ -15,14 +15,19 @@ from lead.models.text_encoders.learned_words import check_spelling
 GAP = "<*>"
 """Where the word stands in a template."""
 
+ACTION = "{action}"
+"""Where a template says what is done in the motion that it goes with."""
+
 
 @dataclass(frozen=True, eq=False)
 class Concept:
     """One word to learn and the motions that show it.
 
     ``init`` is the plain word that it starts from. ``motions`` are un-normalised features
-    (frames, F); ``sources`` say where each came from. Raises RequestError where a motion holds a
-    value that is not finite, where there is none, and for a word or template that is misspelled.
+    (frames, F); ``sources`` say where each came from. ``actions`` say what is done in each motion
+    ("walks forward"), for templates that name it: so the word stands for the manner alone, and
+    motions of several contents can teach it. Raises RequestError where a motion holds a value that
+    is not finite, where there is none, and for a word or template that is misspelled.
     """
 
     word: str
@@ -31,6 +36,7 @@ class Concept:
     sources: tuple[str, ...]
     templates: tuple[str, ...]
     licence: str = "unknown"
+    actions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what could not be learned from."""
@@ -48,10 +54,16 @@ class Concept:
         for template in self.templates:
             if GAP not in template:
                 raise RequestError(f"template '{template}' has no {GAP}: the word's place")
+            if ACTION in template and len(self.actions) != len(self.motions):
+                raise RequestError(
+                    f"template '{template}' names the action: {self.word} has {len(self.motions)} "
+                    f"motions and {len(self.actions)} actions, give one for each, in their order"
+                )
 
-    def sentence(self, template: int) -> str:
-        """A template with the word in its place."""
-        return self.templates[template].replace(GAP, self.word)
+    def sentence(self, template: int, motion: int) -> str:
+        """A template with the word, and with what is done in the motion, in their places."""
+        text = self.templates[template].replace(GAP, self.word)
+        return text.replace(ACTION, self.actions[motion]) if ACTION in text else text
 
 
 def check_word(concept: Concept, encoder: TextEncoder) -> None:
@@ -98,6 +110,7 @@ class Exemplar:
     mu: Tensor  # (windows, tokens, dim)
     logvar: Tensor
     frames: Tensor  # (windows,) length of each window
+    motions: tuple[int, ...]  # which motion of the concept each window was cut from
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,17 @@ def test_clips_of_a_dataset_by_id(world, invert):
     assert word.about["sources"] == names and word.about["licence"] == "CC0-1.0 (generated)"
 
 
+def test_a_manner_from_motions_of_several_contents(world, invert, refused):
+    names = first_ids(world, 2)
+    clips = {"dataset": world.data, "motions": ",".join(names), "templates": "action"}
+    assert main(invert(**clips, actions="[walks forward, takes a bow]")) == 0
+    word = read_word(world.here / "zombie.safetensors")
+    assert word.about["actions"] == ["walks forward", "takes a bow"]
+    assert "a <*> person {action}" in word.about["templates"]
+    wrong = refused(invert(**clips, actions="walks forward", overwrite="true"))
+    assert "<zombie> has 2 motions and 1 actions, give one for each" in wrong
+
+
 def test_clips_of_a_dataset_by_label(world, invert, refused):
     data = world.copy_data()
     index = json.loads((data / "train.index.json").read_text())

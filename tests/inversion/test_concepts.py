@@ -65,7 +65,9 @@ def test_two_concepts_need_two_words(make_concept):
 
 def test_a_draw_uses_every_window_and_template_before_one_twice(make_concept):
     concept = make_concept(templates=tuple(f"{n} <*>" for n in range(3)))
-    exemplar = Exemplar(concept, torch.zeros(4, 1, 8), torch.zeros(4, 1, 8), torch.ones(4))
+    exemplar = Exemplar(
+        concept, torch.zeros(4, 1, 8), torch.zeros(4, 1, 8), torch.ones(4), (0,) * 4
+    )
     seen = []
     for step in range(200):
         drawn = draw(exemplar, 4, (100, 102), make_generator(0, step))
@@ -74,7 +76,7 @@ def test_a_draw_uses_every_window_and_template_before_one_twice(make_concept):
         seen += drawn.timestep.tolist()
     counts = np.bincount(seen)[100:]
     assert len(counts) == 3 and (abs(counts - 800 / 3) < 60).all()  # over four sigma
-    assert concept.sentence(1) == "1 <zombie>"
+    assert concept.sentence(1, 0) == "1 <zombie>"
 
 
 @pytest.mark.parametrize(
@@ -93,3 +95,16 @@ def test_a_draw_uses_every_window_and_template_before_one_twice(make_concept):
 def test_impossible_options(options, message):
     with pytest.raises(RequestError, match=message):
         InversionOptions(**options)
+
+
+def test_a_template_says_what_is_done_in_its_own_motion(make_concept):
+    templates = ("a <*> person {action}", "someone <*>")
+    concept = make_concept(motions=2, templates=templates, actions=("walks", "bows"))
+    assert concept.sentence(0, 0) == "a <zombie> person walks"
+    assert concept.sentence(0, 1) == "a <zombie> person bows"
+    assert concept.sentence(1, 1) == "someone <zombie>"
+
+
+def test_actions_are_as_many_as_motions(make_concept):
+    with pytest.raises(RequestError, match="2 motions and 1 actions, give one for each"):
+        make_concept(motions=2, templates=("a <*> person {action}",), actions=("walks",))

@@ -166,3 +166,24 @@ def test_progress_shows_loss_and_remaining_time(model, make_concept, capfd):
     invert([make_concept()], model, InversionOptions(steps=3), progress=True)
     shown = "".join(capfd.readouterr())
     assert "loss=" in shown and "3/3" in shown and "<00:00" in shown
+
+
+def test_each_window_is_learned_with_the_action_of_its_motion(model, make_concept, monkeypatch):
+    seen: set[str] = set()
+    encode = model.text_encoder.encode_with_words
+
+    def listening(texts, words):
+        seen.update(texts)
+        return encode(texts, words)
+
+    monkeypatch.setattr(model.text_encoder, "encode_with_words", listening)
+    templates = ("a <*> person {action}",)
+    concept = make_concept(motions=2, templates=templates, actions=("walks", "bows"))
+    options = InversionOptions(steps=2, windows=2)
+    learner = stage(model, [concept], options)
+    assert learner.exemplars[0].motions == (0, 0, 1, 1)
+    learner.training_step(0, 0)
+    assert seen == {"a <zombie> person walks", "a <zombie> person bows"}
+    (drawn,) = learner._draws("step", 0)
+    done = ["walks" if window < 2 else "bows" for window in drawn.windows.tolist()]
+    assert len(done) == 4 and set(done) == {"walks", "bows"}
