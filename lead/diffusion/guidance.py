@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -11,6 +12,7 @@ from lead.core.errors import RequestError
 
 Denoiser = Callable[..., Tensor]
 PredictNoise = Callable[[Tensor, Tensor], Tensor]
+Bind = Callable[[Tensor], PredictNoise]
 
 
 def guide(
@@ -27,13 +29,15 @@ def classifier_free(
     text_embedding: Float[Tensor, "batch words dim"],
     null_embedding: Float[Tensor, "null_batch null_words null_dim"],
     scale: float,
+    bind: Bind | None = None,
 ) -> PredictNoise:
     """Make ``predict_noise`` by classifier-free guidance (Ho and Salimans 2022).
 
     Each call runs the denoiser once, on a batch of twice the size: the null half, then the
     conditional half. A scale of 1 is plain conditional prediction and needs no null half.
-    ``null_embedding`` has one row for all, or one per text. Raises RequestError where the
-    embeddings do not fit each other, and where the scale is not finite.
+    ``null_embedding`` has one row for all, or one per text. ``bind`` makes noise prediction from
+    embeddings in another way than by calling the denoiser, for one that prepares its run. Raises
+    RequestError where the embeddings do not fit each other, and where the scale is not finite.
     """
     _check_scale(scale)
     batch, *shape = text_embedding.shape
@@ -42,15 +46,20 @@ def classifier_free(
             f"null_embedding has shape {tuple(null_embedding.shape)}: "
             f"it must be {(1, *shape)} or {(batch, *shape)}, like text_embedding"
         )
+    bind = bind or partial(_bind, denoiser)
     if scale == 1:
-        return lambda z_t, timestep: denoiser(z_t, timestep, text_embedding)
-    both = torch.cat([null_embedding.expand_as(text_embedding), text_embedding])
+        return bind(text_embedding)
+    both = bind(torch.cat([null_embedding.expand_as(text_embedding), text_embedding]))
 
     def predict_noise(z_t: Tensor, timestep: Tensor) -> Tensor:
-        noise = denoiser(torch.cat([z_t, z_t]), torch.cat([timestep, timestep]), both)
+        noise = both(torch.cat([z_t, z_t]), torch.cat([timestep, timestep]))
         return guide(*noise.chunk(2), scale)
 
     return predict_noise
+
+
+def _bind(denoiser: Denoiser, text_embedding: Tensor) -> PredictNoise:
+    return lambda z_t, timestep: denoiser(z_t, timestep, text_embedding)
 
 
 def embedded_guidance(

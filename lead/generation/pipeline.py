@@ -1,6 +1,6 @@
 """Text to motion with the trained parts: encoder, sampler, projector, decoder (LEAD 4.1.3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,14 +14,21 @@ from lead.core.masks import lengths_to_mask
 from lead.core.runs import Run, fill
 from lead.core.seeding import make_generator
 from lead.data.cache import NULL_TEXT
+from lead.data.clips import length_sorted_batches
 from lead.diffusion.schedules import NoiseSchedule
+from lead.generation.known_texts import KnownTexts, read_known_texts
 from lead.generation.sampling import sample_latents
+from lead.models.inference import prepare
 from lead.models.projector import Projector
 from lead.models.text_encoders import TextEncoder
 from lead.models.text_encoders.learned_words import check_taught
 from lead.models.vae import MotionVAE
 from lead.representation import Skeleton, features_to_joints, get_skeleton
 from lead.representation.normalizer import Normalizer
+
+EMBEDDED = 256  # sentences at once where there may be many
+
+DECODED_ON_CPU = 8  # motions through the VAE at once: what they need stays in the cache
 
 
 @dataclass(frozen=True)
@@ -62,10 +69,25 @@ class TextToMotion:
     fps: float
     frame_limits: tuple[int, int]
     words: Mapping[str, Tensor] = field(default_factory=dict)
+    known_texts: KnownTexts | None = None
 
     def with_words(self, words: Mapping[str, Tensor]) -> "TextToMotion":
         """The same parts, with these learned words added to the ones that sentences may use."""
         return replace(self, words={**self.words, **words})
+
+    def prepared(self, precision: str = "fp32") -> "TextToMotion":
+        """The same parts rebuilt for inference on the device where they are, which is faster.
+
+        ``fp32`` gives the same motions to rounding; ``bf16`` rounds more, by about a millimetre.
+        The projector stays in fp32: it costs one pass, and its rounding shows most. There are no
+        gradients, and what is prepared stays on its device. RequestError for another precision.
+        """
+        return replace(
+            self,
+            vae=prepare(self.vae, precision),
+            denoiser=prepare(self.denoiser, precision),
+            projector=None if self.projector is None else prepare(self.projector),
+        )
 
     def generate(
         self,
@@ -75,17 +97,25 @@ class TextToMotion:
         sampling: Sampling,
         *,
         project: bool = True,
+        lap: Callable[[str], None] | None = None,
     ) -> list[GeneratedMotion]:
         """One clip per text, of the given number of frames.
 
         A clip depends on its own text, seed and length alone, not on its neighbours in the batch.
+        ``lap`` is told the name of each part of the work when it is done.
         Raises RequestError for lengths outside those trained on, for ``project`` without a
         projector, and for a learned word that is not among ``words``.
         """
         self._check(texts, frames, project)
-        latents = self.sample(texts, seeds, sampling, project=project)
+        lap = lap or _unheard
+        condition = self.embed([*texts, NULL_TEXT])
+        lap("embed sentences")
+        latents = self.sample(texts, seeds, sampling, project=project, condition=condition)
+        lap("sample latents")
         x = self.decode(latents, frames)
+        lap("decode latents")
         joints = features_to_joints(x, self.skeleton.name)
+        lap("place joints")
         return [
             GeneratedMotion(text, seed, joints[row, :length].numpy(), x[row, :length].numpy())
             for row, (text, seed, length) in enumerate(zip(texts, seeds, frames, strict=True))
@@ -138,15 +168,44 @@ class TextToMotion:
 
     @torch.no_grad()
     def embed(self, texts: Sequence[str]) -> Tensor:
-        """What the denoiser reads of sentences, (batch, words, dim)."""
-        return self.text_encoder.encode_with_words(texts, self.words).pooled[:, None]
+        """What the denoiser reads of sentences, (batch, words, dim); equal ones are read once."""
+        different = list(dict.fromkeys(texts))
+        rows = {text: row for row, text in enumerate(different)}
+        pooled = self.text_encoder.encode_with_words(different, self.words).pooled
+        return pooled[[rows[text] for text in texts], None]
+
+    def remarks(self, texts: Sequence[str]) -> dict[str, str]:
+        """Each sentence with what to tell of it: that it is far from the training captions, or "".
+
+        Nothing is told where the run keeps no captions (``lead export format=starter`` keeps some).
+        """
+        if self.known_texts is None or not texts:
+            return dict.fromkeys(texts, "")
+        parts = [texts[start : start + EMBEDDED] for start in range(0, len(texts), EMBEDDED)]
+        embedded = torch.cat([self.embed(part).mean(dim=1) for part in parts])
+        distances = self.known_texts.distances(embedded).tolist()
+        threshold = self.known_texts.threshold
+        return {
+            text: f"far from all that the model was trained on (distance {distance:.2f}, "
+            f"familiar up to {threshold:.2f}): the motion may be another"
+            if distance > threshold
+            else ""
+            for text, distance in zip(texts, distances, strict=True)
+        }
 
     @torch.no_grad()
     def decode(self, latents: Tensor, frames: Sequence[int]) -> Tensor:
-        """Un-normalised features (batch, longest, F) on the CPU, zero past each length."""
-        mask = lengths_to_mask(torch.tensor(frames, device=latents.device))
-        x = self.normalizer.denormalize(self.vae.decode(latents, mask).float())
-        return (x * mask[..., None]).cpu()
+        """Un-normalised features (batch, longest, F) on the CPU, zero past each length.
+
+        Motions of nearly equal lengths are decoded together, so that little padding is computed.
+        """
+        together = DECODED_ON_CPU if latents.device.type == "cpu" else len(frames)
+        motions = torch.zeros(len(frames), max(frames), self.vae.features)
+        for rows in length_sorted_batches(frames, together):
+            mask = lengths_to_mask(torch.tensor([frames[row] for row in rows]).to(latents.device))
+            x = self.normalizer.denormalize(self.vae.decode(latents[rows], mask).float())
+            motions[rows, : mask.shape[1]] = (x * mask[..., None]).cpu()
+        return motions
 
     def to(self, device: torch.device | str) -> "TextToMotion":
         """Move every network to a device, in place."""
@@ -171,6 +230,10 @@ class TextToMotion:
             raise RequestError(
                 "project=true needs a projector: name a stage-3 run, or projector=RUN"
             )
+
+
+def _unheard(part: str) -> None:
+    """Nobody asked how long the parts take."""
 
 
 def load_pipeline(
@@ -211,7 +274,16 @@ def load_pipeline(
         skeleton=get_skeleton(vae_run.entry("dataset", "skeleton")),
         fps=vae_run.entry("dataset", "fps"),
         frame_limits=tuple(vae_run.entry("dataset", "frames")),
+        known_texts=_known_texts(denoising),
     )
+
+
+def _known_texts(denoising: Run) -> KnownTexts | None:
+    """The captions that a denoiser knows; a distilled one knows its teacher's."""
+    known = read_known_texts(denoising)
+    if known is None and denoising.stage != "diffusion" and denoising.has_ancestor("diffusion"):
+        return read_known_texts(denoising.ancestor("diffusion"))
+    return known
 
 
 def load_projector(run: Run, diffusion_run: Run) -> Projector:

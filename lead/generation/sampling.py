@@ -1,6 +1,7 @@
 """From a text embedding to a motion latent."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -34,7 +35,8 @@ def sample_latents(
     classifier-free guidance; None is for a denoiser distilled with the guidance inside, which then
     gets ``guidance_scale`` as a tensor (batch,). ``timesteps`` overrides ``steps``, e.g. [799].
     ``schedule`` defaults to MLD's. ``generator`` feeds the stochastic samplers (ddpm, lcm, or ddim
-    with ``eta`` above 0); give one per row to keep the rows independent there too.
+    with ``eta`` above 0); give one per row to keep the rows independent there too. A denoiser from
+    ``lead.models.inference.prepare`` computes what does not change between steps once.
 
     Gradients flow: wrap the call in ``torch.no_grad()`` where none are wanted. Raises RequestError
     for an unknown sampler, wrong steps, timesteps or eta, and embeddings that do not fit.
@@ -48,10 +50,17 @@ def sample_latents(
         schedule = scaled_linear()
     if timesteps is None:
         timesteps = default_timesteps(sampler, schedule.num_train_timesteps, steps)
-    if null_embedding is None:
-        predict_noise = embedded_guidance(denoiser, text_embedding, guidance_scale)
+    bind = getattr(denoiser, "bind", None)  # denoisers that were prepared for inference
+    if bind is not None:
+        bind = partial(bind, timesteps=timesteps, tokens=noise.shape[1])
+    if null_embedding is not None:
+        predict_noise = classifier_free(
+            *(denoiser, text_embedding, null_embedding, guidance_scale), bind=bind
+        )
+    elif bind is not None:
+        predict_noise = bind(text_embedding, guidance_scale=guidance_scale)
     else:
-        predict_noise = classifier_free(denoiser, text_embedding, null_embedding, guidance_scale)
+        predict_noise = embedded_guidance(denoiser, text_embedding, guidance_scale)
     return sample(
         predict_noise, noise, timesteps, schedule, noise_like=noise_from(generator), eta=eta
     )

@@ -82,20 +82,35 @@ class MldDenoiser(nn.Module):
         Such a model called without a scale predicts as if none was embedded. Raises RequestError
         for a scale where none can be embedded, and for text of another width.
         """
+        time = self.time_tokens(timestep, z_t, guidance_scale)
+        text = self.text_tokens(text_embedding)
+        sequence = torch.cat([self.input_layer(z_t), time[:, None], text], dim=1)
+        out = self.encoder(self.positions(sequence))
+        return self.output_layer(out[:, : z_t.shape[1]])
+
+    def time_tokens(
+        self,
+        timestep: Int[Tensor, " batch"],
+        like: Tensor,
+        guidance_scale: Float[Tensor, " batch"] | None = None,
+    ) -> Float[Tensor, "batch width"]:
+        """The token of each timestep, with the guidance scale in it; in the dtype of ``like``."""
+        waves = sinusoid(timestep, self.text_dim).to(like)
+        if guidance_scale is not None:
+            waves = waves + self._embed_guidance(guidance_scale).to(waves)
+        return self.time_embedding(waves)
+
+    def text_tokens(
+        self, text_embedding: Float[Tensor, "batch words text_dim"]
+    ) -> Float[Tensor, "batch words width"]:
+        """The tokens of embedded sentences; RequestError for text of another width."""
         if text_embedding.shape[-1] != self.text_dim:
             raise RequestError(
                 f"text embeddings are {text_embedding.shape[-1]} wide, the denoiser was trained "
                 f"with {self.text_dim}: use the text encoder of its run"
             )
-        waves = sinusoid(timestep, self.text_dim).to(z_t)
-        if guidance_scale is not None:
-            waves = waves + self._embed_guidance(guidance_scale).to(waves)
-        time = self.time_embedding(waves)
         text = text_embedding * self.text_scale
-        text = torch.relu(text) if self.relu_before_text else text
-        sequence = torch.cat([self.input_layer(z_t), time[:, None], self.text_layer(text)], dim=1)
-        out = self.encoder(self.positions(sequence))
-        return self.output_layer(out[:, : z_t.shape[1]])
+        return self.text_layer(torch.relu(text) if self.relu_before_text else text)
 
     def _embed_guidance(self, scale: Float[Tensor, " batch"]) -> Float[Tensor, "batch text_dim"]:
         if self.guidance_layer is None:

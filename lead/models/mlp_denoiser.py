@@ -72,26 +72,41 @@ class MlpDenoiser(nn.Module):
         guidance_scale: Float[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch tokens dim"]:
         """Predicted noise; the arguments and errors are those of MldDenoiser."""
-        if text_embedding.shape[-1] != self.text_dim:
-            raise RequestError(
-                f"text embeddings are {text_embedding.shape[-1]} wide, the denoiser was trained "
-                f"with {self.text_dim}: use the text encoder of its run"
-            )
         if z_t.shape[1:] != (self.latent_tokens, self.latent_dim):
             raise RequestError(
                 f"latents are {tuple(z_t.shape[1:])}, the denoiser takes "
                 f"({self.latent_tokens}, {self.latent_dim}): set model.denoiser.latent_tokens"
             )
-        waves = sinusoid(timestep, TIME_WAVES).to(z_t)
-        if guidance_scale is not None:
-            waves = waves + self._embed_guidance(guidance_scale).to(waves)
-        text = self.text_layer(self.text_scale * text_embedding.mean(dim=1))
-        condition = nn.functional.silu(self.time_embedding(waves) + text)
+        time = self.time_condition(timestep, z_t, guidance_scale)
+        condition = nn.functional.silu(time + self.text_condition(text_embedding))
         x = self.input_layer(self.preconditioning.scale(z_t, timestep).flatten(1))
         for block in self.blocks:
             x = block(x, condition)
         correction = self.output_layer(self.norm(x)).view_as(z_t)
         return self.preconditioning.noise(correction, z_t, timestep)
+
+    def time_condition(
+        self,
+        timestep: Int[Tensor, " batch"],
+        like: Tensor,
+        guidance_scale: Float[Tensor, " batch"] | None = None,
+    ) -> Float[Tensor, "batch condition"]:
+        """What each timestep adds to the condition, guidance scale included."""
+        waves = sinusoid(timestep, TIME_WAVES).to(like)
+        if guidance_scale is not None:
+            waves = waves + self._embed_guidance(guidance_scale).to(waves)
+        return self.time_embedding(waves)
+
+    def text_condition(
+        self, text_embedding: Float[Tensor, "batch words text_dim"]
+    ) -> Float[Tensor, "batch condition"]:
+        """What each sentence adds to the condition; RequestError for text of another width."""
+        if text_embedding.shape[-1] != self.text_dim:
+            raise RequestError(
+                f"text embeddings are {text_embedding.shape[-1]} wide, the denoiser was trained "
+                f"with {self.text_dim}: use the text encoder of its run"
+            )
+        return self.text_layer(self.text_scale * text_embedding.mean(dim=1))
 
     def _embed_guidance(self, scale: Float[Tensor, " batch"]) -> Float[Tensor, "batch waves"]:
         if self.guidance_layer is None:

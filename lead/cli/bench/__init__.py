@@ -1,0 +1,86 @@
+"""lead bench SUBJECT [key=value ...] : how fast, beside the floor of this machine and plain code.
+
+SUBJECT          generate | train | prepare | evaluate | import-time | linear; also subject=SUBJECT
+repeats=5        timings of each side, taken in turns; the median counts
+batch=N          motions at once (generate: one more row beside 1 and 32; train: default 64)
+frames=196       length of the motions
+precision=bf16   auto | fp32 | bf16 of the rows that are not fp32 by name
+threads=N        of torch; default: one for each core
+clock=wall       wall | cpu: processor time, for threads=1 on a machine that is busy
+device=auto      cpu | cuda
+seed=1           of weights, motions and lengths
+output=FILE      JSON; default: only print
+plot=FILE.png    linear: draw the cost over 1x, 4x and 16x
+
+Models have the paper's sizes and random weights: this measures time and nothing else. The floor is
+the operations over the measured rate of matrix products, or the bytes over the measured memory
+bandwidth, whichever takes longer; `plain` is the same work by straightforward code, in the same
+run. `ratio` is plain over ours; `floor` is how many times its floor ours takes.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lead.cli.config import compose
+from lead.cli.outputs import check_output_file
+from lead.core.errors import RequestError, did_you_mean
+
+SUBJECTS = {
+    "generate": "lead.cli.bench.generate",
+    "train": "lead.cli.bench.train",
+    "prepare": "lead.cli.bench.prepare",
+    "evaluate": "lead.cli.bench.evaluate",
+    "import-time": "lead.cli.bench.import_time",
+    "linear": "lead.cli.bench.linear",
+}
+
+
+def run(overrides: Sequence[str]) -> int:
+    """Measure one subject, print its table and write its JSON."""
+    words = [word for word in overrides if "=" not in word]
+    config = compose("bench", [word for word in overrides if "=" in word])
+    config["subject"] = _subject(words, config["subject"])
+    _check(config)
+
+    import importlib
+
+    from lead.cli.bench.machine import measure_machine
+    from lead.cli.bench.record import format_rows, write_record
+    from lead.cli.bench.setting import Setting
+
+    setting = Setting.of(config)
+    machine = measure_machine(setting)
+    print(machine.describe())
+    rows = importlib.import_module(SUBJECTS[config["subject"]]).measure(setting, machine, config)
+    print(format_rows(rows))
+    if config["output"] is not None:
+        write_record(Path(config["output"]), config["subject"], setting, machine, rows)
+        print(f"written: {config['output']}")
+    return 0
+
+
+def _subject(words: Sequence[str], option: str | None) -> str:
+    named = [*words, *([option] if option is not None else [])]
+    if len(named) != 1:
+        raise RequestError(f"bench measures one subject: lead bench {' | '.join(SUBJECTS)}")
+    if named[0] not in SUBJECTS:
+        raise RequestError(f"unknown subject '{named[0]}': {did_you_mean(named[0], SUBJECTS)}")
+    return named[0]
+
+
+def _check(config: dict) -> None:
+    for key, least in (("repeats", 1), ("frames", 4), ("threads", 0), ("seed", 0), ("batch", 0)):
+        if config[key] < least:
+            raise RequestError(f"{key} is {config[key]}: it must be at least {least}")
+    if config["clock"] not in ("wall", "cpu"):
+        raise RequestError(f"unknown clock '{config['clock']}': wall or cpu")
+    if config["frames"] > 400:
+        raise RequestError(f"frames is {config['frames']}: the models take up to 400")
+    if config["plot"] is not None:
+        if config["subject"] != "linear":
+            raise RequestError("plot= draws the cost of `lead bench linear`: leave it out here")
+        if Path(config["plot"]).suffix.lower() != ".png":
+            raise RequestError(f"plot={config['plot']} is drawn as PNG: name it FILE.png")
+        check_output_file(Path(config["plot"]))
+    if config["output"] is not None:
+        check_output_file(Path(config["output"]))

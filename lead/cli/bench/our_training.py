@@ -1,0 +1,111 @@
+"""Steps of the real stages under Lightning's trainer, timed from one to the next."""
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import Dataset
+
+from lead.cli.bench.setting import CLOCKS, Setting
+from lead.cli.train import quiet_lightning
+from lead.data.clips import pad_clips
+from lead.data.latents import LatentDataset
+from lead.data.packed import PackedSplit
+from lead.models.blocks.dropout import quicken_dropout
+from lead.training.averaging import ExponentialAverage
+from lead.training.datamodule import StepDataModule, latent_data
+from lead.training.optimization import GradientClipping
+from lead.training.randomness import StepSeeding
+
+FEATURES = 263
+OPTIMIZER = {"lr": 1e-4, "weight_decay": 0.01, "warmup_steps": 0, "schedule": "constant"}
+TEXTS = 4096  # distinct sentences of the cached set
+
+
+class RandomClips(Dataset):
+    """Motions of given lengths, random numbers; indexed by (step, place) as training does."""
+
+    def __init__(self, lengths: np.ndarray, seed: int):
+        self.lengths = lengths
+        rng = np.random.default_rng(seed)
+        self.longest = 0.5 * rng.standard_normal((int(lengths.max()), FEATURES), dtype=np.float32)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: tuple[int, int]) -> tuple[str, np.ndarray]:
+        return str(index[1]), self.longest[: self.lengths[index[1]]]
+
+
+def clip_data(clips: RandomClips, batch: int, steps: int, seed: int) -> StepDataModule:
+    """Stage 1's data, bucketed as in training."""
+    few = RandomClips(clips.lengths[:2], 0)
+    return StepDataModule(
+        *(clips, clips.lengths, few, few.lengths, pad_clips), *(batch, steps, seed)
+    )
+
+
+def cached_latents(count: int, text_dim: int, seed: int) -> LatentDataset:
+    """Stage 2's and 3's data: as many clips as the data set has, three captions each."""
+    generator = torch.Generator().manual_seed(seed)
+    names = [f"sentence {number}" for number in range(TEXTS)]
+    captions = [[names[(3 * clip + which) % TEXTS] for which in range(3)] for clip in range(count)]
+    split = PackedSplit(
+        *("train", np.zeros((1, FEATURES), np.float32), [str(clip) for clip in range(count)]),
+        *(np.zeros(count, int), np.ones(count, int), captions, [[]] * count, [{}] * count),
+    )
+    mu, logvar = (torch.randn(count, 1, 256, generator=generator) for _ in range(2))
+    texts = torch.randn(TEXTS + 1, 1, text_dim, generator=generator)
+    rows = {"": 0, **{name: row for row, name in enumerate(names, start=1)}}
+    return LatentDataset(split, (mu, logvar - 3), texts, rows, seed)
+
+
+def latent_batches(data: LatentDataset, batch: int, steps: int, seed: int) -> StepDataModule:
+    """The same with a plan of batches; nothing is validated."""
+    return latent_data(data, data, batch, steps, seed)
+
+
+class _Clock(pl.Callback):
+    def __init__(self, setting: Setting):
+        self.setting, self.moments = setting, []
+
+    def on_train_batch_end(self, *_: object) -> None:
+        if self.setting.device.type == "cuda":
+            torch.cuda.synchronize(self.setting.device)
+        self.moments.append(CLOCKS[self.setting.clock]())
+
+
+def seconds_per_step(
+    module: pl.LightningModule,
+    data: Callable[[int], StepDataModule],
+    setting: Setting,
+    steps: int,
+) -> float:
+    """Train ``steps`` steps after a first one; mean seconds from one step's end to the next's."""
+    clock = _Clock(setting)
+    quiet_lightning()
+    if setting.device.type == "cpu":
+        torch.backends.cuda.enable_flash_sdp(False)  # as lead.training.fit does
+        quicken_dropout(module)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer = pl.Trainer(
+            max_steps=steps + 1,
+            accelerator="gpu" if setting.device.type == "cuda" else "cpu",
+            devices=1,
+            precision="bf16-mixed" if setting.precision == "bf16" else "32-true",
+            callbacks=[
+                *(ExponentialAverage(), StepSeeding(setting.seed), GradientClipping(1.0), clock)
+            ],
+            limit_val_batches=0,
+            num_sanity_val_steps=0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(module, datamodule=data(steps + 1))
+    return (clock.moments[-1] - clock.moments[0]) / steps

@@ -1,0 +1,108 @@
+"""How far a sentence is from what a model was trained on, in its text encoder's space.
+
+A model that knows walking and waving answers "a cat plays the violin" with some walk or wave. The
+distance to the nearest training caption tells such sentences apart, as far as a text encoder can.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from lead.core.errors import WorkError
+from lead.core.files import write_tensors
+from lead.core.runs import Run
+
+FILE = "known_texts.safetensors"
+_ENTRY = "lead.known_texts"
+
+
+@dataclass(frozen=True, eq=False)
+class KnownTexts:
+    """Embedded training captions, thinned out, and the distance from which a sentence is far.
+
+    ``vectors`` have unit length; ``facts`` tells how the threshold was found and how often it errs.
+    """
+
+    vectors: Float[Tensor, "captions dim"]
+    threshold: float
+    facts: dict = field(default_factory=dict)
+
+    def distances(self, embedded: Float[Tensor, "texts dim"]) -> Float[Tensor, " texts"]:
+        """1 - cosine to the nearest caption: 0 for a caption itself, about 1 for nothing alike."""
+        vectors = self.vectors.to(embedded)
+        return 1 - (normalize(embedded, dim=-1) @ vectors.T).amax(dim=1)
+
+
+def thin_out(
+    vectors: Float[Tensor, "texts dim"], keep: int
+) -> tuple[Float[Tensor, "kept dim"], float]:
+    """At most ``keep`` of the vectors, and the largest distance of one to its nearest kept one.
+
+    The farthest from those kept comes next (Gonzalez 1985): at most twice the smallest radius.
+    """
+    unit = normalize(vectors, dim=-1)
+    chosen = [0]
+    nearest = 1 - unit @ unit[0]
+    while len(chosen) < min(keep, len(unit)) and float(nearest.max()) > 0:
+        chosen.append(int(nearest.argmax()))
+        nearest = torch.minimum(nearest, 1 - unit @ unit[chosen[-1]])
+    return unit[chosen], max(0.0, float(nearest.max()))
+
+
+def best_threshold(near: Sequence[float], far: Sequence[float]) -> float:
+    """The distance that divides near from far sentences with the fewest errors of both, by share.
+
+    Of several equally good ones the middle of the widest gap.
+    """
+    values = sorted({*near, *far})
+    cuts = [(low + high) / 2 for low, high in zip(values, values[1:], strict=False)]
+    gaps = [high - low for low, high in zip(values, values[1:], strict=False)]
+    if not near or not far or not cuts:
+        raise WorkError("a threshold needs near and far sentences of different distances")
+    errors = [sum(error_shares(near, far, cut)) for cut in cuts]
+    return min(zip(errors, (-gap for gap in gaps), cuts, strict=True))[2]
+
+
+def error_shares(
+    near: Sequence[float], far: Sequence[float], threshold: float
+) -> tuple[float, float]:
+    """Share of near sentences that are called far, and of far ones that are not."""
+    return (
+        sum(value > threshold for value in near) / len(near),
+        sum(value <= threshold for value in far) / len(far),
+    )
+
+
+def write_known_texts(run: Run, known: KnownTexts) -> None:
+    """Keep them in a run directory, in half precision."""
+    facts = {"threshold": known.threshold, **known.facts}
+    metadata = {_ENTRY: json.dumps(facts, ensure_ascii=False)}
+    write_tensors(run.folder / FILE, {"vectors": known.vectors.half()}, metadata)
+
+
+def read_known_texts(run: Run) -> KnownTexts | None:
+    """What a run directory keeps of its captions; None where it keeps nothing.
+
+    Raises WorkError, naming the file, where it is broken.
+    """
+    path = run.folder / FILE
+    return _read(path) if path.is_file() else None
+
+
+def _read(path: Path) -> KnownTexts:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as stored:
+            facts = json.loads((stored.metadata() or {})[_ENTRY])
+            vectors = stored.get_tensor("vectors").float()
+        threshold = float(facts.pop("threshold"))
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise WorkError(f"{path} is no file of known texts ({error}): pack it again") from error
+    return KnownTexts(normalize(vectors, dim=-1), threshold, facts)

@@ -1,0 +1,175 @@
+"""Networks prepared for inference: the numbers of the trained ones, and less work."""
+
+from collections import Counter
+
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lead.core.errors import RequestError
+from lead.core.freezing import freeze
+from lead.core.masks import lengths_to_mask
+from lead.models.denoiser import MldDenoiser
+from lead.models.inference import prepare
+from lead.models.inference.linear import PackedLinear
+from lead.models.inference.transformer import FastEncoderLayer
+from lead.models.mlp_denoiser import MlpDenoiser
+from lead.models.projector import BODIES, Projector
+from lead.models.vae import MotionVAE
+
+SIZES = {"width": 32, "layers": 3, "heads": 2, "feed_forward": 48}
+ROWS, TEXT = 3, 10
+TIMES = [981, 501, 1]
+
+
+def randomized(module: nn.Module) -> nn.Module:
+    """Every parameter random, so that nothing is hidden behind a zero."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return freeze(module)
+
+
+def draw(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(len(shape)))
+
+
+def close(got: torch.Tensor, wanted: torch.Tensor, relative: float = 1e-4) -> None:
+    assert got.shape == wanted.shape and got.dtype == wanted.dtype
+    assert (got - wanted).abs().max() < relative * wanted.abs().max()
+
+
+def denoisers() -> dict[str, nn.Module]:
+    mlp = {"latent_tokens": 2, "width": 32, "layers": 2, "condition_dim": 16}
+    return {
+        "mld": MldDenoiser(12, TEXT, **SIZES),
+        "mld-same-width": MldDenoiser(32, TEXT, **SIZES),
+        "mld-distilled": MldDenoiser(12, TEXT, guidance_dim=8, **SIZES),
+        "mlp": MlpDenoiser(12, TEXT, **mlp),
+        "mlp-distilled": MlpDenoiser(12, TEXT, guidance_dim=8, **mlp),
+    }
+
+
+@pytest.mark.parametrize("name", denoisers())
+def test_a_bound_denoiser_predicts_what_the_trained_one_does(name):
+    denoiser = randomized(denoisers()[name])
+    dim = 32 if name == "mld-same-width" else 12
+    z, text = draw(ROWS, 2, dim), draw(ROWS, 1, TEXT)
+    text[2] = text[0]  # a repeated sentence
+    scale = 7.5 if name.endswith("distilled") else None
+    scales = None if scale is None else torch.full((ROWS,), scale)
+    fast = prepare(denoiser)
+    assert fast.embeds_guidance is denoiser.embeds_guidance
+    predict = fast.bind(text, [*TIMES, TIMES[-1]], tokens=2, guidance_scale=scale)
+    for time in TIMES:
+        steps = torch.full((ROWS,), time)
+        wanted = denoiser(z, steps, text, scales)
+        close(predict(z, steps), wanted)
+        close(fast(z, steps, text, scales), wanted)
+        rounded = prepare(denoiser, "bf16").bind(text, TIMES, tokens=2, guidance_scale=scale)
+        close(rounded(z, steps), wanted, 0.1)
+
+
+@pytest.mark.parametrize("name", ["mld", "mlp"])
+def test_text_of_another_width_is_refused_when_bound(name):
+    with pytest.raises(RequestError, match="text embeddings are 9 wide"):
+        prepare(freeze(denoisers()[name])).bind(draw(ROWS, 1, 9), TIMES, tokens=2)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("tokens", [1, 2])
+@pytest.mark.parametrize("extra", [{}, {"latent_dim": 8, "patch": 4, "principal_frames": 6}])
+def test_the_vae_is_the_trained_one(tokens, extra, precision):
+    vae = randomized(MotionVAE(7, tokens, **{"latent_dim": 32, **SIZES, **extra}))
+    fast = prepare(vae, precision)
+    x, mask = draw(ROWS, 20, 7), lengths_to_mask(torch.tensor([20, 9, 13]))
+    within = 1e-4 if precision == "fp32" else 0.1
+    for got, wanted in zip(fast.encode(x, mask), vae.encode(x, mask), strict=True):
+        close(got, wanted, within)
+    z = vae.encode(x, mask)[0]
+    close(fast.decode(z, mask), vae.decode(z, mask), within)
+    whole = torch.ones(ROWS, 20, dtype=torch.bool)
+    close(fast.decode(z, whole), vae.decode(z, whole), within)
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_the_projector_is_the_trained_one(kind):
+    projector = randomized(Projector(12, TEXT, kind, **SIZES))
+    for tokens in (1, 3):
+        close(prepare(projector)(draw(ROWS, tokens, 12)), projector(draw(ROWS, tokens, 12)))
+
+
+@pytest.mark.parametrize("many", [4, 40])
+def test_attention_among_few_tokens_in_bf16(many):
+    layer = nn.TransformerEncoderLayer(32, 2, 48, 0.0, nn.functional.gelu, batch_first=True)
+    layer = randomized(layer)
+    x = draw(many, 3, 32)
+    close(FastEncoderLayer(layer, torch.bfloat16)(x).float(), layer(x), 0.1)
+
+
+@pytest.mark.parametrize("following", ["none", "relu", "gelu"])
+def test_a_packed_map_is_the_plain_one(following):
+    weight, bias, x, residual = draw(6, 5), draw(6), draw(2, 3, 5), draw(2, 3, 6)
+    wanted = nn.functional.linear(x, weight, bias)
+    if following != "none":
+        wanted = getattr(nn.functional, following)(wanted)
+    packed = PackedLinear(weight, bias, following=following)
+    close(packed(x), wanted)
+    packed.packed, packed.weight = None, weight  # where there is no packing
+    close(packed(x), wanted)
+    if following == "none":
+        close(packed.add_to(residual, x), residual + wanted)
+
+
+def test_another_precision_is_one_line():
+    with pytest.raises(RequestError, match=r"^unknown precision 'fp16'[^\n]*$"):
+        prepare(nn.Linear(2, 2), "fp16")
+
+
+def test_a_layer_of_another_kind_is_left_as_it_is():
+    layer = nn.TransformerEncoderLayer(32, 2, 48, norm_first=True, batch_first=True)
+    kept = prepare(nn.Sequential(freeze(layer)))[0]
+    assert isinstance(kept, nn.TransformerEncoderLayer)
+    close(kept(draw(ROWS, 3, 32)), layer(draw(ROWS, 3, 32)))
+
+
+class Calls(TorchDispatchMode):
+    """Counts the operations that reach the backend."""
+
+    def __init__(self):
+        super().__init__()
+        self.counted = Counter()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.counted[operation._schema.name] += 1
+        return operation(*args, **(kwargs or {}))
+
+
+def products(counted: Counter) -> int:
+    """Matrix products by weights, whoever computes them."""
+    wanted = ("aten::addmm", "aten::mm", "aten::linear", "mkldnn::_linear_pointwise")
+    return sum(counted[name] for name in wanted)
+
+
+@torch.no_grad()
+def test_a_step_does_four_products_a_layer_and_nothing_of_time_and_text():
+    denoiser = randomized(MldDenoiser(32, TEXT, **SIZES))
+    z, steps, text = draw(ROWS, 1, 32), torch.full((ROWS,), 501), draw(ROWS, 1, TEXT)
+    predict = prepare(denoiser).bind(text, TIMES, tokens=1)
+    with Calls() as bound:
+        predict(z, steps)
+    joins = 1
+    assert products(bound.counted) == 4 * SIZES["layers"] + joins
+    assert bound.counted["aten::sin"] == bound.counted["aten::exp"] == 0
+    assert sum(bound.counted.values()) < 45 * SIZES["layers"]
+
+
+@torch.no_grad()
+def test_one_token_needs_no_attention():
+    projector = prepare(randomized(Projector(12, TEXT, **SIZES)))
+    with Calls() as one:
+        projector(draw(ROWS, 1, 12))
+    assert not [name for name in one.counted if "attention" in name or "softmax" in name]
+    assert products(one.counted) == 2 * (3 * SIZES["layers"] + 2)
