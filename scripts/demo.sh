@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# The main job on the embedded defaults: synthetic motions, the three stages, clips, a table.
-# Every step is skipped where its result is there already, so a second run goes on where the
-# first one stopped.
+# What lead does, in minutes on two cores: clips from the starter model, then the three stages at
+# tiny size on synthetic motions. Training steps whose result is there are skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-size=${SIZE:-demo}
+size=${SIZE:-tiny}
 base=checkpoints/demo-$size
 out=outputs/demo
 start=$(date +%s)
@@ -17,7 +16,18 @@ train() { # stage, options...
   finished "$base-$stage" || lead train "stage=$stage" "size=$size" "run=$base-$stage" resume=true "$@"
 }
 
-say "synthetic motions with captions -> datasets/synthetic"
+starter=${LEAD_STARTER:-checkpoints/starter}
+if [ -f "$starter/run.json" ]; then
+  say "text -> motion, by the starter model ($starter)"
+  lead generate text="a person waves with the left hand" seconds=5 "output=$out/first" overwrite=true sheet=false
+  say "the first clip: $out/first/000.gif"
+  lead generate prompts=scripts/starter_prompts.txt "output=$out/starter" formats=[npz,gif,html] overwrite=true
+  say "more clips: $out/starter/player.html"
+else
+  say "no starter model at $starter: only what is trained here"
+fi
+
+say "the same from nothing, at size $size: synthetic motions with captions -> datasets/synthetic"
 [ -f datasets/synthetic/manifest.json ] || lead prepare data=synthetic
 say "stage 1 of 3: motion VAE"
 train vae
@@ -25,9 +35,17 @@ say "stage 2 of 3: latent diffusion"
 train diffusion "vae=$base-vae"
 say "stage 3 of 3: projector"
 train projector "diffusion=$base-diffusion"
-say "text -> motion"
-lead generate "run=$base-projector" prompts=scripts/demo_prompts.txt "output=$out" overwrite=true
+say "text -> motion by the runs just trained"
+lead generate "run=$base-projector" prompts=scripts/demo_prompts.txt "output=$out/trained" overwrite=true
 say "measures of real, rebuilt and generated clips (test split)"
 lead evaluate "run=$base-projector"
-say "done. Look at $out/index.html (moving pictures) and $out/sheet.png"
-echo "Your own sentence: .venv/bin/lead generate run=$base-projector text=\"a person jumps twice\" seconds=3"
+
+say "done. Where to look:"
+if [ -f "$starter/run.json" ]; then
+  echo "  $out/starter/player.html   clips of the starter model: turn, play, step through"
+  echo "  $starter/README.md   what the starter model can and cannot do"
+fi
+echo "  $out/trained/index.html   clips of the runs trained here ($size: quick, not good; SIZE=demo is better)"
+echo "  $base-projector   a run directory: options, weights, measures"
+echo "Your own sentence: .venv/bin/lead generate text=\"a person raises the right hand\" seconds=3"
+echo "In a browser:      .venv/bin/lead demo"

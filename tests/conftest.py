@@ -62,3 +62,20 @@ def sample_data() -> Path:
     if named:
         pytest.fail(f"LEAD_TEST_DATA names {folder}, which is no folder", pytrace=False)
     pytest.skip(f"no sample data at {folder}: set LEAD_TEST_DATA to its folder")
+
+
+@pytest.fixture(scope="session")
+def styled(tmp_path_factory: pytest.TempPathFactory) -> "PackedDataset":  # noqa: F821
+    """A packed dataset of made-up styles and contents, one style held out (tests/styled.py)."""
+    import importlib.util
+
+    from lead.data.packed import open_dataset
+    from lead.data.packing import pack
+
+    spec = importlib.util.spec_from_file_location("styled", Path(__file__).with_name("styled.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["styled"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    folder = tmp_path_factory.mktemp("styled") / "styled"
+    pack(module.StyledSource(), folder, workers=1)
+    return open_dataset(folder)

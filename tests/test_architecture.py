@@ -10,10 +10,14 @@ from pathlib import Path
 import grimp
 import pytest
 
-from lead.cli.main import MODULES, VERBS
+from lead.cli.main import KINDS, MODULES, VERBS
 
 # Started by name, not by an import: the console script and the verbs it looks up.
-ENTRY_POINTS = {"lead.cli.main", *(f"lead.cli.{MODULES.get(verb, verb)}" for verb in VERBS)}
+ENTRY_POINTS = {
+    "lead.cli.main",
+    *(f"lead.cli.{MODULES.get(verb, verb)}" for verb in VERBS),
+    *(f"lead.cli.{verb}_{kind}" for verb, kinds in KINDS.items() for kind in kinds),
+}
 JUDGED = {"models", "diffusion", "generation", "inversion"}
 CONTRACTS = ("rooms", "judge", "door")
 

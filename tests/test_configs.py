@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from lead.cli.config import compose
-from lead.cli.main import VERBS
+from lead.cli.main import KINDS, VERBS
 from lead.core.building import build
 from lead.core.errors import RequestError
 
@@ -24,12 +24,18 @@ GROUPS = {
     "model/projector": ("train",),
     "model/schedule": ("train",),
     "model/evaluator": ("train",),
+    "model/classifier": ("train",),
     "sampling": ("generate", "evaluate"),
     "inversion": ("invert",),
     "templates": ("invert",),
     "protocol": ("evaluate",),
+    "launcher": ("sweep",),
+    "study": ("evaluate",),
 }
 """Every folder of choices, with the verbs that take it."""
+
+NAMES = (*VERBS, *(f"{verb}_{kind}" for verb, kinds in KINDS.items() for kind in kinds), "sweep")
+"""Every verb, of one word or two, and what `lead VERB -m` takes beside the verb's options."""
 
 CHOICES = [
     (verb, group, path.stem)
@@ -43,6 +49,10 @@ DERIVED = {
     "lead.models.mlp_denoiser.MlpDenoiser": {"text_dim": 64, "latent_dim": 32},
     "lead.models.projector.Projector": {"text_dim": 64},
     "lead.evaluation.extractor.networks.FeatureExtractor": {"features": 263},
+    "lead.evaluation.classifier.network.ClipNetwork": {
+        "features": 263,
+        "classes": {"style": ("old", "young")},
+    },
 }
 """Options that follow the dataset or the text encoder, and so stand in no file."""
 
@@ -52,11 +62,12 @@ HEAVY = ("clip_l14", "open_clip_l14", "sentence_t5", "minilm")
 
 def test_every_file_is_a_verb_or_a_choice_of_a_known_group():
     files = {str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml")}
+    files = {name for name in files if not name.startswith("experiment/")}  # words, not values
     choices = {f"{group}/{name}.yaml" for _, group, name in CHOICES}
-    assert files - choices == {f"{verb}.yaml" for verb in VERBS}
+    assert files - choices == {f"{name}.yaml" for name in NAMES}
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", NAMES)
 def test_every_verb_composes_by_default(verb):
     config = compose(verb, [])
     written = yaml.safe_load((CONFIGS / f"{verb}.yaml").read_text())
@@ -124,6 +135,7 @@ def test_every_stage_names_a_module_that_takes_its_options(stage):
         "diffusion": ["denoiser", "schedule"],
         "distill": ["denoiser", "teacher", "schedule"],
         "evaluator": ["extractor", "words"],
+        "classifier": ["network"],
     }
     given |= dict.fromkeys(own.get(stage, ["projector"]))
     check_options(description, given)
@@ -138,6 +150,11 @@ def test_every_text_encoder_can_be_built_or_at_least_takes_its_options(name):
         assert build(description).encode(["a person walks", ""]).pooled.shape == (
             *(2, description["dim"]),
         )
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in (CONFIGS / "launcher").glob("*.yaml")))
+def test_every_launcher_can_be_built(name):
+    assert build(compose("sweep", [f"launcher={name}"])["launcher"]) is not None
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in (CONFIGS / "data").glob("*.yaml")))
@@ -181,6 +198,8 @@ def test_the_papers_numbers():
     distill = config["stages"].pop("distill")
     assert batches.pop("distill") == distill["batch_size"] == 256
     assert (distill["optimizer"]["lr"], distill["optimizer"]["schedule"]) == (2e-4, "cosine")
+    own = config["stages"].pop("classifier")  # the same for every size, no stage of a paper
+    assert batches.pop("classifier") == own["batch_size"]
     assert batches == {"vae": 128, "diffusion": 64, "projector": 1024, "evaluator": 128}
     for stage in config["stages"].values():
         assert stage["optimizer"]["lr"] == 1e-4 and stage["optimizer"]["schedule"] == "constant"

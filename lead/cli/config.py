@@ -11,8 +11,9 @@ from lead.core.errors import RequestError, did_you_mean
 SENTENCES = ("text", "word", "init", "data.template", "data.licence")
 PATHS = (
     *("prompts", "source", "output", "dataset", "run", "vae", "diffusion", "projector", "motion"),
-    *("evaluator", "words", "motions", "concepts", "teacher", "checkpoint", "mean", "std"),
-    *("plot", "data.captions", "data.skeleton_map", "data.cache", "text_encoder.path"),
+    *("evaluator", "classifier", "words", "motions", "actions", "concepts", "teacher", "distilled"),
+    *("checkpoint", "mean", "std", "sentences"),
+    *("sweep", "plot", "data.captions", "data.skeleton_map", "data.cache", "text_encoder.path"),
 )
 """Options of both kinds are taken as they are: commas, quotes and brackets need no escaping."""
 
@@ -132,10 +133,10 @@ def _plain(config, changes: Mapping[str, object] | None = None) -> dict:
 
 
 def _unknown(key: str, name: str, known: Iterable[str]) -> RequestError:
-    hint = did_you_mean(key, known)
+    hint, verb = did_you_mean(key, known), name.replace("_", " ")
     if hint.startswith("known"):
-        hint = f"see `lead {name} --help`"
-    return RequestError(f"unknown option '{key}' of `lead {name}`: {hint}")
+        hint = f"see `lead {verb} --help`"
+    return RequestError(f"unknown option '{key}' of `lead {verb}`: {hint}")
 
 
 def _walk(values: dict, prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -1,7 +1,12 @@
 """lead evaluate run=RUN [key=value ...] : measures of real, rebuilt and generated clips.
 
-run=RUN          any run; a vae run is measured by its reconstructions alone
+run=RUN          any run; a vae run is measured by its reconstructions alone, a classifier run by
+                 how often it is right on clips that it never saw
 protocol=P       t2m | open : FID, R-precision, MM-dist, Diversity and MultiModality as well
+study=T          table3 | table4: words learned from exemplars, in sentences (configs/study)
+sentences=FILE   table of sentences with the content each asks for (columns as in
+                 docs/results/starter_sentences.tsv): how often the classifier sees that content
+classifier=C     judge of a study or of sentences: a run of stage=classifier
 evaluator=E      judge of a protocol: a run of stage=evaluator, or the folder of a published one
 dataset=DIR      prepared dataset; default datasets/NAME of the run's data
 split=test       which split
@@ -9,9 +14,12 @@ clips=N          measure N clips drawn with the seed; 0 (default): all
 projector=RUN    a projector to measure with a diffusion run
 diffusion=RUN    a denoiser to measure with a projector that was trained on a VAE alone
 projectors=[A,B] more projector runs on the same VAE, a row each, from the same latents
+study.KEY=V      seeds, objectives, recipe.steps, recipe.lr, styles.clips, ...
 controls=[C]     more rows without projector: guidance1, guidance2, guidance4, moments
 seed=1           of the drawn clips, captions and latents
 output=FILE      default: metrics.json in the run directory
+precision=fp32   fp32 | bf16 | auto : of the networks; bf16 moves joints by about a millimetre
+devices=N        processes that share a protocol's work, a GPU each; or start them with torchrun
 sampling=S, device=D, batch_size=N   as for `lead generate`
 protocol.KEY=V   replications, pool_size, ... (configs/protocol)
 """
@@ -19,6 +27,7 @@ protocol.KEY=V   replications, pool_size, ... (configs/protocol)
 from collections.abc import Sequence
 from pathlib import Path
 
+from lead.cli.evaluate_sharing import is_one_of_several, start_processes
 from lead.cli.loading import compose_for_run
 from lead.cli.outputs import check_output_file
 from lead.core.errors import RequestError
@@ -27,21 +36,10 @@ from lead.core.errors import RequestError
 def run(overrides: Sequence[str]) -> int:
     """Measure a run and print the table."""
     config = compose_for_run("evaluate", overrides)
+    _check_request(config)
+    if config["devices"] > 1 and not is_one_of_several():
+        return start_processes(overrides, config["devices"])
     protocol = config.get("protocol")
-    if config["run"] is None:
-        raise RequestError("evaluate needs run=RUN: a run that `lead train` made")
-    if config["batch_size"] < 1 or config["clips"] < 0:
-        raise RequestError("batch_size takes a number from 1 up, clips one from 0 (all) up")
-    if (protocol is None) != (config["evaluator"] is None):
-        raise RequestError(
-            "a protocol and its judge go together: protocol=t2m|open evaluator=RUN, a run of "
-            "`lead train stage=evaluator` or the folder of a published evaluator"
-        )
-    if protocol is not None and not Path(config["evaluator"]).exists():
-        raise RequestError(
-            f"evaluator={config['evaluator']} is not there: name a run of `lead train "
-            "stage=evaluator` or the folder of a published evaluator"
-        )
     config["split"] = config["split"] or (protocol["split"] if protocol else "test")
 
     from lead.core.runs import Run
@@ -57,6 +55,21 @@ def run(overrides: Sequence[str]) -> int:
             f"{dataset.folder} has skeleton '{dataset.skeleton.name}', {named.folder} was trained "
             f"on '{skeleton}': name a dataset of that skeleton"
         )
+    if named.stage == "classifier":
+        from lead.cli.evaluate_classifier import measure_classifier
+
+        measure_classifier(named, dataset, config, output)
+        return 0
+    if config["sentences"] is not None:
+        from lead.cli.evaluate_sentences import measure_sentences
+
+        measure_sentences(named, dataset, config, output)
+        return 0
+    if config.get("study") is not None:
+        from lead.cli.evaluate_words import study_words
+
+        study_words(named, dataset, config, output)
+        return 0
     captions = _choose_clips(dataset, config)
     if protocol is not None:
         from lead.cli.evaluate_protocol import judge_run
@@ -66,6 +79,46 @@ def run(overrides: Sequence[str]) -> int:
     rows = _measure(named, dataset, captions, config)
     _report(named, dataset, len(captions), rows, config, output)
     return 0
+
+
+def _check_judges(config: dict) -> None:
+    """RequestError where a study has nobody to judge it."""
+    if config.get("protocol") is not None:
+        raise RequestError("a study has its own protocol: leave protocol= out")
+    if config["evaluator"] is None and config["classifier"] is None:
+        raise RequestError(
+            "a study needs a judge: classifier=RUN of `lead train stage=classifier`, or "
+            "evaluator=RUN of `lead train stage=evaluator`, better both"
+        )
+
+
+def _check_request(config: dict) -> None:
+    """RequestError for what cannot work, before anything is loaded."""
+    protocol = config.get("protocol")
+    if config["run"] is None:
+        raise RequestError("evaluate needs run=RUN: a run that `lead train` made")
+    if config["batch_size"] < 1 or config["clips"] < 0:
+        raise RequestError("batch_size takes a number from 1 up, clips one from 0 (all) up")
+    if config["sentences"] is not None and config["classifier"] is None:
+        raise RequestError(
+            "sentences= needs a judge: classifier=RUN of `lead train stage=classifier`"
+        )
+    if config.get("study") is not None:
+        _check_judges(config)
+    elif (protocol is None) != (config["evaluator"] is None):
+        raise RequestError(
+            "a protocol and its judge go together: protocol=t2m|open evaluator=RUN, a run of "
+            "`lead train stage=evaluator` or the folder of a published evaluator"
+        )
+    if protocol is not None and not Path(config["evaluator"]).exists():
+        raise RequestError(
+            f"evaluator={config['evaluator']} is not there: name a run of `lead train "
+            "stage=evaluator` or the folder of a published evaluator"
+        )
+    if config["devices"] < 1:
+        raise RequestError(f"devices is {config['devices']}: it starts at 1")
+    if config["devices"] > 1 and protocol is None:
+        raise RequestError("devices= shares out a protocol: name one, protocol=t2m|open")
 
 
 def _choose_clips(dataset, config: dict) -> dict[int, str]:

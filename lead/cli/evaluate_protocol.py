@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lead.cli.evaluate_record import record, rows_record
 from lead.cli.evaluate_rows import load_rows
+from lead.cli.evaluate_sharing import join_processes
 from lead.cli.loading import choose_device
 from lead.core.building import build
 from lead.core.files import write_json
@@ -22,15 +23,19 @@ from lead.evaluation.table import format_table
 def judge_run(
     named: Run, dataset: PackedDataset, places: list[int], config: dict, output: Path
 ) -> None:
-    """Judge every row, write metrics.json and print the tables."""
+    """Judge every row, write metrics.json and print the tables; the first process of several."""
     protocol: Protocol = build(config["protocol"])
+    sharing = join_processes()
     device = choose_device(config["device"])
     judge = load_judge(config["evaluator"], device, dataset.manifest["name"])
     real = real_clips(dataset, config["split"], places)
     rows = load_rows(named, dataset, config)
     result = run_protocol(
-        *(protocol, judge, real, rows.reconstructions, rows.generators, config["seed"])
+        *(protocol, judge, real, rows.reconstructions, rows.generators, config["seed"]),
+        sharing=sharing,
     )
+    if not sharing.is_first:
+        return
     first = headline(protocol, judge.name, judge.fingerprint, real, result.rows[REAL])
     write_json(
         output,

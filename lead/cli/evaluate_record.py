@@ -19,6 +19,7 @@ def record(named: Run, dataset: PackedDataset, clips: int, config: dict) -> dict
         "clips": clips,
         "sampling": config["sampling"],
         "batch_size": config["batch_size"],
+        "precision": config["precision"],
         "data_hash": dataset.data_hash,
         "weights": named.weights_hash(named.trained_part),
         "projectors": {

@@ -11,16 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lead.cli.loading import choose_device, load_text_to_motion, make_sampling
+from lead.cli.loading import choose_device, load_for_inference, make_sampling
 from lead.core.batches import MotionBatch
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.freezing import freeze
+from lead.core.precision import resolve_precision
 from lead.core.runs import Run
 from lead.core.seeding import derive_seed
 from lead.data.cache import NULL_TEXT
 from lead.data.clips import length_sorted_batches, pad_clips
 from lead.data.packed import PackedDataset
 from lead.generation.pipeline import Sampling, TextToMotion, load_normalizer, load_projector
+from lead.models.inference import prepare
 from lead.models.vae import MotionVAE, sample_posterior
 from lead.representation.normalizer import Normalizer
 
@@ -47,14 +49,15 @@ def load_rows(named: Run, dataset: PackedDataset, config: dict) -> Rows:
     A vae run has the reconstruction alone. Raises RequestError for options that do not fit.
     """
     controls = [_control(config, name) for name in config["controls"]]
-    device = choose_device(config["device"])
     if named.stage == "vae":
         if controls or config["projectors"]:
             raise RequestError(f"{named.folder} is a vae run, which generates nothing to compare")
-        vae = freeze(named.load_part("vae")).to(device)
+        device = choose_device(config["device"])
+        config["precision"] = resolve_precision(config["precision"], device)
+        vae = prepare(freeze(named.load_part("vae")).to(device), config["precision"])
         normalizer = load_normalizer(named, vae.features).to(device)
-        return Rows({"VAE reconstruction": _rebuilding(vae, normalizer)}, {})
-    pipeline = load_text_to_motion(config).to(device)
+        return Rows({"VAE reconstruction": rebuilding(vae, normalizer)}, {})
+    pipeline = load_for_inference(config)
     latents = DrawnLatents(pipeline, config["batch_size"])
     plain = make_sampling(config)
     projectors = _projectors(pipeline, named, config)
@@ -70,7 +73,7 @@ def load_rows(named: Run, dataset: PackedDataset, config: dict) -> Rows:
         made[f"generated (MLD, {control['title']})"] = (sampling, matched)
     return Rows(
         {
-            name: _rebuilding(pipeline.vae, pipeline.normalizer, realign)
+            name: rebuilding(pipeline.vae, pipeline.normalizer, realign)
             for name, realign in rebuilt.items()
         },
         {name: latents.generating(sampling, change) for name, (sampling, change) in made.items()},
@@ -153,13 +156,12 @@ def _projectors(pipeline: TextToMotion, named: Run, config: dict) -> dict[str, L
         name = run.folder.resolve().name
         if name in realign:
             raise RequestError(f"projectors= names two runs called {name}: rename one")
-        realign[name] = load_projector(run, source.holding("denoiser", "diffusion")).to(device)
+        projector = load_projector(run, source.holding("denoiser", "diffusion")).to(device)
+        realign[name] = prepare(projector)
     return realign
 
 
-def _rebuilding(
-    vae: MotionVAE, normalizer: Normalizer, realign: LatentMap | None = None
-) -> Rebuild:
+def rebuilding(vae: MotionVAE, normalizer: Normalizer, realign: LatentMap | None = None) -> Rebuild:
     """Encoding (posterior mean) and decoding, with the statistics that the run was trained with."""
     device = next(vae.parameters()).device
 

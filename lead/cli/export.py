@@ -6,6 +6,9 @@ output=FILE      default: beside each motion file; player.html beside the first 
 clean_feet=true  stop feet from sliding first, and say by how much that changes the motion
 run=RUN format=mld output=FILE   a diffusion run as a checkpoint that MLD's code loads
 evaluator=FILE   for format=mld: a published finest.tar, which MLD's strict loading asks for
+run=RUN format=starter   a projector run as the starter model, checkpoints/starter, which
+                 `lead generate` takes where no run is named; with distilled=RUN evaluator=RUN
+                 words=[A,B] dataset=DIR bits=16 (or 8, a number) output=DIR overwrite=true
 scale=1          units in a metre of a BVH file: 1 for Blender, 100 for programs that count in cm
 """
 
@@ -21,6 +24,10 @@ def run(overrides: Sequence[str]) -> int:
     """Convert motion files."""
     files = [word for word in overrides if "=" not in word]
     config = compose("export", [word for word in overrides if "=" in word])
+    if config["format"] == "starter":
+        from lead.cli.export_starter import export_starter
+
+        return export_starter(config)
     if config["format"] == "mld" or config["run"] is not None:
         from lead.cli.export_checkpoint import export_checkpoint
 

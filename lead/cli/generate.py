@@ -1,13 +1,15 @@
-"""lead generate run=RUN text="a person walks in a circle" [key=value ...] : text -> motion files.
+"""lead generate text="a person walks forward" [run=RUN] [key=value ...] : text -> motion files.
 
-run=RUN          a diffusion run (MLD) or a projector run (LEAD)
+run=RUN          a diffusion run (MLD) or a projector run (LEAD); default: the starter model,
+                 checkpoints/starter or $LEAD_STARTER
 text="..."       the sentence; or prompts=FILE, one a line ("sentence # SECONDS" sets a length)
 seconds=4        length of each clip
 seed=1 count=3   three clips per sentence, of seeds 1, 2 and 3
 project=BOOL     realign the latents by the projector; default: where the run has one
 projector=RUN    a projector to use with a diffusion run
 diffusion=RUN    a denoiser to use with a projector that was trained on a VAE alone
-words=[A,B]      files of learned words (`lead invert`), such as <zombie>, for use in sentences
+words=[A,B]      files of learned words (`lead invert`), such as <zombie>, for use in sentences;
+                 those that the run has in its own folder words/ need not be named
 formats=[npz,gif]   npz | gif | webp | mp4 | png | bvh | glb | html (one player for all clips)
 format=html      the same as formats=[npz,html]
 clean_feet=true  stop feet from sliding, and say by how much that changes the motion
@@ -15,14 +17,19 @@ output=DIR       default outputs/RUN-FIRST-WORDS; overwrite=true replaces it
 sampling=S       ddim50 | ddpm1000; for a distilled run lcm1 (its default) | lcm2 | lcm4
 sampling.KEY=V   steps, guidance_scale, timesteps, eta
 device=auto      cpu | cuda
+profile=true     say at the end where the time went
+precision=fp32   fp32 | bf16 | auto (bf16 where the processor has it; joints move by 1 mm)
 """
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.loading import compose_for_run
 from lead.cli.outputs import check_output
+from lead.cli.starter import word_files
+from lead.cli.stopwatch import Stopwatch
 from lead.core.errors import RequestError, did_you_mean
 
 MOST_CLIPS = 100_000  # of one call; they are held in memory
@@ -31,6 +38,7 @@ MOST_SECONDS = 1e6
 
 def run(overrides: Sequence[str]) -> int:
     """Generate clips and write them with an index."""
+    watch = Stopwatch()
     config = compose_for_run("generate", overrides)
     _check(config)
     prompts = _prompts(config)
@@ -41,26 +49,36 @@ def run(overrides: Sequence[str]) -> int:
         )
     folder = _output_folder(config, prompts)
     formats = _formats(config)
+    watch.lap("read options")
 
-    from lead.cli.loading import choose_device, load_text_to_motion, make_sampling, with_words
+    from lead.cli.loading import load_for_inference, make_sampling, with_words
 
     words = _read_words(config, prompts)
-    pipeline = with_words(load_text_to_motion(config), words).to(choose_device(config["device"]))
+    watch.lap("load libraries")
+    pipeline = with_words(load_for_inference(config), words)
+    watch.lap("load the run")
+    remarks = _remarks(pipeline, [text for text, _ in prompts])
     project = config["project"]
     project = pipeline.projector is not None if project is None else project
     seeds = range(config["seed"], config["seed"] + config["count"])
     jobs = [
         (text, seed, round(seconds * pipeline.fps)) for text, seconds in prompts for seed in seeds
     ]
-    motions = _generate(pipeline, jobs, make_sampling(config), project, config["batch_size"])
-    clips = _as_motions(motions, pipeline, config, project)
+    watch.lap("compare sentences")
+    motions = _generate(
+        pipeline, jobs, make_sampling(config), project, config["batch_size"], watch.lap
+    )
+    clips = _as_motions(motions, pipeline, config, project, remarks)
     if config["clean_feet"]:
         from lead.cli.feet import with_clean_feet
 
         clips, remark = with_clean_feet(clips)
         print(remark)
-    _write(folder, clips, formats, config)
+    _write(folder, clips, formats, config, remarks)
     print(f"{folder}: {len(motions)} clips; open {folder}/index.html")
+    watch.lap("write files")
+    if config["profile"]:
+        print(watch.breakdown())
     return 0
 
 
@@ -117,13 +135,25 @@ def _read_words(config: dict, prompts: list[tuple[str, float]]) -> list:
     from lead.models.text_encoders.learned_words import check_taught, words_in
 
     words = [read_word(path) for path in split_list(config["words"])]
-    used = {word for text, _ in prompts for word in words_in(text)}
+    used = dict.fromkeys(word for text, _ in prompts for word in words_in(text))
     for word in words:
         if word.word not in used:
             raise RequestError(f"{word.word} stands in no sentence: write it where it belongs")
+    untaught = [name for name in used if name not in {word.word for word in words}]
+    words += [read_word(path) for path in word_files(config["run"], untaught)]
     for text, _ in prompts:
         check_taught(text, [word.word for word in words])
     return words
+
+
+def _remarks(pipeline, texts: list[str]) -> dict[str, str]:
+    """What to say about sentences far from the training captions; said once on stderr, too."""
+    remarks = {text: remark for text, remark in pipeline.remarks(texts).items() if remark}
+    if remarks:
+        first, remark = next(iter(remarks.items()))
+        others = f"; so are {len(remarks) - 1} more" if len(remarks) > 1 else ""
+        print(f"lead: note: '{first:.80}' is {remark}{others}", file=sys.stderr)
+    return remarks
 
 
 def _seconds(value: object, name: str) -> float:
@@ -161,7 +191,7 @@ def _formats(config: dict) -> list[str]:
     return list(dict.fromkeys(formats))
 
 
-def _generate(pipeline, jobs: list, sampling, project: bool, batch_size: int) -> list:
+def _generate(pipeline, jobs: list, sampling, project: bool, batch_size: int, lap) -> list:
     from tqdm import tqdm
 
     order = sorted(range(len(jobs)), key=lambda place: jobs[place][2])
@@ -172,12 +202,12 @@ def _generate(pipeline, jobs: list, sampling, project: bool, batch_size: int) ->
     ):
         places = order[start : start + batch_size]
         texts, seeds, frames = zip(*(jobs[place] for place in places), strict=True)
-        made = pipeline.generate(texts, frames, seeds, sampling, project=project)
+        made = pipeline.generate(texts, frames, seeds, sampling, project=project, lap=lap)
         motions.update(zip(places, made, strict=True))
     return [motions[place] for place in range(len(jobs))]
 
 
-def _as_motions(motions: list, pipeline, config: dict, project: bool) -> list:
+def _as_motions(motions: list, pipeline, config: dict, project: bool, remarks: dict) -> list:
     """The generated clips as motion files have them, with where they come from."""
     from lead.export.motion_file import Motion
 
@@ -186,6 +216,7 @@ def _as_motions(motions: list, pipeline, config: dict, project: bool) -> list:
         "run": str(config["run"]),
         "project": str(project).lower(),
         "sampling": f"{sampling['sampler']} {sampling['steps']} x{sampling['guidance_scale']}",
+        "precision": config["precision"],
     }
     if config["words"]:
         provenance["words"] = config["words"]
@@ -197,13 +228,16 @@ def _as_motions(motions: list, pipeline, config: dict, project: bool) -> list:
             seed=made.seed,
             fps=pipeline.fps,
             skeleton=pipeline.skeleton.name,
-            provenance=provenance,
+            provenance=provenance
+            | ({"remark": remarks[made.text]} if made.text in remarks else {}),
         )
         for made in motions
     ]
 
 
-def _write(folder: Path, motions: list, formats: list[str], config: dict) -> None:
+def _write(
+    folder: Path, motions: list, formats: list[str], config: dict, remarks: dict[str, str]
+) -> None:
     from tqdm import tqdm
 
     from lead.core.files import atomic_folder
@@ -221,9 +255,8 @@ def _write(folder: Path, motions: list, formats: list[str], config: dict) -> Non
             files = {name: f"{number:03d}.{name}" for name in formats if name not in pages}
             for name, file in files.items():
                 export_motion(motion, temporary / file, name)
-            entries.append(
-                IndexEntry(motion.text, motion.seed, motion.frames, motion.fps, files | pages)
-            )
+            facts = (motion.text, motion.seed, motion.frames, motion.fps, files | pages)
+            entries.append(IndexEntry(*facts, remarks.get(motion.text, "")))
         if config["sheet"]:
             shown = [(clip.joints, f"{clip.text} (seed {clip.seed})") for clip in motions[:40]]
             write_contact_sheet(

@@ -10,7 +10,9 @@ concepts=FILE    many words in one go: a YAML or JSONL list of {word, init, moti
 output=FILE      default outputs/words/WORD.safetensors; with concepts= a folder
 inversion=I      lead | mld | feat : the objective and its recipe (configs/inversion)
 inversion.KEY=V  steps, lr, windows, timestep_max, weighting, ...
-templates=T      paper | style : the sentences that the word is learned in
+templates=T      paper | style | action : the sentences that the word is learned in
+actions=A,B      for templates=action: what is done in each motion ("walks forward,bows"), so that
+                 the word stands for the manner alone and motions of several contents teach it
 projector=RUN    a projector to use with a diffusion run
 diffusion=RUN    a denoiser to use with a projector that was trained on a VAE alone
 seed=0 device=auto progress=true overwrite=true
@@ -27,7 +29,7 @@ from lead.core.errors import RequestError, did_you_mean
 
 CONCEPT_KEYS = (
     *("word", "init", "motions", "dataset", "split", "style", "content", "examples"),
-    "templates",
+    *("actions", "templates"),
 )
 SHOWN = 10
 
@@ -63,7 +65,7 @@ def _entries(config: dict) -> list[dict]:
     if config["run"] is None:
         raise RequestError("invert needs run=RUN: a projector run that `lead train` made")
     base = {key: config[key] for key in CONCEPT_KEYS}
-    base["motions"] = split_list(config["motions"])
+    base["motions"], base["actions"] = (split_list(config[key]) for key in ("motions", "actions"))
     base["templates"] = config["templates"]["sentences"]
     if config["concepts"] is None:
         return [base]
@@ -76,8 +78,9 @@ def _entries(config: dict) -> list[dict]:
             if key not in CONCEPT_KEYS:
                 raise RequestError(f"{place}: unknown key '{key}': {did_you_mean(key, base)}")
         entry = {**base, **given}
-        if isinstance(entry["motions"], str):
-            entry["motions"] = split_list(entry["motions"])
+        for key in ("motions", "actions"):
+            if isinstance(entry[key], str):
+                entry[key] = split_list(entry[key])
         entries.append({**entry, "place": place})
     return entries
 
@@ -114,7 +117,7 @@ def _check_entry(entry: dict) -> None:
     for key, example in (("word", 'word="<zombie>"'), ("init", "init=walk")):
         if not isinstance(entry[key], str) or not entry[key].strip():
             raise RequestError(f"{place}no {key} given: say {example}")
-    for key in ("motions", "templates"):
+    for key in ("motions", "actions", "templates"):
         if not isinstance(entry[key], list) or not all(isinstance(v, str) for v in entry[key]):
             raise RequestError(f"{place}{key} takes a list of texts")
     if type(entry["examples"]) is not int or entry["examples"] < 0:
@@ -143,7 +146,7 @@ def _concept(entry: dict, pipeline, seed: int):
         chosen = choose_motions(entry, pipeline, seed)
         return Concept(
             *(entry["word"], entry["init"].strip(), chosen.motions, chosen.sources),
-            *(tuple(entry["templates"]), chosen.licence),
+            *(tuple(entry["templates"]), chosen.licence, tuple(entry["actions"])),
         )
     except RequestError as error:
         if "place" not in entry:

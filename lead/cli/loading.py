@@ -4,16 +4,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose
+from lead.cli.starter import with_default_run
 from lead.core.errors import RequestError
+
+STARTED = ("generate", "demo")
+"""Verbs that take the starter model where no run is named."""
 
 
 def compose_for_run(verb: str, overrides: Sequence[str]) -> dict:
     """The options of a verb; where no sampling is chosen, the one that the run's denoiser needs."""
-    config = compose(verb, overrides)
+    config = _with_run(verb, compose(verb, overrides))
     own = _own_sampling(config["diffusion"] or config["run"])
     if own is None or any(word.startswith("sampling=") for word in overrides):
         return config
-    return compose(verb, [*overrides, f"sampling={own}"])
+    return _with_run(verb, compose(verb, [*overrides, f"sampling={own}"]))
+
+
+def _with_run(verb: str, config: dict) -> dict:
+    return with_default_run(config) if verb in STARTED else config
 
 
 def _own_sampling(folder: str | None) -> str | None:
@@ -42,6 +50,15 @@ def load_text_to_motion(config: dict):
         projector_run=named["projector"],
         diffusion_run=named["diffusion"],
     )
+
+
+def load_for_inference(config: dict):
+    """The same pipeline on device=, prepared for inference in precision=, which is filled in."""
+    from lead.core.precision import resolve_precision
+
+    device = choose_device(config["device"])
+    config["precision"] = resolve_precision(config["precision"], device)
+    return load_text_to_motion(config).to(device).prepared(config["precision"])
 
 
 def make_sampling(config: dict):

@@ -16,10 +16,15 @@ VERBS = {
     "import": "a checkpoint of MLD, MotionLCM or the T2M evaluator -> run directories",
     "export": "motion files -> gif | webp | mp4 | png | npz | bvh | glb | html",
     "report": "measured rows beside the paper's tables, and a plot",
+    "bench": "speed, beside the floor of this machine and plain code",
+    "demo": "a web page on this machine: text -> motion, and a JSON endpoint for other programs",
 }
 
 MODULES = {"import": "import_checkpoint"}
 """Modules of lead.cli that do not have the name of their verb: no module can be called import."""
+
+KINDS = {"report": ("latents", "curves", "study")}
+"""Verbs of two words. ``lead report latents`` has its own module and options, report_latents."""
 
 USAGE = """\
 usage: lead VERB [key=value ...]
@@ -30,7 +35,8 @@ Options are Hydra overrides, for example
   lead prepare data=synthetic
   lead train stage=vae data=synthetic size=tiny
   lead generate run=checkpoints/RUN text="a person walks in a circle" seconds=4
-`lead VERB --help` shows a verb's options.
+`lead VERB --help` shows a verb's options. `lead VERB -m key=A,B ...` runs a job for every
+combination of values, here or on a Slurm cluster: `lead VERB -m --help`.
 """
 
 
@@ -69,11 +75,27 @@ def _dispatch(arguments: list[str]) -> int:
     verb, *overrides = arguments
     if verb not in VERBS:
         raise RequestError(f"unknown verb '{verb}': {did_you_mean(verb, VERBS)}")
+    if any(word in ("-m", "--multirun") for word in overrides):
+        return _sweep(verb, overrides)
+    if named := [word for word in overrides if word.startswith("experiment=")]:
+        raise RequestError(f"{named[0]} stands for many jobs: say `lead {verb} -m {named[0]}`")
+    if overrides and overrides[0] in KINDS.get(verb, ()):
+        kind, *overrides = overrides
+        verb = f"{verb}_{kind}"
     module = importlib.import_module(f"lead.cli.{MODULES.get(verb, verb)}")
     if any(word in ("--help", "-h") for word in overrides):
         print(module.__doc__.strip())
         return 0
     return module.run(overrides)
+
+
+def _sweep(verb: str, overrides: list[str]) -> int:
+    from lead.cli import sweep
+
+    if any(word in ("--help", "-h") for word in overrides):
+        print(sweep.__doc__.strip())
+        return 0
+    return sweep.run(verb, [word for word in overrides if word not in sweep.FLAGS])
 
 
 def _one_line(message: object) -> str:

@@ -7,6 +7,7 @@ inspect=true     only show what would be read, and write a picture of a few clip
 workers=N        processes, default 2
 mirror=true      add the mirror image of every training clip, captions mirrored too
 overwrite=true   replace a dataset that is there
+recaption=true   write new captions into a prepared bandai_namco and leave its motions alone
 data.KEY=VALUE   any value of configs/data/NAME.yaml
 """
 
@@ -27,10 +28,23 @@ def run(overrides: Sequence[str]) -> int:
         from lead.cli.inspecting import inspect_source
 
         return inspect_source(_make_source(config, name), output)
+    if config["recaption"]:
+        return _recaption(_make_source({**config, "source": config["source"] or "."}, name), output)
     if config["workers"] < 1:
         raise RequestError(f"workers={config['workers']}: at least one process is needed")
     check_output(output, "manifest.json", overwrite=config["overwrite"])
     return _prepare(_make_source(config, name), output, config)
+
+
+def _recaption(source, output: Path) -> int:
+    from lead.data.recaption import Captioner, recaption
+
+    if not isinstance(source, Captioner):
+        raise RequestError(
+            f"'{source.name}' brings its own captions: recaption=true is for bandai_namco"
+        )
+    print(f"{output}: {recaption(source, output)} captions written anew")
+    return 0
 
 
 def _make_source(config: dict, name: str):

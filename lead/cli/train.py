@@ -1,6 +1,7 @@
 """lead train stage=STAGE data=NAME [key=value ...] : one stage of LEAD -> a run directory.
 
 stage=STAGE      vae | diffusion | projector | distill | evaluator (the judge of `lead evaluate`)
+                 | classifier (names styles and contents)
 data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR
 vae=RUN          the run of stage 1; needed by stage=diffusion
 diffusion=RUN    the run of stage 2; needed by stage=projector (or vae=RUN for a projector alone)
@@ -31,11 +32,15 @@ def run(overrides: Sequence[str]) -> int:
     del config["data"]
 
     quiet_lightning()
+    from pytorch_lightning.utilities import rank_zero_only
+
     from lead.training.stages import train_stage
 
     if config["resume"] and not (Path(config["run"]) / "run.json").is_file():
         print(f"{config['run']} holds nothing to resume: starting from the beginning")
     finished = train_stage(stage, config)
+    if rank_zero_only.rank:
+        return 0  # one of several processes speaks
     best = finished.record.get("best", {})
     print(f"{finished.folder}: {stage} finished at step {finished.record['step']}, best {best}")
     print(f"next: {_next(stage, finished.folder, name)}")
@@ -58,6 +63,8 @@ def _next(stage: str, folder: Path, name: str) -> str:
         return f"lead train stage=diffusion data={name} vae={folder}"
     if stage == "diffusion":
         return f"lead train stage=projector data={name} diffusion={folder}"
+    if stage == "classifier":
+        return f"lead evaluate run={folder}"
     if stage == "evaluator":
         return f"lead evaluate run=RUN protocol=open evaluator={folder}"
     return f'lead generate run={folder} text="a person walks forward" seconds=4'

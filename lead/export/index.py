@@ -42,13 +42,17 @@ small {{ color: #6a7080; }}
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """One clip of the folder; ``files`` maps each format to a file in it, e.g. {"gif": "3.gif"}."""
+    """One clip of the folder; ``files`` maps each format to a file in it, e.g. {"gif": "3.gif"}.
+
+    ``remark`` is what a viewer should know of it, such as that the model hardly knows its sentence.
+    """
 
     text: str
     seed: int
     frames: int
     fps: float | int
     files: Mapping[str, str | Path]
+    remark: str = ""
 
     @property
     def seconds(self) -> float:
@@ -67,6 +71,7 @@ def write_index(
     folder = Path(folder)
     for number, entry in enumerate(entries):
         plain_text(f"the text of clip {number}", entry.text)
+        plain_text(f"the remark on clip {number}", entry.remark)
     files = [_names_within(folder, entry.files) for entry in entries]
     clips = [
         {
@@ -77,6 +82,7 @@ def write_index(
             "seconds": round(entry.seconds, 3),
             "files": names,
         }
+        | ({"remark": entry.remark} if entry.remark else {})
         for entry, names in zip(entries, files, strict=True)
     ]
     cards = [_card(entry, names) for entry, names in zip(entries, files, strict=True)]
@@ -109,6 +115,8 @@ def _card(entry: IndexEntry, names: Mapping[str, str]) -> str:
     )
     facts = f"seed {entry.seed} · {entry.frames} frames · {entry.seconds:.1f} s · {links}"
     text = escape(entry.text)
+    if entry.remark:
+        facts = f"{escape(entry.remark)}<br>{facts}"
     return (
         f"<figure>\n{_shown(text, names)}"
         f"<figcaption>{text}<br><small>{facts}</small></figcaption>\n</figure>"

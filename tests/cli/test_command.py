@@ -144,7 +144,7 @@ def test_a_text_reaches_the_program_unchanged(text):
 @pytest.mark.parametrize("key", [key for key in PATHS if "." not in key])
 @pytest.mark.parametrize("path", ["a=b/c d", "it's/a,b", "[x]/{y}", "C:\\new\\(1)", "ü/${z}"])
 def test_a_path_reaches_the_program_unchanged(key, path):
-    verb = next(verb for verb in VERBS if key in compose(verb, ()))
+    verb = next(verb for verb in (*VERBS, "sweep") if key in compose(verb, ()))
     assert compose(verb, [f"{key}={path}"])[key] == path
 
 
@@ -166,7 +166,7 @@ def test_null_leaves_a_free_option_out():
 
 def test_every_free_option_exists():
     known = set()
-    for verb in VERBS:
+    for verb in (*VERBS, "sweep"):
         for data in ("bvh", "bandai_namco") if verb in ("prepare", "train") else ("",):
             config = compose(verb, [f"data={data}"] if data else [])
             known |= set(config) | {f"data.{key}" for key in config.get("data", {})}

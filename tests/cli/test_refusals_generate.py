@@ -107,11 +107,6 @@ def prompts_not_named(w):
 # Which run
 
 
-@case(2, "generate needs run=RUN")
-def no_run(w):
-    return w.generate(run=None)
-
-
 @case(2, "run= is empty")
 def run_not_named(w):
     return w.generate(run="")

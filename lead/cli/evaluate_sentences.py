@@ -1,0 +1,149 @@
+"""`lead evaluate run=RUN sentences=FILE classifier=C`: do generated motions do what was said?"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lead.core.errors import RequestError
+from lead.core.files import write_json
+from lead.core.runs import Run
+from lead.core.seeding import derive_seed
+from lead.data.packed import PackedDataset, PackedSplit
+from lead.evaluation.estimate import Estimate, estimate
+from lead.evaluation.table import Column, format_table
+
+COLUMNS = ("content", "style", "seconds", "sentence")
+SEEDS = 5  # clips of each sentence
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence with what its motion has to be."""
+
+    content: str
+    style: str
+    seconds: float
+    text: str
+
+
+def read_sentences(path: Path) -> list[Sentence]:
+    """Rows of a tab-separated file with the columns COLUMNS; RequestError names the broken line."""
+    if not path.is_file():
+        raise RequestError(f"sentences={path} is no file: give a table of {', '.join(COLUMNS)}")
+    head, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    if tuple(head.split("\t")) != COLUMNS:
+        raise RequestError(f"{path}:1: the columns have to be {', '.join(COLUMNS)}, tabs between")
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        parts = line.split("\t")
+        try:
+            content, style, seconds, text = parts
+            rows.append(Sentence(content, style, float(seconds), text))
+        except ValueError as error:
+            raise RequestError(
+                f"{path}:{number}: not {', '.join(COLUMNS)}, tabs between"
+            ) from error
+    if not rows:
+        raise RequestError(f"{path} holds no sentence")
+    return rows
+
+
+def measure_sentences(named: Run, dataset: PackedDataset, config: dict, output: Path) -> None:
+    """Print and write how often the classifier sees the content that a sentence asks for."""
+    from lead.cli.evaluate_record import record, rows_record
+    from lead.cli.loading import choose_device, load_for_inference
+    from lead.evaluation.classifier import load_classifier
+
+    sentences = read_sentences(Path(config["sentences"]))
+    classifier = load_classifier(config["classifier"], choose_device(config["device"]))
+    contents = sorted({sentence.content for sentence in sentences})
+    for content in contents:
+        if content not in classifier.classes.get("content", ()):
+            raise RequestError(
+                f"sentences={config['sentences']}: the classifier knows no content '{content}'"
+            )
+    pipeline = load_for_inference(config)
+    seen = _generated_contents(pipeline, classifier, sentences, config)
+    rows = {"real clips": _of_real_clips(classifier, dataset.split(config["split"]), contents)}
+    rows |= {name: _rates(sentences, labels, contents) for name, labels in seen.items()}
+    remarks = pipeline.remarks([sentence.text for sentence in sentences])
+    listed = [
+        {
+            **vars(sentence),
+            "remark": remarks[sentence.text],
+            "seen": {name: dict(Counter(labels[place])) for name, labels in seen.items()},
+        }
+        for place, sentence in enumerate(sentences)
+    ]
+    facts = record(named, dataset, len(sentences), config)
+    write_json(output, {**facts, "rows": rows_record(rows), "sentences": listed})
+    columns = [Column(key, key, better="higher") for key in ("right", *contents)]
+    print(f"{len(sentences)} sentences, {SEEDS} clips each: share with the content asked for\n")
+    print(format_table(rows, columns))
+    _print_errors(listed, list(seen)[-1])
+    print(f"{sum(map(bool, remarks.values()))} sentences are far from the training captions")
+    print(f"written: {output}")
+
+
+def _generated_contents(
+    pipeline, classifier, sentences: Sequence[Sentence], config: dict
+) -> dict[str, list[list[str]]]:
+    """Row of the table -> for each sentence the contents that its SEEDS clips are taken for."""
+    from lead.cli.loading import make_sampling
+
+    texts = [sentence.text for sentence in sentences]
+    frames = [round(sentence.seconds * pipeline.fps) for sentence in sentences]
+    kinds = {"generated (MLD)": False}
+    if pipeline.projector is not None:
+        kinds["generated (LEAD)"] = True
+    seen: dict[str, list[list[str]]] = {}
+    for name, project in kinds.items():
+        found = []
+        for number in range(SEEDS):
+            seeds = [derive_seed(config["seed"], "sentences", number)] * len(texts)
+            sampling = make_sampling(config)
+            made = pipeline.generate(texts, frames, seeds, sampling, project=project)
+            motions = [motion.features for motion in made]
+            found.append(classifier.predict(motions)["content"].labels)
+        seen[name] = [list(labels) for labels in zip(*found, strict=True)]
+    return seen
+
+
+def _rates(
+    sentences: Sequence[Sentence], seen: Sequence[Sequence[str]], contents: Sequence[str]
+) -> dict[str, Estimate]:
+    """Share of right clips; each interval is over sentences."""
+    pairs = zip(sentences, seen, strict=True)
+    shares = [
+        (sentence.content, sum(label == sentence.content for label in labels) / len(labels))
+        for sentence, labels in pairs
+    ]
+    return _by_content(shares, contents)
+
+
+def _of_real_clips(classifier, split: PackedSplit, contents: Sequence[str]) -> dict[str, Estimate]:
+    """The same share for the clips of a split with these contents; intervals over clips."""
+    places = [at for at, labels in enumerate(split.labels) if labels.get("content") in contents]
+    if not places:
+        raise RequestError(f"split '{split.name}' has no clip of {', '.join(contents)}")
+    labels = classifier.predict([split.clip(place) for place in places])["content"].labels
+    wanted = [split.labels[place]["content"] for place in places]
+    right = [(want, float(label == want)) for label, want in zip(labels, wanted, strict=True)]
+    return _by_content(right, contents)
+
+
+def _by_content(
+    shares: Sequence[tuple[str, float]], contents: Sequence[str]
+) -> dict[str, Estimate]:
+    of = {key: [share for content, share in shares if content == key] for key in contents}
+    whole = estimate([share for _, share in shares])
+    return {"right": whole} | {key: estimate(values) for key, values in of.items() if values}
+
+
+def _print_errors(listed: Sequence[dict], row: str) -> None:
+    for entry in listed:
+        others = {key: n for key, n in entry["seen"][row].items() if key != entry["content"]}
+        if others:
+            shown = ", ".join(f"{key} x{count}" for key, count in others.items())
+            print(f"  {row}, {entry['content']}: '{entry['text']}' -> {shown}")

@@ -1,0 +1,37 @@
+"""``lead export run=RUN format=starter``: trained runs as one small folder to ship."""
+
+from pathlib import Path
+
+from lead.cli.loading import split_list
+from lead.cli.outputs import check_output
+from lead.core.errors import RequestError
+
+DEFAULT = "checkpoints/starter"
+
+
+def export_starter(config: dict) -> int:
+    """Pack the runs and say what the folder holds."""
+    if config["run"] is None:
+        raise RequestError("format=starter needs run=RUN: a projector run")
+    if config["motion"] is not None:
+        raise RequestError("format=starter packs runs: leave motion files out")
+    output = Path(config["output"] or DEFAULT)
+    check_output(output, "run.json", overwrite=config["overwrite"])
+
+    from lead.core.runs import Run
+    from lead.data.packed import open_dataset
+    from lead.interop.starter import Ingredients, folder_sizes, pack_starter
+
+    run = Run(Path(config["run"]))
+    named = {
+        key: Run(Path(config[key])) if config[key] else None for key in ("distilled", "evaluator")
+    }
+    dataset = open_dataset(config["dataset"] or f"datasets/{run.entry('dataset', 'name')}")
+    words = [Path(path) for path in split_list(config["words"])]
+    ingredients = Ingredients(run, dataset, words=words, **named)
+    packed = pack_starter(ingredients, output, bits=config["bits"], overwrite=config["overwrite"])
+    sizes = folder_sizes(packed.folder)
+    for name, size in sizes.items():
+        print(f"{size / 1e6:8.2f} MB  {name}")
+    print(f"{packed.folder}: {sum(sizes.values()) / 1e6:.1f} MB")
+    return 0

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# The starter model, checkpoints/starter, from the runs of scripts/reproduce_bandai_namco.sh:
+# one-step denoiser, evaluator, classifier, three learned words, packing, measures, model card.
+# usage: scripts/make_starter.sh [small]      (BITS=16 for half precision, DISTILL=no for no one-step part)
+# Trainings that are finished are not run again.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+size=${1:-small}
+run=checkpoints/bandai_namco-$size
+data=datasets/bandai_namco
+starter=checkpoints/starter
+out=outputs/starter
+train() { # stage, options...
+  grep -qs '"status": "finished"' "$run-$1/run.json" ||
+    lead train "stage=$1" data=bandai_namco "size=$size" "run=$run-$1" resume=true "${@:2}"
+}
+word() { # word, init, style
+  lead invert "run=$run-projector" "dataset=$data" split=heldout "style=$3" "word=<$1>" "init=$2" \
+    templates=style "output=$out/words/$1.safetensors" overwrite=true progress=false
+}
+
+train evaluator
+train classifier
+parts=("evaluator=$run-evaluator")
+if [ "${DISTILL:-yes}" = yes ]; then
+  train distill "teacher=$run-diffusion"
+  parts+=("distilled=$run-distill")
+fi
+mkdir -p "$out/words"
+word elderly old elderly
+word childish child childish
+word chimpira tough chimpira
+parts+=("words=[$out/words/elderly.safetensors,$out/words/childish.safetensors,$out/words/chimpira.safetensors]")
+lead export "run=$run-projector" format=starter "dataset=$data" "${parts[@]}" "bits=${BITS:-8}" \
+  "output=$starter" overwrite=true
+
+sentences="sentences=docs/results/starter_sentences.tsv"
+lead evaluate "run=$starter" "$sentences" "classifier=$run-classifier" "output=$out/sentences.json"
+[ ! -d "$starter/distilled" ] || lead evaluate "run=$starter/distilled" "projector=$starter" \
+  "$sentences" "classifier=$run-classifier" "output=$out/sentences_distilled.json"
+lead evaluate "run=$starter" protocol=open "evaluator=$run-evaluator" "protocol.replications=${REPLICATIONS:-5}" \
+  "output=$out/open.json"
+python scripts/starter_card.py "$starter" "$out"
+lead generate prompts=scripts/starter_prompts.txt "output=$out/clips" overwrite=true
