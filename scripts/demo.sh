@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# What lead does, in minutes on two cores: clips from the starter model, then the three stages at
-# tiny size on synthetic motions. Training steps whose result is there are skipped.
+# What lead does, in minutes on two cores: clips from the starter model where there is one, then the
+# three stages on synthetic motions, at tiny size behind a starter model, else at size demo.
+# Training steps whose result is there are skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-size=${SIZE:-tiny}
+starter=${LEAD_STARTER:-checkpoints/starter}
+size=${SIZE:-$([ -f "$starter/run.json" ] && echo tiny || echo demo)}
 base=checkpoints/demo-$size
 out=outputs/demo
 start=$(date +%s)
@@ -16,7 +18,7 @@ train() { # stage, options...
   finished "$base-$stage" || lead train "stage=$stage" "size=$size" "run=$base-$stage" resume=true "$@"
 }
 
-starter=${LEAD_STARTER:-checkpoints/starter}
+own="" # what the default run needs in front of a sentence
 if [ -f "$starter/run.json" ]; then
   say "text -> motion, by the starter model ($starter)"
   lead generate text="a person waves with the left hand" seconds=5 "output=$out/first" overwrite=true sheet=false
@@ -24,6 +26,7 @@ if [ -f "$starter/run.json" ]; then
   lead generate prompts=scripts/starter_prompts.txt "output=$out/starter" formats=[npz,gif,html] overwrite=true
   say "more clips: $out/starter/player.html"
 else
+  own="run=$base-projector "
   say "no starter model at $starter: only what is trained here"
 fi
 
@@ -45,7 +48,7 @@ if [ -f "$starter/run.json" ]; then
   echo "  $out/starter/player.html   clips of the starter model: turn, play, step through"
   echo "  $starter/README.md   what the starter model can and cannot do"
 fi
-echo "  $out/trained/index.html   clips of the runs trained here ($size: quick, not good; SIZE=demo is better)"
+echo "  $out/trained/index.html   clips of the runs trained here (size $size: quick, not good; SIZE=demo is better than tiny)"
 echo "  $base-projector   a run directory: options, weights, measures"
-echo "Your own sentence: .venv/bin/lead generate text=\"a person raises the right hand\" seconds=3"
-echo "In a browser:      .venv/bin/lead demo"
+echo "Your own sentence: .venv/bin/lead generate ${own}text=\"a person raises the right hand\" seconds=3"
+echo "In a browser:      .venv/bin/lead demo ${own% }"

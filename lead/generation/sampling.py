@@ -12,6 +12,7 @@ from lead.diffusion.guidance import Denoiser, classifier_free, embedded_guidance
 from lead.diffusion.noise import noise_from
 from lead.diffusion.samplers import default_timesteps, find_sampler
 from lead.diffusion.schedules import NoiseSchedule, scaled_linear
+from lead.diffusion.timesteps import check_timesteps
 
 
 def sample_latents(
@@ -52,6 +53,7 @@ def sample_latents(
         timesteps = default_timesteps(sampler, schedule.num_train_timesteps, steps)
     bind = getattr(denoiser, "bind", None)  # denoisers that were prepared for inference
     if bind is not None:
+        check_timesteps(timesteps, schedule.num_train_timesteps)
         bind = partial(bind, timesteps=timesteps, tokens=noise.shape[1])
     if null_embedding is not None:
         predict_noise = classifier_free(

@@ -12,7 +12,7 @@ import pytest
 
 import lead
 from lead.cli.config import PATHS, SENTENCES, compose
-from lead.cli.main import MODULES, VERBS, main
+from lead.cli.main import KINDS, MODULES, VERBS, main
 from lead.cli.paths import config_folder
 
 HEAVY = {"torch", "hydra", "omegaconf", "numpy", "transformers", "pytorch_lightning", "matplotlib"}
@@ -98,7 +98,9 @@ def test_help_of_a_verb_names_options_that_exist(verb):
     words = importlib.import_module(f"lead.cli.{MODULES.get(verb, verb)}").__doc__.split()
     named = {word.partition("=")[0] for word in words if "=" in word and word[0].islower()}
     values = compose(verb, ())
-    groups = {"data", "size", "text_encoder", "sampling", "stage", "protocol"}
+    for kind in KINDS.get(verb, ()):
+        values |= compose(f"{verb}_{kind}", ())
+    groups = {"data", "size", "text_encoder", "sampling", "stage", "protocol", "study"}
     for name in named - {"key"}:
         top = name.partition(".")[0]
         assert top in values or top in groups, name

@@ -157,7 +157,7 @@ def test_every_content_and_style_that_is_not_held_out_is_trained_on(items) -> No
 def test_captions_are_distinct_and_match_the_side(items) -> None:
     for item in items:
         texts = [caption.text for caption in item.captions]
-        assert len(set(texts)) == len(texts) == 4
+        assert len(set(texts)) == len(texts) == 8
         assert all(c.tokens == "" and c.start == c.end == 0 for c in item.captions)
         for side, other in (("left", "right"), ("right", "left")):
             if side in item.labels["content"].split("-"):
@@ -318,7 +318,7 @@ def test_describe_says_what_would_be_read(real: BandaiNamcoSource) -> None:
     assert facts["fps"] == {"30": 152}
     assert facts["units"] == {"cm": 9}
     assert facts["up_axis"] == "y"
-    assert facts["captions"] == 4 * 152
+    assert facts["captions"] == 8 * 152
     assert facts["contents"]["walk"] == 26
     assert facts["styles"]["dataset-1:chimpira"] == 11
     assert facts["splits"]["heldout"] == 22

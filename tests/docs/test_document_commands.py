@@ -49,9 +49,10 @@ def only_compose(monkeypatch, tmp_path) -> None:
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(config, "_hydra", lambda name, groups: _copy(name, tuple(groups)))
-    for module in pkgutil.iter_modules(lead.cli.__path__, "lead.cli."):
-        loaded = importlib.import_module(module.name)
-        if module.name == "lead.cli.sweep":  # composes the options of every job, then begins
+    names = [module.name for module in pkgutil.iter_modules(lead.cli.__path__, "lead.cli.")]
+    # All before the first patch: a later import would take the patch for the real function.
+    for loaded in [importlib.import_module(name) for name in names]:
+        if loaded.__name__ == "lead.cli.sweep":  # composes the options of every job, then begins
             monkeypatch.setattr(loaded, "check_writable", stop_before_the_jobs)
         elif hasattr(loaded, "compose"):
             monkeypatch.setattr(loaded, "compose", stop)

@@ -315,6 +315,7 @@ def test_read_the_table(run_page, with_runs):
         assert column in said
 
 
+@pytest.mark.slow
 def test_sizes_encoders_resuming_logs(run_page, monkeypatch):
     assert main(["prepare", "data=synthetic", "data.clips=16", "workers=1"]) == 0
     for key in ("trainer.max_steps", "trainer.validate_every"):  # those of the page and the size

@@ -43,7 +43,7 @@ class BandaiNamcoSource:
     splits: Mapping[str, float] = field(
         default_factory=lambda: {"train": 0.8, "val": 0.05, "test": 0.15}
     )
-    captions_per_clip: int = 4
+    captions_per_clip: int = 8
     captions: Path | str | None = None
     cache: Path | str | None = None
     min_frames: int = 12  # the shortest clip: 19 frames at 30 fps
