@@ -19,7 +19,7 @@ train projector-linear projector "diffusion=$run-diffusion" model/projector=line
 train projector-noalign projector "diffusion=$run-diffusion" stage.module.align_weight=0
 train projector-shuffled projector "diffusion=$run-diffusion" stage.module.shuffle_text=true
 controls="projectors=[$run-projector-linear,$run-projector-noalign,$run-projector-shuffled]"
-lead evaluate "run=$run-projector" protocol=open "evaluator=$run-evaluator" "$controls" \
+lead evaluate "run=$run-projector" precision=bf16 protocol=open "evaluator=$run-evaluator" "$controls" \
   "controls=[guidance4,moments]" sampling=ddim50 "output=$run-projector/open.json"
-lead evaluate "run=$run-projector" protocol=open "evaluator=$run-evaluator" \
+lead evaluate "run=$run-projector" precision=bf16 protocol=open "evaluator=$run-evaluator" \
   sampling=ddim50_guidance2 "output=$run-projector/open_guidance2.json"
