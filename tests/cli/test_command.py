@@ -235,6 +235,11 @@ def test_an_interrupt_is_one_line_and_130(monkeypatch, capsys):
     assert capsys.readouterr().err == "lead: interrupted\n"
 
 
+def default_interrupt() -> None:
+    """A shell lets its background jobs, such as a test run, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for the workers in /proc")
 def test_ctrl_c_while_preparing_leaves_one_line_and_nothing_else(tmp_path, environment):
     process = subprocess.Popen(
@@ -244,6 +249,7 @@ def test_ctrl_c_while_preparing_leaves_one_line_and_nothing_else(tmp_path, envir
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,  # a terminal sends Ctrl-C to the workers, too
+        preexec_fn=default_interrupt,
     )
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     while process.poll() is None and len(children.read_text().split()) < 2:

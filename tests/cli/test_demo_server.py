@@ -355,6 +355,7 @@ def test_ctrl_c_ends_it_and_leaves_no_file(world):
     (world.here / "tmp").mkdir()
     process = subprocess.Popen(
         [sys.executable, "-c", code, *words],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # also in the background
         env={**os.environ, "TMPDIR": str(world.here / "tmp")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
