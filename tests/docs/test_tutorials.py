@@ -271,11 +271,6 @@ def with_starter(collection, monkeypatch) -> None:
     monkeypatch.setenv("LEAD_STARTER", str(collection / "checkpoints/bandai_namco-small-projector"))
 
 
-def test_first_page(run_page, with_starter):
-    said = run_page("docs/index.md")
-    assert "1 clips; open outputs/" in said
-
-
 def test_readme(run_page, collection, with_starter):
     shutil.copytree(collection / "DIR", "DIR")
     write_figure(Path("zombie.bvh"), 90)
