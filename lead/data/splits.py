@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from lead.core.errors import RequestError
 from lead.core.seeding import derive_seed
 
+HELD_OUT = "heldout"
+"""The split of clips that no training sees, kept for inversion."""
+
 SMALL_STRATUM = 5
 """Strata with fewer members are split together with their siblings (the stratum one level up)."""
 
@@ -46,6 +49,22 @@ def check_fractions(fractions: Mapping[str, float]) -> None:
     if not values or not shares or not math.isclose(sum(values), 1.0, abs_tol=1e-6):
         raise RequestError(
             f"split fractions {dict(fractions)} have to be shares from 0 to 1 that sum to 1"
+        )
+
+
+def check_fractions_beside_held_out(fractions: Mapping[str, float]) -> None:
+    """``check_fractions``, for a source that keeps some clips out under a name of its own."""
+    check_fractions(fractions)
+    if HELD_OUT in fractions:
+        raise RequestError(f"splits: '{HELD_OUT}' is the split of held_out, choose another")
+
+
+def check_frame_limits(min_frames: int, max_frames: int) -> None:
+    """Raise RequestError where no length of a clip lies between the limits."""
+    if not 1 <= min_frames <= max_frames:
+        raise RequestError(
+            f"min_frames={min_frames} max_frames={max_frames}: "
+            "1 <= min_frames <= max_frames is needed"
         )
 
 

@@ -51,9 +51,9 @@ def sample_latents(
         schedule = scaled_linear()
     if timesteps is None:
         timesteps = default_timesteps(sampler, schedule.num_train_timesteps, steps)
+    check_timesteps(timesteps, schedule.num_train_timesteps)
     bind = getattr(denoiser, "bind", None)  # denoisers that were prepared for inference
     if bind is not None:
-        check_timesteps(timesteps, schedule.num_train_timesteps)
         bind = partial(bind, timesteps=timesteps, tokens=noise.shape[1])
     if null_embedding is not None:
         predict_noise = classifier_free(

@@ -19,9 +19,13 @@ from lead.data.bvh.loading import BvhSettings, load_bvh_items
 from lead.data.bvh.survey import survey
 from lead.data.captions.phrase_book import BANDAI_NAMCO, PhraseBook, read_phrase_book
 from lead.data.source import PROBLEM, Caption, Item, LoadedClip, Rejected
-from lead.data.splits import check_fractions, stratified_splits
+from lead.data.splits import (
+    HELD_OUT,
+    check_fractions_beside_held_out,
+    check_frame_limits,
+    stratified_splits,
+)
 
-HELD_OUT = "heldout"
 """The split of the styles that no stage trains, validates or tests on."""
 
 _NAME = re.compile(r"(?P<set>dataset-\d+)_(?P<content>[^_]+)_(?P<style>[^_]+)_\d+")
@@ -56,14 +60,8 @@ class BandaiNamcoSource:
     long_clips: ClassVar[str] = "split"
 
     def __post_init__(self) -> None:
-        check_fractions(self.splits)
-        if HELD_OUT in self.splits:
-            raise RequestError(f"splits: '{HELD_OUT}' is the split of held_out, choose another")
-        if not 1 <= self.min_frames <= self.max_frames:
-            raise RequestError(
-                f"min_frames={self.min_frames} max_frames={self.max_frames}: "
-                "1 <= min_frames <= max_frames is needed"
-            )
+        check_fractions_beside_held_out(self.splits)
+        check_frame_limits(self.min_frames, self.max_frames)
         if self.captions_per_clip < 1:
             raise RequestError(f"captions_per_clip is {self.captions_per_clip}: at least 1")
         self._held_out_styles()

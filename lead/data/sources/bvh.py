@@ -18,7 +18,7 @@ from lead.data.bvh.caption_tables import (
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
 from lead.data.bvh.survey import detect_collection_up_axis, survey
 from lead.data.source import PROBLEM, Caption, Item, LoadedClip, Rejected
-from lead.data.splits import check_fractions, stratified_splits
+from lead.data.splits import check_fractions, check_frame_limits, stratified_splits
 
 _DEFAULT_SPLITS = {"train": 0.8, "val": 0.05, "test": 0.15}
 
@@ -55,11 +55,7 @@ class BvhSource:
         check_fractions(self.splits)
         if self.long_clips not in ("drop", "split"):
             raise RequestError(f"long_clips={self.long_clips} is unknown: say drop or split")
-        if not 1 <= self.min_frames <= self.max_frames:
-            raise RequestError(
-                f"min_frames={self.min_frames} max_frames={self.max_frames}: "
-                "1 <= min_frames <= max_frames is needed"
-            )
+        check_frame_limits(self.min_frames, self.max_frames)
         if self.captions is None and self.template is None:
             raise RequestError(
                 "no captions: give data.captions=FILE or data.template='... {stem} ...'"

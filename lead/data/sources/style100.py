@@ -20,9 +20,13 @@ from lead.data.bvh.caption_tables import name_words
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
 from lead.data.bvh.survey import survey
 from lead.data.source import PROBLEM, Caption, Item, LoadedClip, Rejected
-from lead.data.splits import check_fractions, stratified_splits
+from lead.data.splits import (
+    HELD_OUT,
+    check_fractions_beside_held_out,
+    check_frame_limits,
+    stratified_splits,
+)
 
-HELD_OUT = "heldout"
 CUTS = "Frame_Cuts.csv"
 CONTENTS = {
     "BR": "runs backward",
@@ -65,14 +69,8 @@ class Style100Source:
     long_clips: ClassVar[str] = "split"
 
     def __post_init__(self) -> None:
-        check_fractions(self.splits)
-        if HELD_OUT in self.splits:
-            raise RequestError(f"splits: '{HELD_OUT}' is the split of held_out, choose another")
-        if not 1 <= self.min_frames <= self.max_frames:
-            raise RequestError(
-                f"min_frames={self.min_frames} max_frames={self.max_frames}: "
-                "1 <= min_frames <= max_frames is needed"
-            )
+        check_fractions_beside_held_out(self.splits)
+        check_frame_limits(self.min_frames, self.max_frames)
         if not self.captions:
             raise RequestError("captions is empty: give sentences with {content} and {style}")
         for caption in self.captions:
