@@ -22,7 +22,8 @@ class MotionVAE(nn.Module):
     what they decode to is averaged over three frames, so that patches meet without a seam.
     ``principal_frames`` > 0 lets the network start from a linear auto-encoder of clips stretched
     to so many frames (``PrincipalMotions``, to be fitted before training): the transformers then
-    learn what is missing. It needs a small fraction of the steps.
+    learn what is missing. It needs a small fraction of the steps. ``hands_weight`` is how many
+    times elbows and wrists count in that auto-encoder: a waving hand is small beside a body.
 
     Defaults are the paper's: one token of 256, 9 + 9 layers, 4 heads, feed-forward 1024, patch 1.
     """
@@ -40,9 +41,11 @@ class MotionVAE(nn.Module):
         logvar_offset: float = 0.0,
         patch: int = 1,
         principal_frames: int = 0,
+        hands_weight: float = 1.0,
     ):
         super().__init__()
         self.logvar_offset, self.patch = logvar_offset, patch
+        self.hands_weight = hands_weight
         sizes = {"features": features, "latent_tokens": latent_tokens, "latent_dim": latent_dim}
         sizes |= {"width": width, "layers": layers, "feed_forward": feed_forward, "patch": patch}
         check_sizes(sizes, dropout)

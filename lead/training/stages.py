@@ -29,6 +29,7 @@ from lead.training.latent_inputs import earlier_run, latent_module, latent_sourc
 from lead.training.stage_module import make_stage_module, stage_options
 
 CLIPS_OF_PRINCIPAL_MOTIONS = 4000
+HANDS = ("left_elbow", "right_elbow", "left_wrist", "right_wrist")
 UNFINISHED = ("started", "running", "interrupted")
 
 
@@ -177,7 +178,9 @@ def _vae_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
     stage = values["stages"]["vae"]
     vae = build(description)
     if vae.principal is not None:
-        vae.principal.fit(_some_clips(dataset))
+        weights = torch.ones(dataset.skeleton.features)
+        weights[dataset.skeleton.feature_columns(*HANDS)] = vae.hands_weight
+        vae.principal.fit(_some_clips(dataset), weights)
     captions, record = _captions_to_align(values, dataset)
     module = make_stage_module(
         values,

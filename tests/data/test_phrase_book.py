@@ -49,13 +49,18 @@ def captions(book: PhraseBook) -> dict[tuple[str, str], tuple[str, ...]]:
     }
 
 
+def actions_of(book: PhraseBook, content: str) -> list[str]:
+    return [reading for entry in book.contents[content] for reading in entry]
+
+
 def test_the_book_covers_the_collection(book: PhraseBook) -> None:
     assert sorted(book.contents) == sorted(CONTENTS.split())
     assert sorted(book.styles) == sorted(STYLES.split())
 
 
 def test_at_least_six_paraphrases_a_content_and_three_a_style(book: PhraseBook) -> None:
-    for name, actions in book.contents.items():
+    for name in book.contents:
+        actions = actions_of(book, name)
         assert len(set(actions)) == len(actions) >= 6, name
     for name, style in book.styles.items():
         assert len(set(style.phrases)) == len(style.phrases) >= 3, name
@@ -82,8 +87,8 @@ def test_articles_agree_with_the_next_sound(captions, book: PhraseBook) -> None:
 
 
 def test_actions_are_verbs_in_the_third_person(book: PhraseBook) -> None:
-    for actions in book.contents.values():
-        for action in actions:
+    for name in book.contents:
+        for action in actions_of(book, name):
             verb, *rest = action.split()
             assert verb.endswith("s"), action
             assert verb != "is" or rest[0].endswith("ing"), action
@@ -96,10 +101,16 @@ def test_adverbs_stand_before_or_after_the_verb_never_before_is(captions) -> Non
 
 
 def test_no_preposition_hangs_twice_on_a_verb(captions, book: PhraseBook) -> None:
+    known_actions = {content: actions_of(book, content) for content in book.contents}
     for (content, style), texts in captions.items():
         for text in texts:
-            for action, manner in product(book.contents[content], book.styles[style].manners):
-                if text.endswith(f" {action} {manner}."):
+            for manner in book.styles[style].manners:
+                action = text.removesuffix(f" {manner}.")
+                if any(
+                    action.endswith(f" {known}")
+                    for known in known_actions[content]
+                    if action != text
+                ):
                     assert manner.split()[0] not in action.split(), text
 
 
@@ -113,8 +124,8 @@ def test_left_and_right_contents_mirror_each_other(book: PhraseBook) -> None:
     pairs = [name for name in book.contents if "left" in name.split("-")]
     assert len(pairs) == 4
     for name in pairs:
-        mirror = book.contents[name.replace("left", "right")]
-        assert tuple(mirror_caption(action) for action in book.contents[name]) == mirror
+        mirror = actions_of(book, name.replace("left", "right"))
+        assert [mirror_caption(action) for action in actions_of(book, name)] == mirror
 
 
 def test_every_style_but_normal_is_heard_in_every_caption(captions, book: PhraseBook) -> None:
@@ -136,9 +147,8 @@ def test_no_style_speaks_the_words_of_another(captions, book: PhraseBook) -> Non
         for (_, other), texts in captions.items():
             if other == name or {other, name} in same:
                 continue
-            for phrase in style.phrases:
-                whole = re.compile(rf"\b{re.escape(phrase)}\b")
-                assert not any(whole.search(text) for text in texts), (name, other, phrase)
+            phrases = "|".join(map(re.escape, style.phrases))
+            assert not re.search(rf"\b(?:{phrases})\b", "\n".join(texts)), (name, other)
 
 
 def test_the_seed_alone_decides(book: PhraseBook) -> None:
@@ -149,9 +159,19 @@ def test_the_seed_alone_decides(book: PhraseBook) -> None:
     assert len(others) == 20
 
 
+def test_a_clip_is_told_in_all_entries_before_one_comes_again() -> None:
+    wide = tuple(f"goes by way {number}" for number in range(500))
+    book = PhraseBook(
+        ("a person",), {"walk": (wide, ("walks",), ("paces",))}, {"plain": Style(plain=1.0)}
+    )
+    for seed in "abcdef":
+        three = set(book.describe("walk", "plain", seed, 3))
+        assert {"a person walks.", "a person paces."} < three
+
+
 def test_a_small_book_gives_exactly_its_sentences() -> None:
     style = Style(adverbs=("sadly",), clauses=("in tears",))
-    book = PhraseBook(("a person",), {"walk": ("is walking", "walks")}, {"sad": style})
+    book = PhraseBook(("a person",), {"walk": (("is walking", "walks"),)}, {"sad": style})
     expected = {
         "a person is sadly walking.",
         "a person is walking sadly.",

@@ -36,7 +36,10 @@ def test_forty_sentences_of_ten_contents_in_four_styles_each(rows) -> None:
 
 def test_their_words_are_in_no_training_caption(rows) -> None:
     book = read_phrase_book()
-    phrases = [*book.people, *(text for actions in book.contents.values() for text in actions)]
+    phrases = [
+        *book.people,
+        *(t for all_ in book.contents.values() for entry in all_ for t in entry),
+    ]
     for style in book.styles.values():
         phrases += [*style.phrases, *style.people]
     taught = set(re.findall(r"[a-z]+", " ".join(phrases).lower())) - {*LITTLE_WORDS}

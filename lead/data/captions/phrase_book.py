@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import chain, product, zip_longest
 from pathlib import Path
+from random import Random
 
 import yaml
 
@@ -40,7 +41,7 @@ class PhraseBook:
     """People, contents and styles; any content goes with any style."""
 
     people: tuple[str, ...]
-    contents: Mapping[str, tuple[str, ...]]
+    contents: Mapping[str, tuple[tuple[str, ...], ...]]  # entries, each with all its readings
     styles: Mapping[str, Style]
     path: Path = BANDAI_NAMCO
 
@@ -76,8 +77,8 @@ class PhraseBook:
         return tuple(texts)
 
     def _sentences(self, content: str, style: Style, seed: str, rounds: int) -> Iterator[str]:
-        """A row of sentences, some alike, that goes through all actions and forms in turn."""
-        actions = _shuffled(self.contents[content], seed, "action")
+        """A row of sentences, some alike, that goes through all entries and forms in turn."""
+        actions = _in_turn(self.contents[content], seed)
         people = style.people or self.people
         names_style = [form for form in _FORMS if getattr(style, form)]
         forms = _shuffled(names_style, seed, "form")
@@ -114,7 +115,7 @@ def read_phrase_book(path: Path = BANDAI_NAMCO) -> PhraseBook:
     styles = _mapping(path, "styles", book.get("styles"))
     return PhraseBook(
         people=_phrases(path, "people", book.get("people")),
-        contents={name: _phrases(path, name, entry) for name, entry in contents.items()},
+        contents={name: _readings(path, name, entry) for name, entry in contents.items()},
         styles={name: _style(path, name, entry) for name, entry in styles.items()},
         path=path,
     )
@@ -145,15 +146,19 @@ def _mapping(path: Path, name: str, entry: object, known: set[str] | None = None
 
 
 def _phrases(path: Path, name: str, entry: object) -> tuple[str, ...]:
+    return tuple(chain.from_iterable(_readings(path, name, entry)))
+
+
+def _readings(path: Path, name: str, entry: object) -> tuple[tuple[str, ...], ...]:
     if not isinstance(entry, list) or not entry:
         raise RequestError(f"{path}: {name} has to be a list of phrases")
-    phrases = [spelled for phrase in entry for spelled in _alternatives(path, name, phrase)]
-    for phrase in phrases:
+    readings = tuple(tuple(_alternatives(path, name, phrase)) for phrase in entry)
+    for phrase in chain.from_iterable(readings):
         if not phrase or phrase != " ".join(phrase.split()):
             raise RequestError(
                 f"{path}: {name}: {phrase!r} is no phrase: words with single spaces between them"
             )
-    return tuple(phrases)
+    return readings
 
 
 def _alternatives(path: Path, name: str, phrase: object) -> list[str]:
@@ -186,6 +191,14 @@ def _fits(phrase: str, action: str, form: str) -> bool:
 
 def _draw(options: Sequence[str], *purpose: object) -> str:
     return options[derive_seed(0, *purpose) % len(options)]
+
+
+def _in_turn(entries: Sequence[Sequence[str]], seed: str) -> list[str]:
+    """All readings: one of each entry, then a second of each that has one, and so on."""
+    order = Random(derive_seed(0, seed, "action"))
+    shuffled = [order.sample(entry, len(entry)) for entry in entries]
+    order.shuffle(shuffled)
+    return [reading for round_ in zip_longest(*shuffled) for reading in round_ if reading]
 
 
 def _shuffled(options: Sequence[str], *purpose: object) -> list[str]:

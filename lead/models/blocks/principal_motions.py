@@ -14,10 +14,12 @@ class PrincipalMotions(nn.Module):
 
     The components are fixed: ``fit`` computes them from normalised training clips, and they are
     kept with the weights. Of all linear codes of ``size`` numbers this one loses least (Pearson
-    1901). One factor scales all coordinates to variance 1 on average, so that distances between
-    codes are distances between clips.
+    1901), where errors count by the squares of ``weights`` (one a feature). One factor scales all
+    coordinates to variance 1 on average, so that distances between codes are distances between
+    clips.
     """
 
+    weights: Tensor
     mean: Tensor
     components: Tensor
     scale: Tensor
@@ -27,14 +29,24 @@ class PrincipalMotions(nn.Module):
         if frames < 2:
             raise RequestError(f"clips are stretched to {frames} frames: at least 2 are needed")
         self.frames, self.features, self.size = frames, features, size
+        self.register_buffer("weights", torch.ones(features))
         self.register_buffer("mean", torch.zeros(frames * features))
         self.register_buffer("components", torch.zeros(size, frames * features))
         self.register_buffer("scale", torch.ones(()))
 
-    def fit(self, clips: Iterable[Float[Tensor, "frames features"]]) -> None:
+    def fit(
+        self,
+        clips: Iterable[Float[Tensor, "frames features"]],
+        weights: Float[Tensor, " features"] | None = None,
+    ) -> None:
         """Compute the components from normalised clips; RequestError for fewer than ``size``."""
+        if weights is not None:
+            self.weights.copy_(weights)
         rows = torch.stack(
-            [stretch(clip[None], torch.tensor([len(clip)]), self.frames)[0] for clip in clips]
+            [
+                stretch(clip[None] * self.weights, torch.tensor([len(clip)]), self.frames)[0]
+                for clip in clips
+            ]
         ).flatten(1)
         if len(rows) <= self.size:
             raise RequestError(
@@ -57,7 +69,7 @@ class PrincipalMotions(nn.Module):
         self, x: Float[Tensor, "batch frames features"], mask: Bool[Tensor, "batch frames"]
     ) -> Float[Tensor, "batch size"]:
         """Coordinates of each clip; what stands on padding does not matter."""
-        rows = stretch(x, mask.sum(1), self.frames).flatten(1)
+        rows = stretch(x * self.weights, mask.sum(1), self.frames).flatten(1)
         return (rows - self.mean) @ self.components.T / self.scale
 
     def decode(
@@ -66,7 +78,7 @@ class PrincipalMotions(nn.Module):
         """Clips of the lengths of ``mask`` with these coordinates, zero on padding."""
         rows = (code * self.scale) @ self.components + self.mean
         whole = torch.full((len(code),), self.frames, device=code.device)
-        rows = rows.reshape(len(code), self.frames, self.features)
+        rows = rows.reshape(len(code), self.frames, self.features) / self.weights
         return stretch(rows, whole, mask.shape[1], mask.sum(1)) * mask[..., None]
 
 
