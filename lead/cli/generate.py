@@ -19,6 +19,7 @@ sampling.KEY=V   steps, guidance_scale, timesteps, eta
 device=auto      cpu | cuda
 profile=true     say at the end where the time went
 precision=fp32   fp32 | bf16 | auto (bf16 where the processor has it; joints move by 1 mm)
+compiled=true    have torch compile the networks first: half a minute, then faster for each batch
 """
 
 import re

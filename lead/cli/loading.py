@@ -53,12 +53,13 @@ def load_text_to_motion(config: dict):
 
 
 def load_for_inference(config: dict):
-    """The same pipeline on device=, prepared for inference in precision=, which is filled in."""
+    """The same pipeline on device=, prepared in precision=, which is filled in, and compiled=."""
     from lead.core.precision import resolve_precision
 
     device = choose_device(config["device"])
     config["precision"] = resolve_precision(config["precision"], device)
-    return load_text_to_motion(config).to(device).prepared(config["precision"])
+    pipeline = load_text_to_motion(config).to(device)
+    return pipeline.prepared(config["precision"], config["compiled"])
 
 
 def make_sampling(config: dict):

@@ -18,7 +18,7 @@ from lead.data.clips import length_sorted_batches
 from lead.diffusion.schedules import NoiseSchedule
 from lead.generation.known_texts import KnownTexts, read_known_texts
 from lead.generation.sampling import sample_latents
-from lead.models.inference import prepare
+from lead.models.inference import compile_network, prepare
 from lead.models.projector import Projector
 from lead.models.text_encoders import TextEncoder
 from lead.models.text_encoders.learned_words import check_taught
@@ -75,18 +75,25 @@ class TextToMotion:
         """The same parts, with these learned words added to the ones that sentences may use."""
         return replace(self, words={**self.words, **words})
 
-    def prepared(self, precision: str = "fp32") -> "TextToMotion":
+    def prepared(self, precision: str = "fp32", compiled: bool = False) -> "TextToMotion":
         """The same parts rebuilt for inference on the device where they are, which is faster.
 
         ``fp32`` gives the same motions to rounding; ``bf16`` rounds more, by about a millimetre.
         The projector stays in fp32: it costs one pass, and its rounding shows most. There are no
         gradients, and what is prepared stays on its device. RequestError for another precision.
+        ``compiled`` has torch compile denoiser and projector for each batch size that comes (half a
+        minute; for processes that make many motions); RequestError without a compiler.
         """
+
+        def finish(network: nn.Module) -> nn.Module:
+            own = prepare(network, precision if network is self.denoiser else "fp32")
+            return compile_network(own, self.normalizer.mean.device) if compiled else own
+
         return replace(
             self,
             vae=prepare(self.vae, precision),
-            denoiser=prepare(self.denoiser, precision),
-            projector=None if self.projector is None else prepare(self.projector),
+            denoiser=finish(self.denoiser),
+            projector=None if self.projector is None else finish(self.projector),
         )
 
     def generate(

@@ -1,5 +1,6 @@
 """A prepared pipeline makes the same motions, one by one or together, and does no work twice."""
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -114,6 +115,22 @@ def test_the_parts_of_the_work_are_told(pipeline):
     heard = []
     pipeline.generate(TEXTS, FRAMES, SEEDS, Sampling(steps=2), lap=heard.append)
     assert heard == ["embed sentences", "sample latents", "decode latents", "place joints"]
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler on this machine")
+def test_compiled_networks_make_the_same_motions(pipeline):
+    sampling = Sampling(steps=3)
+    wanted = pipeline.generate(TEXTS, FRAMES, SEEDS, sampling)
+    fast = pipeline.prepared(compiled=True)
+    for _ in range(2):  # compiled at the first use, used at the second
+        for got, own in zip(fast.generate(TEXTS, FRAMES, SEEDS, sampling), wanted, strict=True):
+            np.testing.assert_allclose(got.joints, own.joints, rtol=1e-4, atol=1e-4)
+
+
+def test_compiling_without_a_compiler_is_one_line(pipeline, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(RequestError, match=r"^compiled=true needs a C\+\+ compiler[^\n]*$"):
+        pipeline.prepared(compiled=True)
 
 
 def test_another_precision_is_one_line(pipeline):

@@ -5,6 +5,7 @@ repeats=5        timings of each side, taken in turns; the median counts
 batch=N          motions at once (generate: one more row beside 1 and 32; train: default 64)
 frames=196       length of the motions
 precision=bf16   auto | fp32 | bf16 of the rows that are not fp32 by name
+compiled=false   generate: leave out the rows with compiled networks (they need a C++ compiler)
 threads=N        of torch; default: one for each core
 clock=wall       wall | cpu: processor time, for threads=1 on a machine that is busy
 device=auto      cpu | cuda

@@ -22,6 +22,8 @@ from lead.core.seeding import make_generator
 from lead.generation.pipeline import TextToMotion
 from lead.representation import features_to_joints
 
+COMPILED = "fp32 compiled"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -46,7 +48,7 @@ class Job:
 def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:
     """The rows of `lead bench generate`."""
     pipeline, plain = paper_models(setting)
-    fast = {name: pipeline.prepared(name) for name in machine.flops}
+    fast = _prepared(pipeline, machine, config["compiled"])
     sizes = dict.fromkeys([1, 32, *([config["batch"]] if config["batch"] else [])])
     rows = []
     for batch in sizes:
@@ -54,10 +56,14 @@ def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:
         rows += _compared(setting, machine, fast, plain, job)
     one = Job(embeddings(setting, 1), [config["frames"]])
     distilled = distilled_denoiser(setting)
-    students = {
-        name: replace(pipeline, denoiser=distilled).prepared(name) for name in machine.flops
-    }
+    students = _prepared(replace(pipeline, denoiser=distilled), machine, config["compiled"])
     return [*rows, *_distilled(setting, machine, students, plain, one)]
+
+
+def _prepared(pipeline: TextToMotion, machine: Machine, compiled: bool) -> dict:
+    """What is timed: the pipeline in each precision, and in fp32 with compiled networks."""
+    fast = {name: pipeline.prepared(name) for name in machine.flops}
+    return fast | ({COMPILED: pipeline.prepared(compiled=True)} if compiled else {})
 
 
 def joints_of(pipeline: TextToMotion, job: Job, distilled: bool = False) -> Tensor:
@@ -89,7 +95,9 @@ def _compared(
         Row(
             f"batch {batch}, 50 steps, {name}",
             *(batch, "motions", median(seconds[name]), median(seconds["plain"])),
-            machine.floor(*counts.generation(frames, 50, True, name, batch), name),
+            machine.floor(
+                *counts.generation(frames, 50, True, name.split()[0], batch), name.split()[0]
+            ),
             *(seconds[name], seconds["plain"]),
             difference=_difference(results[name], results["plain"]),
         )
@@ -108,12 +116,19 @@ def _distilled(
         Row(
             f"batch 1, one distilled step, {name}",
             *(1, "motions", median(seconds[name]), median(seconds["plain"])),
-            machine.floor(*counts.generation(frames, 1, False, name, 1), name),
+            machine.floor(
+                *counts.generation(frames, 1, False, name.split()[0], 1), name.split()[0]
+            ),
             *(seconds[name], seconds["plain"]),
             remark="beside the plain 50 guided steps, which it replaces",
         )
         for name in fast
     ]
+
+
+def _floor(machine: Machine, name: str, frames: int, steps: int, guided: bool, batch: int) -> float:
+    precision = name.split()[0]
+    return machine.floor(*counts.generation(frames, steps, guided, precision, batch), precision)
 
 
 def _difference(got: Tensor, wanted: Tensor) -> str:

@@ -11,8 +11,8 @@ class PackedLinear(nn.Module):
 
     On a CPU the weights are put into oneDNN's own layout once, which a plain ``nn.Linear`` does at
     every call, and activation or residual are applied while the product is still in the cache.
-    Elsewhere the same in plain operations. Inputs and outputs have the dtype of the weights; other
-    inputs are cast to it.
+    Elsewhere, and where torch compiles the network around it, the same in plain operations. Inputs
+    and outputs have the dtype of the weights; other inputs are cast to it.
     """
 
     def __init__(
@@ -25,15 +25,14 @@ class PackedLinear(nn.Module):
         super().__init__()
         self.following, self.dtype = following, dtype
         self.in_features, self.out_features = weight.shape[1], weight.shape[0]
-        weight = weight.detach().to(dtype).contiguous()
+        self.weight = weight.detach().to(dtype).contiguous()
         self.bias = None if bias is None else bias.detach().to(dtype)
-        self.packed = _packed(weight)
-        self.weight = weight if self.packed is None else None
+        self.packed, self._was_called = None, False
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
         x = x.to(self.dtype)
-        if self.packed is not None:
+        if self._has_packed():
             return torch.ops.mkldnn._linear_pointwise(
                 x, self.packed, self.bias, self.following, [], "none"
             )
@@ -43,11 +42,20 @@ class PackedLinear(nn.Module):
     def add_to(self, residual: Tensor, x: Tensor) -> Tensor:
         """``residual`` (..., out) + W x + b, rounded once."""
         x, residual = x.to(self.dtype), residual.to(self.dtype)
-        if self.packed is not None:
+        if self._has_packed():
             return torch.ops.mkldnn._linear_pointwise.binary(
                 x, residual, self.packed, self.bias, "add"
             )
         return residual + nn.functional.linear(x, self.weight, self.bias)
+
+    def _has_packed(self) -> bool:
+        """Whether the weights are in oneDNN's layout, into which they are put at the first call."""
+        if not self._was_called and not torch.compiler.is_compiling():
+            self._was_called = True
+            self.packed = _packed(self.weight)
+            if self.packed is not None:
+                self.weight = None
+        return self.packed is not None
 
 
 def packed_from(layer: nn.Linear, dtype: torch.dtype, following: str = "none") -> PackedLinear:
