@@ -83,25 +83,26 @@ def joints_to_features_batch(
     shape = get_skeleton(skeleton)
     frames = joints.shape[1]
     mask = lengths_to_mask(lengths, frames)
-    last = (lengths - 1)[:, None].clamp(min=0)
-    held = torch.minimum(torch.arange(frames, device=joints.device)[None], last)
-    clips = torch.arange(len(joints), device=joints.device)[:, None]
-    joints = joints[clips, held]  # the last frame stands on
+    whole = joints.device.type == "cpu" and bool(mask.all())
+    if not whole:
+        last = (lengths - 1)[:, None].clamp(min=0)
+        held = torch.minimum(torch.arange(frames, device=joints.device)[None], last)
+        clips = torch.arange(len(joints), device=joints.device)[:, None]
+        joints = joints[clips, held]  # the last frame stands on
     joints = _canonicalise(retarget(joints, shape), shape) / shape.metres_per_unit
     facing = _smoothed_facing_rotation(joints, shape)
+    rotations = inverse_kinematics(joints[:, :-1], facing[:, :-1], shape)
     rows = torch.cat(
         [
             _root_features(joints, facing, shortest_turn),
-            _local_positions(joints, facing)[:, :-1, 1:].flatten(2),
-            quaternion_to_rotation_6d(inverse_kinematics(joints, facing, shape))[
-                :, :-1, 1:
-            ].flatten(2),
+            _local_positions(joints[:, :-1], facing[:, :-1]).flatten(2),
+            quaternion_to_rotation_6d(rotations[:, :, 1:]).flatten(2),
             _turn(facing[:, :-1, None], joints[:, 1:] - joints[:, :-1]).flatten(2),
             _foot_contacts(joints, shape),
         ],
         dim=-1,
     )
-    return rows.mul_(mask[:, 1:, None])
+    return rows if whole else rows.mul_(mask[:, 1:, None])
 
 
 def features_to_joints(features, skeleton: str = "humanml3d"):
@@ -151,7 +152,7 @@ def replace_joints(features, joints, skeleton: str = "humanml3d"):
     new = old.clone()
     new[:-1, 1:3] = _root_features(moved, facing, shortest_turn=True)[0, :, 1:3]
     new[:, 3] = moved[0, :, 0, 1]
-    new[:, 4:positions] = _local_positions(moved, facing)[0, :, 1:].flatten(1)
+    new[:, 4:positions] = _local_positions(moved, facing)[0].flatten(1)
     new[:, positions:turns] = rotations[0].flatten(1)
     new[:-1, turns:-4] = steps[0].flatten(1)
     new[:-1, -4:] = _foot_contacts(moved, shape)[0]
@@ -253,9 +254,9 @@ def _root_features(joints: Tensor, facing: Tensor, shortest_turn: bool) -> Tenso
 
 
 def _local_positions(joints: Tensor, facing: Tensor) -> Tensor:
-    """Joints relative to the root's ground point, turned to face +Z; heights are kept."""
+    """All joints but the root, relative to its ground point, turned to face +Z; heights are kept."""
     ground = joints[:, :, :1] * joints.new_tensor([1.0, 0.0, 1.0])
-    return _turn(facing[:, :, None], joints - ground)
+    return _turn(facing[:, :, None], joints[:, :, 1:] - ground)
 
 
 def _foot_contacts(joints: Tensor, skeleton: Skeleton) -> Tensor:

@@ -3,6 +3,7 @@
 SUBJECT          generate | train | prepare | evaluate | import-time | linear; also subject=SUBJECT
 repeats=5        timings of each side, taken in turns; the median counts
 batch=N          motions at once (generate: one more row beside 1 and 32; train: default 64)
+source=FOLDER    prepare: BVH recordings (200 of them) in the place of made ones
 frames=196       length of the motions
 precision=bf16   auto | fp32 | bf16 of the rows that are not fp32 by name
 compiled=false   generate: leave out the rows with compiled networks (they need a C++ compiler)

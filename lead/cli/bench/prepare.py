@@ -1,5 +1,6 @@
 """Features from joints, a folder of BVH files to a packed dataset, and opening one."""
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from lead.cli.bench.plain_features import plain_features
 from lead.cli.bench.record import Row
 from lead.cli.bench.setting import Setting
 from lead.cli.bench.timing import alternate, median
+from lead.core.errors import RequestError
 from lead.data.clips import ClipDataset, pad_clips
 from lead.data.packed import open_dataset
 from lead.data.packing import pack
@@ -23,7 +25,7 @@ from lead.export.bvh import write_bvh
 from lead.export.motion_file import Motion
 from lead.representation import get_skeleton, joints_to_features_batch
 
-CLIPS, FILES = 24, 96
+CLIPS, FILES, RECORDINGS = 24, 96, 200
 OPENED = (240, 24000)  # clips of the datasets that are opened; the larger is HumanML3D's size
 BATCH = 64
 
@@ -36,7 +38,7 @@ def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:  # n
     with tempfile.TemporaryDirectory() as folder:
         return [
             _features_row(setting, joints),
-            _bvh_row(setting, Path(folder), motions),
+            _bvh_row(setting, Path(folder), _bvh_files(config["source"], Path(folder), motions)),
             *(_opening_row(setting, Path(folder), clips) for clips in OPENED),
         ]
 
@@ -59,14 +61,27 @@ def _features_row(setting: Setting, joints: np.ndarray) -> Row:
     )
 
 
-def _bvh_row(setting: Setting, folder: Path, motions: Sequence[np.ndarray]) -> Row:
-    """The floor is reading the bytes and parsing the numbers, which nothing can do without."""
+def _bvh_files(given: str | None, folder: Path, motions: Sequence[np.ndarray]) -> Path:
+    """A folder of BVH files: up to RECORDINGS of those given, evenly drawn, or FILES made ones."""
     source = folder / "bvh"
     source.mkdir()
+    if given is not None:
+        found = sorted(Path(given).rglob("*.bvh"))
+        if not found:
+            raise RequestError(f"source={given} holds no BVH file: give a folder of recordings")
+        for number, path in enumerate(found[:: -(-len(found) // RECORDINGS)]):
+            shutil.copy(path, source / f"{number}_{path.name}")
+        return source
     for number in range(FILES):
         joints = motions[number % len(motions)]
         motion = Motion(joints, np.zeros((len(joints), 263)), "", fps=20.0)
         write_bvh(source / f"walk_{number}.bvh", motion)
+    return source
+
+
+def _bvh_row(setting: Setting, folder: Path, source: Path) -> Row:
+    """The floor is reading the bytes and parsing the numbers, which nothing can do without."""
+    files = len(list(source.iterdir()))
     turn = iter(range(10**6))
     works = {
         "ours": lambda: pack(
@@ -78,8 +93,8 @@ def _bvh_row(setting: Setting, folder: Path, motions: Sequence[np.ndarray]) -> R
     }
     seconds = alternate(works, setting)
     return Row(
-        f"{FILES} BVH files to a packed dataset",
-        *(FILES, "files", median(seconds["ours"]), None, median(seconds["floor"])),
+        f"{files} BVH files to a packed dataset",
+        *(files, "files", median(seconds["ours"]), None, median(seconds["floor"])),
         seconds["ours"],
         remark="the floor is reading the bytes and parsing the numbers, both on one core",
     )
