@@ -254,7 +254,7 @@ def _root_features(joints: Tensor, facing: Tensor, shortest_turn: bool) -> Tenso
 
 
 def _local_positions(joints: Tensor, facing: Tensor) -> Tensor:
-    """All joints but the root, relative to its ground point, turned to face +Z; heights are kept."""
+    """All joints but the root, seen from its ground point, turned to face +Z; heights are kept."""
     ground = joints[:, :, :1] * joints.new_tensor([1.0, 0.0, 1.0])
     return _turn(facing[:, :, None], joints[:, :, 1:] - ground)
 
