@@ -22,8 +22,6 @@ from lead.core.seeding import make_generator
 from lead.generation.pipeline import TextToMotion
 from lead.representation import features_to_joints
 
-COMPILED = "fp32 compiled"
-
 
 @dataclass(frozen=True)
 class Job:
@@ -48,22 +46,24 @@ class Job:
 def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:
     """The rows of `lead bench generate`."""
     pipeline, plain = paper_models(setting)
-    fast = _prepared(pipeline, machine, config["compiled"])
+    fast = {name: pipeline.prepared(name) for name in machine.flops}
+    compiled = _compiled(pipeline, machine) if config["compiled"] else {}
     sizes = dict.fromkeys([1, 32, *([config["batch"]] if config["batch"] else [])])
     rows = []
     for batch in sizes:
         job = Job(embeddings(setting, batch), [config["frames"]] * batch)
-        rows += _compared(setting, machine, fast, plain, job)
+        own = fast | (compiled if batch == 1 else {})  # with more the steps are large enough
+        rows += _compared(setting, machine, own, plain, job)
     one = Job(embeddings(setting, 1), [config["frames"]])
     distilled = distilled_denoiser(setting)
-    students = _prepared(replace(pipeline, denoiser=distilled), machine, config["compiled"])
+    student = replace(pipeline, denoiser=distilled)
+    students = {name: student.prepared(name) for name in machine.flops}
     return [*rows, *_distilled(setting, machine, students, plain, one)]
 
 
-def _prepared(pipeline: TextToMotion, machine: Machine, compiled: bool) -> dict:
-    """What is timed: the pipeline in each precision, and in fp32 with compiled networks."""
-    fast = {name: pipeline.prepared(name) for name in machine.flops}
-    return fast | ({COMPILED: pipeline.prepared(compiled=True)} if compiled else {})
+def _compiled(pipeline: TextToMotion, machine: Machine) -> dict:
+    """The pipeline in each precision, with networks that torch compiles at their first use."""
+    return {f"{name} compiled": pipeline.prepared(name, compiled=True) for name in machine.flops}
 
 
 def joints_of(pipeline: TextToMotion, job: Job, distilled: bool = False) -> Tensor:

@@ -29,7 +29,12 @@ def compile_network(network: nn.Module, device: torch.device) -> nn.Module:
             "compiled=true needs a C++ compiler (g++), and there is none on the PATH: "
             "install one, or leave compiled=false"
         )
-    kind = {"options": CPU_OPTIONS} if device.type == "cpu" else {"mode": "reduce-overhead"}
+    kind = {} if device.type == "cpu" else {"mode": "reduce-overhead"}
+    if device.type == "cpu":
+        import torch._inductor.config  # takes half a second
+
+        # As `options` of torch.compile they have no effect on the products (torch 2.13).
+        torch._inductor.config.load_config(CPU_OPTIONS)
     parts = {FastMldDenoiser: lambda: [network.denoiser.encoder], FastMlpDenoiser: list}
     for part in parts.get(type(network), network.children)():
         part.compile(dynamic=False, **kind)
