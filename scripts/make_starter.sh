@@ -35,10 +35,14 @@ parts+=("words=[$out/words/elderly.safetensors,$out/words/childish.safetensors,$
 lead export "run=$run-projector" format=starter "dataset=$data" "${parts[@]}" "bits=${BITS:-8}" \
   "output=$starter" overwrite=true
 
-sentences="sentences=docs/results/starter_sentences.tsv"
-lead evaluate "run=$starter" "$sentences" "classifier=$run-classifier" "output=$out/sentences.json"
-[ ! -d "$starter/distilled" ] || lead evaluate "run=$starter/distilled" "projector=$starter" \
-  "$sentences" "classifier=$run-classifier" "output=$out/sentences_distilled.json"
+measure() { # name of the measurement, table of sentences
+  local judged=("sentences=docs/results/$2" "classifier=$run-classifier")
+  lead evaluate "run=$starter" "${judged[@]}" "output=$out/$1.json"
+  [ ! -d "$starter/distilled" ] || lead evaluate "run=$starter/distilled" "projector=$starter" \
+    "${judged[@]}" "output=$out/$1_distilled.json"
+}
+measure sentences starter_sentences.tsv
+measure everyday everyday_sentences.tsv
 lead evaluate "run=$starter" protocol=open "evaluator=$run-evaluator" "protocol.replications=${REPLICATIONS:-5}" \
   "output=$out/open.json"
 python scripts/starter_card.py "$starter" "$out"

@@ -44,7 +44,8 @@ def main(folder: Path, measured: Path) -> None:
         f"{facts['near_sentences']} sentences about what it knows {facts['near_called_far']:.0%} "
         f"are called far, of {facts['far_sentences']} others {facts['far_missed']:.0%} are not.",
         table=_table(measured / "open.json", MEASURES),
-        sentences=_sentences(measured),
+        sentences=_sentences(measured, "sentences"),
+        everyday=_sentences(measured, "everyday"),
     )
     with atomic_path(folder / "README.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -83,9 +84,9 @@ def _shown(value: dict | None) -> str:
     return f"{value['mean']:.3f}{margin}"
 
 
-def _sentences(measured: Path) -> str:
-    rows = _rows(measured / "sentences.json")
-    few = _rows(measured / "sentences_distilled.json")
+def _sentences(measured: Path, name: str) -> str:
+    rows = _rows(measured / f"{name}.json")
+    few = _rows(measured / f"{name}_distilled.json")
     rows |= {f"{name}, one step": row for name, row in few.items() if name != "real clips"}
     if not rows:
         return "not measured"

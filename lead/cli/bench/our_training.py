@@ -82,8 +82,9 @@ def seconds_per_step(
     data: Callable[[int], StepDataModule],
     setting: Setting,
     steps: int,
+    first: int = 1,
 ) -> float:
-    """Train ``steps`` steps after a first one; mean seconds from one step's end to the next's."""
+    """Train ``steps`` steps after the ``first``; mean seconds from one step's end to the next's."""
     clock = _Clock(setting)
     quiet_lightning()
     if setting.device.type == "cpu":
@@ -92,7 +93,7 @@ def seconds_per_step(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer = pl.Trainer(
-            max_steps=steps + 1,
+            max_steps=steps + first,
             accelerator="gpu" if setting.device.type == "cuda" else "cpu",
             devices=1,
             precision="bf16-mixed" if setting.precision == "bf16" else "32-true",
@@ -107,5 +108,5 @@ def seconds_per_step(
             enable_progress_bar=False,
             use_distributed_sampler=False,
         )
-        trainer.fit(module, datamodule=data(steps + 1))
-    return (clock.moments[-1] - clock.moments[0]) / steps
+        trainer.fit(module, datamodule=data(steps + first))
+    return (clock.moments[-1] - clock.moments[first - 1]) / steps

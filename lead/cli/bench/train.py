@@ -41,7 +41,7 @@ from lead.training.vae_stage import VaeStage
 
 CLIPS = 23384  # HumanML3D's training split
 ENCODED = 8  # sentences and motions that the encoders are timed on; a batch costs in proportion
-STEPS = 5  # of stages 2 and 3 per timing
+STEPS, FIRST = 10, 4  # of stages 2 and 3 per timing, and before it: memory has to be found first
 BATCH = {"vae": 64, "diffusion": 64, "projector": 1024}
 
 
@@ -137,7 +137,7 @@ def _latent_seconds(
         def planned(steps: int, seed: int = repeat):
             return latent_batches(data, batch, steps, seed)
 
-        ours.append(seconds_per_step(stage, planned, setting, STEPS))
+        ours.append(seconds_per_step(stage, planned, setting, STEPS, FIRST))
     return ours, plain
 
 
