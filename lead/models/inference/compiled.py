@@ -9,6 +9,7 @@ from lead.core.errors import RequestError
 from lead.models.inference.mld import FastMldDenoiser
 from lead.models.inference.mlp import FastMlpDenoiser
 
+BATCH_SIZES = 64  # that are compiled, times the networks; others run as they are
 CPU_OPTIONS = {
     "freezing": True,  # weights are constants, laid out for the products that read them
     "max_autotune": True,
@@ -24,15 +25,17 @@ def compile_network(network: nn.Module, device: torch.device) -> nn.Module:
     process. On CUDA the compiled steps are replayed as one graph. Only transformers are compiled;
     an MlpDenoiser is returned as it is. Raises RequestError where a CPU has no C++ compiler.
     """
+    import torch._dynamo.config  # takes half a second
+    import torch._inductor.config
+
     if device.type == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):
         raise RequestError(
             "compiled=true needs a C++ compiler (g++), and there is none on the PATH: "
             "install one, or leave compiled=false"
         )
+    torch._dynamo.config.recompile_limit = BATCH_SIZES
     kind = {} if device.type == "cpu" else {"mode": "reduce-overhead"}
     if device.type == "cpu":
-        import torch._inductor.config  # takes half a second
-
         # As `options` of torch.compile they have no effect on the products (torch 2.13).
         torch._inductor.config.load_config(CPU_OPTIONS)
     parts = {FastMldDenoiser: lambda: [network.denoiser.encoder], FastMlpDenoiser: list}
