@@ -106,13 +106,12 @@ class MotionVAE(nn.Module):
         if self.principal is not None:
             base = self.principal.decode(z.flatten(1), mask)
         patches, groups = self._group(base, mask)
-        queries = z.new_zeros(*groups.shape, width)
+        queries = z.new_zeros(1, groups.shape[1], width)
         if self.principal is not None:
             queries = self.base_layer(patches)
         padding = None if _complete(groups) else ~groups
-        out = self.decoder(
-            self.decoder_positions(queries), self.from_latent(z), tgt_key_padding_mask=padding
-        )
+        sequence = self.decoder_positions(queries).expand(len(z), -1, -1)
+        out = self.decoder(sequence, self.from_latent(z), tgt_key_padding_mask=padding)
         x = self.output_layer(out).reshape(len(z), -1, self.features)[:, : mask.shape[1]]
         if self.patch > 1:
             x = _smooth(x, mask)

@@ -18,9 +18,8 @@ def quaternion_multiply(left: Float[Tensor, "*a 4"], right: Float[Tensor, "*b 4"
             lw * rx + lx * rw + ly * rz - lz * ry,
             lw * ry - lx * rz + ly * rw + lz * rx,
             lw * rz + lx * ry - ly * rx + lz * rw,
-        ],
-        dim=-1,
-    )
+        ]
+    ).movedim(0, -1)  # components lie apart in memory, where the next product reads them faster
 
 
 def quaternion_inverse(quaternion: Quaternion) -> Quaternion:

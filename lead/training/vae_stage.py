@@ -23,6 +23,7 @@ from lead.training.processes import share_of_batch
 from lead.training.randomness import StepDraws, step_draws
 
 SLIDING_MARGIN = 0.1  # m/s; a rebuilt toe may be faster than the real one by this much
+PATH = 3  # features: yaw and planar velocity of the root
 SLIDING_LIMIT = 0.3  # m/s; for clips without a real one
 
 
@@ -110,7 +111,7 @@ class VaeStage(pl.LightningModule):
                 )
             if self.sliding_weight:
                 allowed = toe_speed(joints, self.toes, self.fps) + SLIDING_MARGIN
-                terms["sliding"] = foot_sliding(guess, batch.mask, allowed, self.toes, self.fps)
+                terms["sliding"] = self._sliding(rebuilt, batch.mask, allowed)
             if self.text_layer is not None:
                 step = 0 if draws is None else self.global_step
                 text = self.captions.draw(batch.ids, step).to(z.device)
@@ -137,8 +138,16 @@ class VaeStage(pl.LightningModule):
         mask = mask[: len(z) // 2 * 2 : 2]
         x = self.vae.decode(first.lerp(second, share), mask).float()
         with torch.autocast(self.device.type, enabled=False):
-            joints = features_to_joints(self.normalizer.denormalize(x), self.skeleton)
-            return foot_sliding(joints, mask, SLIDING_LIMIT, self.toes, self.fps)
+            return self._sliding(x, mask, SLIDING_LIMIT)
+
+    def _sliding(self, x: Tensor, mask: Tensor, allowed: Tensor | float) -> Tensor:
+        """Sliding feet of decoded features.
+
+        Their path passes no gradient: to stand still would be the cheapest way out.
+        """
+        x = torch.cat([x[..., :PATH].detach(), x[..., PATH:]], dim=-1)
+        joints = features_to_joints(self.normalizer.denormalize(x), self.skeleton)
+        return foot_sliding(joints, mask, allowed, self.toes, self.fps)
 
     def configure_optimizers(self) -> dict:
         """AdamW over the VAE, and the map of its alignment."""

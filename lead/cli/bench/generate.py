@@ -52,8 +52,7 @@ def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:
     rows = []
     for batch in sizes:
         job = Job(embeddings(setting, batch), [config["frames"]] * batch)
-        own = fast | (compiled if batch == 1 else {})  # with more the steps are large enough
-        rows += _compared(setting, machine, own, plain, job)
+        rows += _compared(setting, machine, fast | compiled, plain, job)
     one = Job(embeddings(setting, 1), [config["frames"]])
     distilled = distilled_denoiser(setting)
     student = replace(pipeline, denoiser=distilled)

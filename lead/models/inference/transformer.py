@@ -59,6 +59,8 @@ class FastDecoderLayer(nn.Module):
         tgt_key_padding_mask: Tensor | None = None,
     ) -> Tensor:
         """Tokens (batch, tokens, width) and memory (batch, memory tokens, width) -> tokens."""
+        if tgt_key_padding_mask is None and _all_alike(x):
+            x = x[:1]  # until they read the memory
         x = self.norm1(self.attention(x, tgt_key_padding_mask, None))
         x = self.norm2(self.memory_attention(x, memory))
         return self.norm3(self.feed_forward(x))
@@ -99,6 +101,8 @@ class _MemoryAttention(nn.Module):
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         if memory.shape[1] == 1:
             return x + self.alone(memory)
+        if len(x) < len(memory):
+            x = x.expand(len(memory), -1, -1).contiguous()
         q = self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         k, v = self.key_value(memory).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return self.out.add_to(x, _attend(q, k, v, None))
@@ -145,7 +149,8 @@ class FastSkipStack(nn.Module):
         self, x: Tensor, *memory: Tensor, kept: int | None = None, **masks: Tensor | None
     ) -> Tensor:
         """Tokens (batch, tokens, width) -> float32 of the same shape, or the first ``kept``."""
-        x, skips = x.to(self.dtype), []
+        x = x[:1].to(self.dtype).expand_as(x) if _all_alike(x) else x.to(self.dtype)
+        skips = []
         for block in self.input_blocks:
             x = block(x, *memory, **masks)
             skips.append(x)
@@ -171,6 +176,11 @@ def fast_layer(layer: nn.Module, dtype: torch.dtype) -> nn.Module | None:
 
 def _norm(norm: nn.LayerNorm, dtype: torch.dtype) -> FastNorm:
     return FastNorm(norm, dtype)
+
+
+def _all_alike(x: Tensor) -> bool:
+    """Whether the rows are one row, expanded: a decoder's queries before they read anything."""
+    return len(x) > 1 and x.stride(0) == 0
 
 
 FEW_TOKENS, MANY_ROWS = 16, 8
