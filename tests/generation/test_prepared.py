@@ -14,6 +14,7 @@ from lead.core.freezing import freeze
 from lead.diffusion.schedules import scaled_linear
 from lead.generation.pipeline import DECODED_ON_CPU, Sampling, TextToMotion
 from lead.models.denoiser import MldDenoiser
+from lead.models.inference.compiled import CPU_OPTIONS
 from lead.models.projector import Projector
 from lead.models.vae import MotionVAE
 from lead.representation import get_skeleton
@@ -118,7 +119,9 @@ def test_the_parts_of_the_work_are_told(pipeline):
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler on this machine")
-def test_compiled_networks_make_the_same_motions(pipeline):
+@pytest.mark.parametrize("tuned", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_compiled_networks_make_the_same_motions(pipeline, monkeypatch, tuned):
+    monkeypatch.setitem(CPU_OPTIONS, "max_autotune", tuned)  # minutes where nothing is cached
     sampling = Sampling(steps=3)
     wanted = pipeline.generate(TEXTS, FRAMES, SEEDS, sampling)
     fast = pipeline.prepared(compiled=True)
