@@ -27,6 +27,8 @@ from lead.core.errors import RequestError
 from lead.core.masks import lengths_to_mask
 from lead.representation.kinematics import inverse_kinematics, retarget
 from lead.representation.rotations import (
+    minus,
+    plus,
     quaternion_inverse,
     quaternion_multiply,
     quaternion_rotate,
@@ -216,7 +218,7 @@ def _turn(rotation: Tensor, vectors: Tensor) -> Tensor:
     w, y = rotation[..., 0], rotation[..., 2]
     cosine, sine = 1 - 2 * y * y, 2 * w * y
     x, up, z = vectors.unbind(-1)
-    return torch.stack([cosine * x + sine * z, up, cosine * z - sine * x], dim=-1)
+    return torch.stack([plus(cosine * x, sine, z), up, minus(cosine * z, sine, x)], dim=-1)
 
 
 def _canonicalise(joints: Tensor, skeleton: Skeleton) -> Tensor:

@@ -14,12 +14,22 @@ def quaternion_multiply(left: Float[Tensor, "*a 4"], right: Float[Tensor, "*b 4"
     rw, rx, ry, rz = right.unbind(-1)
     return torch.stack(
         [
-            lw * rw - lx * rx - ly * ry - lz * rz,
-            lw * rx + lx * rw + ly * rz - lz * ry,
-            lw * ry - lx * rz + ly * rw + lz * rx,
-            lw * rz + lx * ry - ly * rx + lz * rw,
+            minus(minus(minus(lw * rw, lx, rx), ly, ry), lz, rz),
+            minus(plus(plus(lw * rx, lx, rw), ly, rz), lz, ry),
+            plus(plus(minus(lw * ry, lx, rz), ly, rw), lz, rx),
+            plus(minus(plus(lw * rz, lx, ry), ly, rx), lz, rw),
         ]
     ).movedim(0, -1)  # components lie apart in memory, where the next product reads them faster
+
+
+def plus(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """a + b c in one pass over the memory."""
+    return torch.addcmul(a, b, c)
+
+
+def minus(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """a - b c in one pass over the memory."""
+    return torch.addcmul(a, b, c, value=-1)
 
 
 def quaternion_inverse(quaternion: Quaternion) -> Quaternion:
@@ -38,7 +48,8 @@ def cross(left: Float[Tensor, "*a 3"], right: Float[Tensor, "*b 3"]) -> Tensor:
     """Cross product, leading axes broadcast; faster than torch.linalg.cross on the last axis."""
     lx, ly, lz = left.unbind(-1)
     rx, ry, rz = right.unbind(-1)
-    return torch.stack([ly * rz - lz * ry, lz * rx - lx * rz, lx * ry - ly * rx], dim=-1)
+    parts = [minus(ly * rz, lz, ry), minus(lz * rx, lx, rz), minus(lx * ry, ly, rx)]
+    return torch.stack(parts, dim=-1)
 
 
 def quaternion_between(start: Float[Tensor, "*a 3"], end: Float[Tensor, "*b 3"]) -> Tensor:
@@ -103,8 +114,10 @@ def quaternion_to_matrix(quaternion: Quaternion) -> Float[Tensor, "*shape 3 3"]:
 def quaternion_to_rotation_6d(quaternion: Quaternion) -> Float[Tensor, "*shape 6"]:
     """First two columns of the rotation matrix, one after the other (Zhou et al. 2019)."""
     w, x, y, z = quaternion.unbind(-1)
-    first = [1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)]
-    second = [2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)]
+    x2, y2, z2 = 2 * x, 2 * y, 2 * z
+    xy, zz = x * y2, 1 - z * z2
+    first = [minus(zz, y, y2), plus(xy, w, z2), minus(x * z2, w, y2)]
+    second = [minus(xy, w, z2), minus(zz, x, x2), plus(y * z2, w, x2)]
     return torch.stack([*first, *second], dim=-1)
 
 

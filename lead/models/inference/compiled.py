@@ -3,7 +3,7 @@
 import shutil
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lead.core.errors import RequestError
 from lead.models.inference.mld import FastMldDenoiser
@@ -15,6 +15,7 @@ CPU_OPTIONS = {
     "max_autotune": True,
     "max_autotune_gemm_backends": "CPP,ATEN",
     "autotune_num_choices_displayed": 0,
+    "max_autotune_report_choices_stats": False,
 }
 
 
@@ -38,7 +39,22 @@ def compile_network(network: nn.Module, device: torch.device) -> nn.Module:
     if device.type == "cpu":
         # As `options` of torch.compile they have no effect on the products (torch 2.13).
         torch._inductor.config.load_config(CPU_OPTIONS)
-    parts = {FastMldDenoiser: lambda: [network.denoiser.encoder], FastMlpDenoiser: list}
-    for part in parts.get(type(network), network.children)():
-        part.compile(dynamic=False, **kind)
+    if isinstance(network, FastMldDenoiser):
+        network.denoiser.encoder.compile(dynamic=False, **kind)
+    elif not isinstance(network, FastMlpDenoiser):
+        for name, part in list(network.named_children()):
+            whole = _Whole(part)
+            whole.compile(dynamic=False, **kind)
+            setattr(network, name, whole)
     return network
+
+
+class _Whole(nn.Module):
+    """A network as one piece of our own code: torch compiles a bare Sequential child by child."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)
