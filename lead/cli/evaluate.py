@@ -19,6 +19,7 @@ controls=[C]     more rows without projector: guidance1, guidance2, guidance4, m
 seed=1           of the drawn clips, captions and latents
 output=FILE      default: metrics.json in the run directory
 precision=fp32   fp32 | bf16 | auto : of the networks; bf16 moves joints by about a millimetre
+compiled=true    have torch compile the networks first: half a minute, then faster for each batch
 devices=N        processes that share a protocol's work, a GPU each; or start them with torchrun
 sampling=S, device=D, batch_size=N   as for `lead generate`
 protocol.KEY=V   replications, pool_size, ... (configs/protocol)

@@ -23,3 +23,8 @@ def masked_mean(
     real = mask.reshape(mask.shape + (1,) * (values.ndim - 2))
     count = mask.sum() * values.shape[2:].numel()
     return torch.where(real, values, 0.0).sum() / count.clamp(min=1)
+
+
+def without_padding(mask: Tensor) -> bool:
+    """Whether a batch has no padding; asked on the CPU only, where the answer costs nothing."""
+    return mask.device.type == "cpu" and bool(mask.all())

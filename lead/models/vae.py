@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from lead.core.masks import without_padding
 from lead.models.blocks.positions import LearnedPositions
 from lead.models.blocks.principal_motions import PrincipalMotions
 from lead.models.blocks.sizes import check_sizes
@@ -88,7 +89,7 @@ class MotionVAE(nn.Module):
         tokens = self.distribution_tokens.expand(len(x), -1, -1)
         sequence = self.encoder_positions(torch.cat([tokens, frames], dim=1))
         padding = None
-        if not _complete(groups):
+        if not without_padding(groups):
             always = groups.new_zeros(len(x), tokens.shape[1])
             padding = torch.cat([always, ~groups], dim=1)
         out = self.encoder(sequence, src_key_padding_mask=padding)[:, : tokens.shape[1]]
@@ -109,7 +110,7 @@ class MotionVAE(nn.Module):
         queries = z.new_zeros(1, groups.shape[1], width)
         if self.principal is not None:
             queries = self.base_layer(patches)
-        padding = None if _complete(groups) else ~groups
+        padding = None if without_padding(groups) else ~groups
         sequence = self.decoder_positions(queries).expand(len(z), -1, -1)
         out = self.decoder(sequence, self.from_latent(z), tgt_key_padding_mask=padding)
         x = self.output_layer(out).reshape(len(z), -1, self.features)[:, : mask.shape[1]]
@@ -134,11 +135,6 @@ def _smooth(x: Tensor, mask: Tensor) -> Tensor:
 def _three(x: Tensor) -> Tensor:
     padded = nn.functional.pad(x, (0, 0, 1, 1))
     return 0.25 * padded[:, :-2] + 0.5 * padded[:, 1:-1] + 0.25 * padded[:, 2:]
-
-
-def _complete(mask: Tensor) -> bool:
-    """Whether a batch has no padding; asked on the CPU only, where the answer costs nothing."""
-    return mask.device.type == "cpu" and bool(mask.all())
 
 
 def sample_posterior(mu: Tensor, logvar: Tensor, generator: torch.Generator | None) -> Tensor:

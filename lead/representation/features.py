@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lead.core.errors import RequestError
-from lead.core.masks import lengths_to_mask
+from lead.core.masks import lengths_to_mask, without_padding
 from lead.representation.kinematics import inverse_kinematics, retarget
 from lead.representation.rotations import (
     minus,
@@ -85,7 +85,7 @@ def joints_to_features_batch(
     shape = get_skeleton(skeleton)
     frames = joints.shape[1]
     mask = lengths_to_mask(lengths, frames)
-    whole = joints.device.type == "cpu" and bool(mask.all())
+    whole = without_padding(mask)
     if not whole:
         last = (lengths - 1)[:, None].clamp(min=0)
         held = torch.minimum(torch.arange(frames, device=joints.device)[None], last)

@@ -23,8 +23,8 @@ from lead.training.processes import share_of_batch
 from lead.training.randomness import StepDraws, step_draws
 
 SLIDING_MARGIN = 0.1  # m/s; a rebuilt toe may be faster than the real one by this much
-PATH = 3  # features: yaw and planar velocity of the root
 SLIDING_LIMIT = 0.3  # m/s; for clips without a real one
+PATH = 3  # features: yaw and planar velocity of the root
 
 
 class VaeStage(pl.LightningModule):

@@ -52,6 +52,18 @@ def test_no_linear_code_of_the_size_loses_less():
     np.testing.assert_allclose(rebuilt.flatten(1).numpy(), best, atol=1e-4)
 
 
+def test_weights_say_which_errors_count():
+    clips, weights = make_clips(), torch.tensor([3.0, 1.0, 1.0, 0.5])
+    principal = PrincipalMotions(FRAMES, FEATURES, SIZE)
+    principal.fit(clips, weights)
+    mask = torch.ones(len(clips), FRAMES, dtype=torch.bool)
+    rebuilt = principal.decode(principal.encode(clips, mask), mask)
+    rows = (clips * weights).flatten(1).numpy().astype(np.float64)
+    left, values, right = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
+    best = (left[:, :SIZE] * values[:SIZE]) @ right[:SIZE] + rows.mean(0)
+    np.testing.assert_allclose((rebuilt * weights).flatten(1).numpy(), best, atol=1e-4)
+
+
 def test_codes_have_variance_one_on_average_and_falling():
     clips = make_clips(400) * torch.linspace(3, 0.5, FEATURES)
     principal = fitted(clips)

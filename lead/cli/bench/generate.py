@@ -94,9 +94,7 @@ def _compared(
         Row(
             f"batch {batch}, 50 steps, {name}",
             *(batch, "motions", median(seconds[name]), median(seconds["plain"])),
-            machine.floor(
-                *counts.generation(frames, 50, True, name.split()[0], batch), name.split()[0]
-            ),
+            _floor(machine, name, frames, 50, True, batch),
             *(seconds[name], seconds["plain"]),
             difference=_difference(results[name], results["plain"]),
         )
@@ -115,9 +113,7 @@ def _distilled(
         Row(
             f"batch 1, one distilled step, {name}",
             *(1, "motions", median(seconds[name]), median(seconds["plain"])),
-            machine.floor(
-                *counts.generation(frames, 1, False, name.split()[0], 1), name.split()[0]
-            ),
+            _floor(machine, name, frames, 1, False, 1),
             *(seconds[name], seconds["plain"]),
             remark="beside the plain 50 guided steps, which it replaces",
         )

@@ -26,14 +26,14 @@ def compile_network(network: nn.Module, device: torch.device) -> nn.Module:
     process. On CUDA the compiled steps are replayed as one graph. Only transformers are compiled;
     an MlpDenoiser is returned as it is. Raises RequestError where a CPU has no C++ compiler.
     """
-    import torch._dynamo.config  # takes half a second
-    import torch._inductor.config
-
     if device.type == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):
         raise RequestError(
             "compiled=true needs a C++ compiler (g++), and there is none on the PATH: "
             "install one, or leave compiled=false"
         )
+    import torch._dynamo.config  # takes half a second
+    import torch._inductor.config
+
     torch._dynamo.config.recompile_limit = BATCH_SIZES
     kind = {} if device.type == "cpu" else {"mode": "reduce-overhead"}
     if device.type == "cpu":
