@@ -2,7 +2,7 @@
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lead.core.freezing import trainable_parameters
 
@@ -17,6 +17,7 @@ class ExponentialAverage(pl.Callback):
     def __init__(self, decay: float = 0.999):
         self.decay = decay
         self.average: dict[str, Tensor] = {}
+        self._parameters: list[nn.Parameter] = []  # in the order of the average
         self._raw: dict[str, Tensor] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:  # noqa: ARG002
@@ -25,16 +26,14 @@ class ExponentialAverage(pl.Callback):
         if not self.average:
             self.average = {name: p.detach().clone() for name, p in parameters.items()}
         self.average = {name: self.average[name].to(p) for name, p in parameters.items()}
+        self._parameters = [*parameters.values()]
 
     @torch.no_grad()
     def on_train_batch_end(self, trainer, module, *_: object) -> None:
         """Move the average towards the new weights."""
         step = trainer.global_step
         decay = min(self.decay, (1 + step) / (10 + step))
-        parameters = trainable_parameters(module)
-        torch._foreach_lerp_(
-            [self.average[name] for name in parameters], list(parameters.values()), 1 - decay
-        )
+        torch._foreach_lerp_([*self.average.values()], self._parameters, 1 - decay)
 
     @torch.no_grad()
     def swap_in(self, module: pl.LightningModule) -> None:

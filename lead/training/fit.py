@@ -15,7 +15,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.precision import cpu_has_bf16
 from lead.core.runs import Run
-from lead.models.blocks.dropout import quicken_dropout
+from lead.models.blocks.quick import quicken
 from lead.training.averaging import ExponentialAverage
 from lead.training.csv_log import CsvLog
 from lead.training.optimization import GradientClipping
@@ -86,7 +86,7 @@ def fit(
     if options.accelerator == "cpu" or not torch.cuda.is_available():
         # Training attention over some ninety frames: 0.48 s a step without, 0.57 s with it.
         torch.backends.cuda.enable_flash_sdp(False)
-        quicken_dropout(module)
+        quicken(module)
     average = ExponentialAverage(options.ema_decay)
     saver = RunSaver(run, average, options.save_every, options.save_seconds, monitor="val/loss")
     clipping = GradientClipping(options.gradient_clip)

@@ -67,5 +67,10 @@ class GradientClipping(pl.Callback):
 
     def on_before_optimizer_step(self, trainer, module, optimizer) -> None:  # noqa: ARG002
         """Called when all gradients of the step are there."""
-        if self.max_norm:
-            torch.nn.utils.clip_grad_norm_(module.parameters(), self.max_norm)
+        if not self.max_norm:
+            return
+        groups = (group["params"] for group in optimizer.param_groups)
+        parameters = [p for group in groups for p in group if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters], foreach=True)
+        if norm.device.type != "cpu" or norm > self.max_norm:  # a GPU would have to be waited for
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.max_norm, norm)

@@ -53,7 +53,7 @@ def validation_draws(module: pl.LightningModule, index: int) -> StepDraws:
 
 
 class StepSeeding(pl.Callback):
-    """Seed the global generator from the step: dropout does not depend on what ran before.
+    """Seed torch's global generator from the step: dropout does not depend on what ran before.
 
     Every process has its own: with dropout, several processes do not repeat the numbers of one.
     """
@@ -65,4 +65,4 @@ class StepSeeding(pl.Callback):
         """Called before every optimisation step."""
         step, process = trainer.global_step, trainer.global_rank
         purpose = (step, process) if process else (step,)
-        pl.seed_everything(derive_seed(self.seed, "step", *purpose) % 2**32, verbose=False)
+        torch.manual_seed(derive_seed(self.seed, "step", *purpose))

@@ -66,7 +66,9 @@ def test_what_is_no_schedule_and_no_rate_is_one_line():
 def test_gradients_are_limited_together(limit, expected):
     module = nn.Linear(1, 1)
     module.weight.grad, module.bias.grad = torch.tensor([[3.0]]), torch.tensor([-4.0])
-    GradientClipping(limit).on_before_optimizer_step(None, module, None)
+    GradientClipping(limit).on_before_optimizer_step(
+        None, module, torch.optim.SGD(module.parameters())
+    )
     norm = math.hypot(module.weight.grad.item(), module.bias.grad.item())
     assert norm == pytest.approx(expected, rel=1e-4)
     assert module.weight.grad.item() / module.bias.grad.item() == pytest.approx(-0.75)

@@ -13,7 +13,7 @@ from lead.cli.train import quiet_lightning
 from lead.data.clips import pad_clips
 from lead.data.latents import LatentDataset
 from lead.data.packed import PackedSplit
-from lead.models.blocks.dropout import quicken_dropout
+from lead.models.blocks.quick import quicken
 from lead.training.averaging import ExponentialAverage
 from lead.training.datamodule import StepDataModule, latent_data
 from lead.training.optimization import GradientClipping
@@ -89,7 +89,7 @@ def seconds_per_step(
     quiet_lightning()
     if setting.device.type == "cpu":
         torch.backends.cuda.enable_flash_sdp(False)  # as lead.training.fit does
-        quicken_dropout(module)
+        quicken(module)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer = pl.Trainer(

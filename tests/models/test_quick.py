@@ -1,0 +1,141 @@
+"""Quick dropout: zeros as often as asked for, the mean kept, gradients where values passed.
+
+Quick self-attention: the numbers and gradients of torch's own.
+"""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from lead.models.blocks.quick import QuickDropout, QuickSelfAttention, quicken
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_share_of_zeros_and_mean(p, dtype):
+    torch.manual_seed(0)
+    count = 200_003  # no multiple of four
+    x = torch.ones(count, dtype=dtype, requires_grad=True)
+    y = QuickDropout(p).train()(x)
+    deviation = (p * (1 - p) / count) ** 0.5
+    assert abs(float((y == 0).float().mean()) - p) < 5 * deviation
+    assert abs(float(y.detach().float().mean()) - 1) < 5 * deviation / (1 - p) + 0.004
+    y.float().sum().backward()
+    assert torch.equal(x.grad, y.detach())
+
+
+def test_neighbours_and_repeats_are_independent():
+    torch.manual_seed(0)
+    dropout = QuickDropout(0.5).train()
+    first, second = (dropout(torch.ones(4, 50_000)) > 0 for _ in range(2))
+    both = [(first == second)[0], first[0] == first[1], first[:, 1:] == first[:, :-1]]
+    for equal in both:
+        assert abs(float(equal.float().mean()) - 0.5) < 0.02
+
+
+def test_the_seed_decides_and_evaluation_changes_nothing():
+    dropout, x = QuickDropout(0.3).train(), torch.randn(100)
+    runs = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        runs.append(dropout(x))
+    assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
+    assert dropout.eval()(x) is x
+    assert QuickDropout(0.0).train()(x) is x
+
+
+def test_every_dropout_inside_is_replaced_and_no_weight_is_renamed():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, 0.1, batch_first=True).train()
+    model = nn.Sequential(layer, nn.Dropout(0.2))
+    names = [*model.state_dict()]
+    quicken(model)
+    kinds = [type(part) for part in model.modules()]
+    assert kinds.count(QuickDropout) == 4 and nn.Dropout not in kinds
+    assert kinds.count(QuickSelfAttention) == 1 and nn.MultiheadAttention not in kinds
+    assert [*model.state_dict()] == names and model[1].training
+    assert model(torch.randn(2, 3, 8)).shape == (2, 3, 8)
+
+
+def twins(layer: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """A layer as it is, and a quick copy."""
+    model = nn.Sequential(copy.deepcopy(layer))
+    quicken(model)
+    return layer, model[0]
+
+
+def calls_of_torch(monkeypatch) -> list[int]:
+    """Grows when torch's own multi-head attention computes."""
+    called: list[int] = []
+    own = nn.functional.multi_head_attention_forward
+
+    def counted(*args, **options):
+        called.append(1)
+        return own(*args, **options)
+
+    monkeypatch.setattr(nn.functional, "multi_head_attention_forward", counted)
+    return called
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("kind", ["encoder", "decoder"])
+def test_attention_equals_that_of_torch(kind, padded, monkeypatch):
+    torch.manual_seed(0)
+    sizes = {"d_model": 16, "nhead": 4, "dim_feedforward": 32, "dropout": 0.0}
+    if kind == "encoder":
+        layer = nn.TransformerEncoderLayer(**sizes, batch_first=True)
+    else:
+        layer = nn.TransformerDecoderLayer(**sizes, batch_first=True)
+    x = torch.randn(3, 7, 16)
+    given = () if kind == "encoder" else (torch.randn(3, 2, 16),)
+    mask = torch.arange(7)[None] >= torch.tensor([7, 4, 1])[:, None]
+    options = {"src" if kind == "encoder" else "tgt": mask} if padded else {}
+    options = {f"{name}_key_padding_mask": value for name, value in options.items()}
+    called = calls_of_torch(monkeypatch)
+    results = []
+    for one in twins(layer):
+        called.clear()
+        inputs = x.clone().requires_grad_()
+        out = one.train()(inputs, *given, **options)
+        out[~mask].square().sum().backward()
+        gradients = [parameter.grad for parameter in one.parameters()]
+        results.append([out[~mask], inputs.grad, *gradients])
+        calls = len(called)
+    assert calls == (0 if kind == "encoder" else 1)  # the decoder's attention to its memory
+    for theirs, ours in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_attention_forgets_a_share_of_its_weights():
+    """With one token each weight is 1: it stays, magnified, or it is dropped."""
+    torch.manual_seed(0)
+    attention = nn.MultiheadAttention(8, 2, 0.25, bias=False, batch_first=True)
+    with torch.no_grad():
+        attention.in_proj_weight[16:] = torch.eye(8)
+        attention.out_proj.weight.copy_(torch.eye(8))
+    _, quick = twins(attention)
+    x = torch.ones(4000, 1, 8)
+    weights = quick.train()(x, x, x, need_weights=False)[0].reshape(4000, 2, 4)
+    assert torch.equal(weights, weights[..., :1].expand_as(weights))
+    dropped = weights[..., 0] == 0
+    torch.testing.assert_close(weights[~dropped], torch.full_like(weights[~dropped], 4 / 3))
+    assert abs(float(dropped.float().mean()) - 0.25) < 5 * (0.25 * 0.75 / 8000) ** 0.5
+    assert (quick.eval()(x, x, x, need_weights=False)[0] == 1).all()
+
+
+def test_attention_of_other_kinds_stays_as_it_is(monkeypatch):
+    called = calls_of_torch(monkeypatch)
+    attention = nn.MultiheadAttention(8, 2, batch_first=True)
+    _, quick = twins(attention)
+    x, memory = torch.randn(2, 3, 8), torch.randn(2, 5, 8)
+    for given, options in (
+        ((x, memory, memory), {"need_weights": False}),
+        ((x, x, x), {}),
+        ((x, x, x), {"need_weights": False, "attn_mask": torch.zeros(3, 3)}),
+    ):
+        called.clear()
+        ours, theirs = (one(*given, **options)[0] for one in (quick, attention))
+        assert len(called) == 2 and torch.equal(ours, theirs)
+    _, wide = twins(nn.MultiheadAttention(8, 2, kdim=4, vdim=4, batch_first=True))
+    assert type(wide) is nn.MultiheadAttention
