@@ -29,7 +29,7 @@ class ExponentialAverage(pl.Callback):
         self._parameters = [*parameters.values()]
 
     @torch.no_grad()
-    def on_train_batch_end(self, trainer, module, *_: object) -> None:
+    def on_train_batch_end(self, trainer, *_: object) -> None:
         """Move the average towards the new weights."""
         step = trainer.global_step
         decay = min(self.decay, (1 + step) / (10 + step))
