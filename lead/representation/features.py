@@ -91,7 +91,9 @@ def joints_to_features_batch(
         held = torch.minimum(torch.arange(frames, device=joints.device)[None], last)
         clips = torch.arange(len(joints), device=joints.device)[:, None]
         joints = joints[clips, held]  # the last frame stands on
-    joints = _canonicalise(retarget(joints, shape), shape) / shape.metres_per_unit
+    joints = _canonicalise(retarget(joints, shape), shape)
+    if shape.metres_per_unit != 1:
+        joints = joints / shape.metres_per_unit
     facing = _smoothed_facing_rotation(joints, shape)
     rotations = inverse_kinematics(joints[:, :-1], facing[:, :-1], shape)
     rows = torch.cat(

@@ -73,7 +73,7 @@ def retarget(
     legs = list(skeleton.scale_joints)
     scale = reference[legs].sum() / bones[:, 0, legs].norm(dim=-1).sum(-1).clamp(min=1e-8)
     lengths = bones.norm(dim=-1, keepdim=True).clamp(min=1e-12)
-    bones = bones / lengths * reference[:, None]
+    bones = bones * (reference[:, None] / lengths)
     positions: list[Tensor] = [joints[:, :, 0] * scale[:, None, None]] * skeleton.joints
     for chain in skeleton.chains:
         for parent, joint in zip(chain, chain[1:], strict=False):

@@ -101,12 +101,24 @@ def test_the_projector_is_the_trained_one(kind):
         close(prepare(projector)(draw(ROWS, tokens, 12)), projector(draw(ROWS, tokens, 12)))
 
 
-@pytest.mark.parametrize("many", [4, 40])
-def test_attention_among_few_tokens_in_bf16(many):
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize(("rows", "tokens"), [(4, 3), (80, 3), (5, 60), (2, 9)])
+@pytest.mark.parametrize(
+    ("dtype", "within"), [(torch.float32, 1e-5), (torch.bfloat16, 0.1)], ids=["fp32", "bf16"]
+)
+def test_attention_of_every_shape(rows, tokens, dtype, within, padded):
+    """Few and many, short and long sequences: a processor has two forms for them."""
     layer = nn.TransformerEncoderLayer(32, 2, 48, 0.0, nn.functional.gelu, batch_first=True)
     layer = randomized(layer)
-    x = draw(many, 3, 32)
-    close(FastEncoderLayer(layer, torch.bfloat16)(x).float(), layer(x), 0.1)
+    x, mask = draw(rows, tokens, 32), None
+    real = torch.ones(rows, tokens, dtype=torch.bool)
+    if padded:
+        real = lengths_to_mask(1 + torch.arange(rows) % tokens, tokens)
+        mask = ~real
+    ours = FastEncoderLayer(layer, dtype)(x, src_key_padding_mask=mask).float()
+    # torch's own inference path is another one: the trained layer is asked with gradients
+    wanted = layer(x.requires_grad_(), src_key_padding_mask=mask).detach()
+    close(ours[real], wanted[real], within)
 
 
 @pytest.mark.parametrize("following", ["none", "relu", "gelu"])
