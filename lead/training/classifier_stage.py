@@ -35,7 +35,7 @@ class ClassifierStage(pl.LightningModule):
         """One optimisation step."""
         loss = self._loss(self._logits(batch), batch)
         check_finite(loss, self.global_step, batch.ids)
-        self.log("train/loss", loss, batch_size=len(batch.ids))
+        self.log("train/loss", loss, batch_size=len(batch.ids), sync_dist=True)
         self.log("loss", loss, prog_bar=True, logger=False, batch_size=len(batch.ids))
         return loss
 
@@ -71,7 +71,7 @@ class ClassifierStage(pl.LightningModule):
                 for kind, of in logits.items()
                 if (batch.labels[kind] != UNKNOWN).any()
             ]
-            return torch.stack(losses).sum()
+            return sum(losses, start=next(iter(logits.values())).new_zeros(()))
 
     def configure_optimizers(self) -> dict:
         """AdamW."""

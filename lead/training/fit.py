@@ -84,7 +84,7 @@ def fit(
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.accelerator == "cpu" or not torch.cuda.is_available():
-        # Training attention over some ninety frames: 0.48 s a step without, 0.57 s with it.
+        # Training attention of 49 tokens to 16 others: 20 ms without, 34 ms with it.
         torch.backends.cuda.enable_flash_sdp(False)
         quicken(module)
     average = ExponentialAverage(options.ema_decay)

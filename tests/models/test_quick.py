@@ -1,6 +1,6 @@
 """Quick dropout: zeros as often as asked for, the mean kept, gradients where values passed.
 
-Quick self-attention: the numbers and gradients of torch's own.
+Quick attention: the numbers and gradients of torch's own.
 """
 
 import copy
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lead.models.blocks.quick import QuickDropout, QuickSelfAttention, quicken
+from lead.models.blocks.quick import QuickAttention, QuickDropout, quicken
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
@@ -53,7 +53,7 @@ def test_every_dropout_inside_is_replaced_and_no_weight_is_renamed():
     quicken(model)
     kinds = [type(part) for part in model.modules()]
     assert kinds.count(QuickDropout) == 4 and nn.Dropout not in kinds
-    assert kinds.count(QuickSelfAttention) == 1 and nn.MultiheadAttention not in kinds
+    assert kinds.count(QuickAttention) == 1 and nn.MultiheadAttention not in kinds
     assert [*model.state_dict()] == names and model[1].training
     assert model(torch.randn(2, 3, 8)).shape == (2, 3, 8)
 
@@ -79,49 +79,49 @@ def calls_of_torch(monkeypatch) -> list[int]:
 
 
 @pytest.mark.parametrize("padded", [False, True])
-@pytest.mark.parametrize("kind", ["encoder", "decoder"])
-def test_attention_equals_that_of_torch(kind, padded, monkeypatch):
+@pytest.mark.parametrize(("tokens", "memory", "left"), [(7, 0, 0), (1, 0, 0), (7, 1, 0), (7, 2, 1)])
+def test_attention_equals_that_of_torch(tokens, memory, left, padded, monkeypatch):
+    """An encoder, decoders of one and of several memory tokens; what is ``left`` is torch's."""
     torch.manual_seed(0)
-    sizes = {"d_model": 16, "nhead": 4, "dim_feedforward": 32, "dropout": 0.0}
-    if kind == "encoder":
-        layer = nn.TransformerEncoderLayer(**sizes, batch_first=True)
-    else:
-        layer = nn.TransformerDecoderLayer(**sizes, batch_first=True)
-    x = torch.randn(3, 7, 16)
-    given = () if kind == "encoder" else (torch.randn(3, 2, 16),)
-    mask = torch.arange(7)[None] >= torch.tensor([7, 4, 1])[:, None]
-    options = {"src" if kind == "encoder" else "tgt": mask} if padded else {}
-    options = {f"{name}_key_padding_mask": value for name, value in options.items()}
+    kind = nn.TransformerDecoderLayer if memory else nn.TransformerEncoderLayer
+    layer = kind(16, 4, 32, dropout=0.0, batch_first=True)
+    for name, parameter in layer.named_parameters():
+        if name.endswith("bias"):
+            nn.init.normal_(parameter)
+    x, given = torch.randn(3, tokens, 16), [torch.randn(3, memory, 16)] if memory else []
+    mask = torch.arange(tokens)[None] >= torch.tensor([7, 4, 1])[:, None]
+    options = {f"{'tgt' if memory else 'src'}_key_padding_mask": mask} if padded else {}
     called = calls_of_torch(monkeypatch)
     results = []
     for one in twins(layer):
         called.clear()
-        inputs = x.clone().requires_grad_()
-        out = one.train()(inputs, *given, **options)
+        inputs = [part.clone().requires_grad_() for part in (x, *given)]
+        out = one.train()(*inputs, **options)
         out[~mask].square().sum().backward()
-        gradients = [parameter.grad for parameter in one.parameters()]
-        results.append([out[~mask], inputs.grad, *gradients])
-        calls = len(called)
-    assert calls == (0 if kind == "encoder" else 1)  # the decoder's attention to its memory
+        parts = [*inputs, *one.parameters()]
+        results.append([out[~mask], *(part.grad for part in parts)])
+    assert len(called) == left
     for theirs, ours in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_attention_forgets_a_share_of_its_weights():
-    """With one token each weight is 1: it stays, magnified, or it is dropped."""
+@pytest.mark.parametrize(("tokens", "memory"), [(1, 1), (2, 2), (2, 1)])
+def test_attention_forgets_a_share_of_its_weights(tokens, memory):
+    """All tokens are ones and so weigh the same: each stays, magnified, or is dropped."""
     torch.manual_seed(0)
     attention = nn.MultiheadAttention(8, 2, 0.25, bias=False, batch_first=True)
     with torch.no_grad():
         attention.in_proj_weight[16:] = torch.eye(8)
         attention.out_proj.weight.copy_(torch.eye(8))
     _, quick = twins(attention)
-    x = torch.ones(4000, 1, 8)
-    weights = quick.train()(x, x, x, need_weights=False)[0].reshape(4000, 2, 4)
-    assert torch.equal(weights, weights[..., :1].expand_as(weights))
-    dropped = weights[..., 0] == 0
-    torch.testing.assert_close(weights[~dropped], torch.full_like(weights[~dropped], 4 / 3))
-    assert abs(float(dropped.float().mean()) - 0.25) < 5 * (0.25 * 0.75 / 8000) ** 0.5
-    assert (quick.eval()(x, x, x, need_weights=False)[0] == 1).all()
+    x = torch.ones(4000 // tokens, tokens, 8)
+    read = x if tokens == memory else x[:, :memory]
+    out = quick.train()(x, read, read, need_weights=False)[0].reshape(4000, 2, 4)
+    assert torch.equal(out, out[..., :1].expand_as(out))
+    kept = out.detach()[..., 0] * memory * 0.75
+    torch.testing.assert_close(kept, kept.round())
+    assert abs(float(kept.mean()) / memory - 0.75) < 5 * (0.25 * 0.75 / 8000 / memory) ** 0.5
+    torch.testing.assert_close(quick.eval()(x, read, read, need_weights=False)[0], x)
 
 
 def test_attention_of_other_kinds_stays_as_it_is(monkeypatch):

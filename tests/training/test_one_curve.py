@@ -24,17 +24,20 @@ STAGES = {
     "projector": ("diffusion={diffusion}", "stage.module.shuffle_text=true"),
     "distill": ("teacher={diffusion}",),
     "evaluator": (),
+    "classifier": ("model.classifier.dropout=0", "model.classifier.noise=0"),
 }
 """Each stage with terms that count frames, or compare rows of the batch with one another."""
 
 
 @pytest.fixture
-def train(make_values, train_chain, tmp_path) -> Callable[..., dict[str, list[float]]]:
+def train(make_values, train_chain, styled, tmp_path) -> Callable[..., dict[str, list[float]]]:
     """Train a stage; returns every logged curve."""
 
     def run(stage: str, name: str, *overrides: str) -> dict[str, list[float]]:
         chain = train_chain(*STILL) if stage in ("diffusion", "projector", "distill") else {}
         words = [word.format(**chain) for word in STAGES[stage]]
+        if stage == "classifier":
+            words.append(f"dataset={styled.folder}")  # whose clips have labels
         train_stage(stage, make_values(stage, tmp_path / name, *STILL, *words, *overrides))
         return curves(tmp_path / name)
 

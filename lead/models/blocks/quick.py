@@ -1,4 +1,4 @@
-"""Dropout and self-attention that cost less in training on a processor; no weight is renamed."""
+"""Dropout and attention that cost less in training on a processor; no weight is renamed."""
 
 import torch
 from torch import Tensor, nn
@@ -35,8 +35,8 @@ def quick_dropout(x: Tensor, p: float) -> Tensor:
     return x * kept * (LEVELS / (LEVELS - dropped))
 
 
-class QuickSelfAttention(nn.MultiheadAttention):
-    """Self-attention as two batched products around a softmax.
+class QuickAttention(nn.MultiheadAttention):
+    """Self-attention as two batched products, and attention to one token as that token's value.
 
     The forms that torch chooses from on a CPU take up to two and a half times as long in training:
     they draw a Bernoulli number for every weight, and copy queries, keys and values apart.
@@ -52,45 +52,60 @@ class QuickSelfAttention(nn.MultiheadAttention):
         attn_mask: Tensor | None = None,
         **options: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        """Tokens (batch, tokens, width) and None; what is not plain self-attention goes to torch.
+        """Tokens (batch, tokens, width) and None; what is neither of the two goes to torch.
 
         ``key_padding_mask`` (batch, tokens) is True, or -inf, at padding.
         """
-        plain = query is key and key is value and query.ndim == 3
-        if not plain or need_weights or attn_mask is not None:
-            return super().forward(
-                query, key, value, key_padding_mask, need_weights, attn_mask, **options
-            )
-        batch, tokens, width = query.shape
-        heads = (batch, tokens, 3, self.num_heads, width // self.num_heads)
-        packed = linear(query, self.in_proj_weight, self.in_proj_bias).view(heads)
-        q, k, v = packed.permute(2, 0, 3, 1, 4).contiguous().flatten(1, 2)
-        scores = torch.baddbmm(
-            q.new_zeros(1), q, k.transpose(1, 2), beta=0, alpha=heads[-1] ** -0.5
+        if key is value and query.ndim == 3 and not need_weights and attn_mask is None:
+            if key.shape[1] == 1 and key_padding_mask is None:
+                return self._to_one(query, key), None
+            if query is key:
+                return self._to_itself(query, key_padding_mask), None
+        return super().forward(
+            query, key, value, key_padding_mask, need_weights, attn_mask, **options
         )
-        if key_padding_mask is not None:
-            every = scores.view(batch, self.num_heads, tokens, tokens)
-            padding = key_padding_mask[:, None, None]
+
+    def _to_itself(self, x: Tensor, padding: Tensor | None) -> Tensor:
+        batch, tokens, width = x.shape
+        heads, dim = self.num_heads, width // self.num_heads
+        packed = linear(x, self.in_proj_weight, self.in_proj_bias)
+        parts = packed.view(batch, tokens, 3, heads, dim).permute(2, 0, 3, 1, 4)
+        q, k, v = parts.contiguous().flatten(1, 2)
+        scores = torch.baddbmm(q.new_zeros(1), q, k.mT, beta=0, alpha=dim**-0.5)
+        if padding is not None:
+            every = scores.unflatten(0, (batch, heads))
+            padding = padding[:, None, None]
             if padding.dtype == torch.bool:
                 every = every.masked_fill(padding, -torch.inf)
             else:
                 every = every + padding
             scores = every.flatten(0, 1)
-        weights = scores.softmax(-1)
-        if self.training:
-            weights = quick_dropout(weights, self.dropout)
-        out = torch.bmm(weights.to(v.dtype), v).view(batch, self.num_heads, tokens, heads[-1])
-        return self.out_proj(out.transpose(1, 2).reshape(batch, tokens, width)), None
+        weights = self._thinned(scores.softmax(-1))
+        out = torch.bmm(weights.to(v.dtype), v).unflatten(0, (batch, heads))
+        return self.out_proj(out.transpose(1, 2).flatten(2))
+
+    def _to_one(self, x: Tensor, memory: Tensor) -> Tensor:
+        """Every weight is 1, whatever the query."""
+        batch, tokens, width = x.shape
+        bias = None if self.in_proj_bias is None else self.in_proj_bias[2 * width :]
+        value = linear(memory, self.in_proj_weight[2 * width :], bias)
+        if not (self.training and self.dropout):
+            return self.out_proj(value).expand(-1, tokens, -1)
+        weights = self._thinned(value.new_ones(batch, tokens, self.num_heads, 1))
+        return self.out_proj((weights * value.unflatten(-1, (self.num_heads, -1))).flatten(2))
+
+    def _thinned(self, weights: Tensor) -> Tensor:
+        return quick_dropout(weights, self.dropout) if self.training else weights
 
 
 def quicken(module: nn.Module) -> None:
-    """Put the quick forms in the place of every ``nn.Dropout`` and self-attention inside."""
+    """Put the quick forms in the place of every ``nn.Dropout`` and attention inside."""
     for name, child in module.named_children():
         if type(child) is nn.Dropout and child.p < 1:
             setattr(module, name, QuickDropout(child.p).train(child.training))
             continue
         if type(child) is nn.MultiheadAttention and _is_packed(child):
-            child.__class__ = QuickSelfAttention  # the same weights under the same names
+            child.__class__ = QuickAttention  # the same weights under the same names
         quicken(child)
 
 
