@@ -35,7 +35,7 @@ docs: $(VENV)/docs.stamp ## build the documentation; warnings and broken links a
 	echo "open docs/_build/index.html"
 
 bench: $(STAMP) ## measure speed into outputs/bench (some 15 minutes; nothing else should run)
-	for subject in generate train prepare evaluate import-time; do \
+	for subject in generate train prepare evaluate import-time distilled; do \
 	  $(BIN)/lead bench $$subject output=outputs/bench/$$subject.json || exit 1; done
 	$(BIN)/lead bench linear output=outputs/bench/linear.json plot=docs/images/linear_cost.png
 

@@ -48,6 +48,7 @@ class World:
         """Words of a training that would work, on the chain's runs; options replace or add."""
         earlier = {"vae": {}, "diffusion": {"vae": self.run("vae")}}
         earlier["projector"] = {"diffusion": self.run("diffusion")}
+        earlier["distill"] = {"teacher": self.run("diffusion")}
         values = {"dataset": self.data, "run": self.here / "run", **earlier[stage], **options}
         given = [f"{key.replace('__', '.')}={value}" for key, value in values.items()]
         return ["train", f"stage={stage}", *LIGHT, "trainer.max_steps=2", *given]

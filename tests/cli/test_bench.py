@@ -24,6 +24,7 @@ from lead.data.clips import ClipDataset, pad_clips
 from lead.data.packed import open_dataset
 from lead.data.packing import pack
 from lead.data.synthetic import compose
+from lead.models.denoiser import MldDenoiser
 from lead.representation import get_skeleton, joints_to_features
 
 CPU = Setting(1, torch.device("cpu"), 1, "fp32", 3, "wall")
@@ -175,6 +176,38 @@ def test_wrong_requests_are_one_line(measured, capsys, words, says):
     assert main(["bench", *words]) == 2
     out, err = capsys.readouterr()
     assert out == "" and says in err and err.count("\n") == 1
+
+
+def test_a_distilled_run_is_timed_beside_its_teacher(world, capsys, monkeypatch):
+    student = world.here / "student"
+    assert main(world.train("distill", run=student)) == 0
+    monkeypatch.setattr("lead.cli.bench.machine.measure_machine", lambda setting: MACHINE)
+    calls: list[int] = []
+    forward = MldDenoiser.forward
+
+    def counted(self, *inputs, **options):
+        calls.append(len(inputs[0]))
+        return forward(self, *inputs, **options)
+
+    monkeypatch.setattr(MldDenoiser, "forward", counted)
+    file = world.here / "bench.json"
+    words = [f"run={world.run('projector')}", f"student={student}", "repeats=1", "device=cpu"]
+    capsys.readouterr()
+    assert main(["bench", "distilled", *words, f"output={file}"]) == 0
+    names = [row["name"].split(",")[0] for row in json.loads(file.read_text())["rows"]]
+    assert names == 2 * ["text to joints", "sampling alone"]
+    # each is warmed up: two rows, twice 50 guided steps and twice one step, as trained modules
+    assert (calls.count(2), calls.count(1)) == (200, 4)
+    assert "for 50 steps, trained modules" in capsys.readouterr().out
+
+
+def test_what_is_no_student_is_one_line(world, refused):
+    teacher, bench = world.run("diffusion"), ["bench", "distilled", "device=cpu"]
+    said = refused([*bench, "run=nowhere", f"student={teacher}"])
+    assert "nowhere is not a run directory" in said
+    assert "student=nowhere is no run" in refused([*bench, f"run={teacher}", "student=nowhere"])
+    said = refused([*bench, f"run={teacher}", f"student={teacher}"])
+    assert "is not distilled" in said
 
 
 def test_every_subject_has_its_module():

@@ -1,9 +1,11 @@
 """lead bench SUBJECT [key=value ...] : how fast, beside the floor of this machine and plain code.
 
-SUBJECT          generate | train | prepare | evaluate | import-time | linear; also subject=SUBJECT
+SUBJECT          generate | train | prepare | evaluate | import-time | linear | distilled
 repeats=5        timings of each side, taken in turns; the median counts
 batch=N          motions at once (generate: one more row beside 1 and 32; train: default 64)
 source=FOLDER    prepare: BVH recordings (200 of them) in the place of made ones
+run=RUN          distilled: the teacher, with or without projector; default: the starter model
+student=RUN      distilled: the run that it taught; default: RUN/distilled
 frames=196       length of the motions
 precision=bf16   auto | fp32 | bf16 of the rows that are not fp32 by name
 compiled=false   generate: leave out the rows with compiled networks (they need a C++ compiler)
@@ -14,10 +16,11 @@ seed=1           of weights, motions and lengths
 output=FILE      JSON; default: only print
 plot=FILE.png    linear: draw the cost over 1x, 4x and 16x
 
-Models have the paper's sizes and random weights: this measures time and nothing else. The floor is
-the operations over the measured rate of matrix products, or the bytes over the measured memory
-bandwidth, whichever takes longer; `plain` is the same work by straightforward code, in the same
-run. `ratio` is plain over ours; `floor` is how many times its floor ours takes.
+Models have the paper's sizes and random weights, `distilled` has trained runs: this measures time
+and nothing else. The floor is the operations over the measured rate of matrix products, or the
+bytes over the measured memory bandwidth, whichever takes longer; `plain` is the same work by
+straightforward code, in the same run. `ratio` is plain over ours; `floor` is how many times its
+floor ours takes.
 """
 
 from collections.abc import Sequence
@@ -34,6 +37,7 @@ SUBJECTS = {
     "evaluate": "lead.cli.bench.evaluate",
     "import-time": "lead.cli.bench.import_time",
     "linear": "lead.cli.bench.linear",
+    "distilled": "lead.cli.bench.distilled",
 }
 
 
