@@ -25,7 +25,7 @@ class QuickDropout(nn.Module):
 
 def quick_dropout(x: Tensor, p: float) -> Tensor:
     """Zero a share ``p`` of the entries, a multiple of 1/32768, and magnify the others."""
-    dropped = round(p * LEVELS)
+    dropped = min(round(p * LEVELS), LEVELS - 1)
     if dropped == 0:
         return x
     draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
