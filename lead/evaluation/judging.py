@@ -1,5 +1,6 @@
 """A whole protocol: every row of the table, from motions to estimates."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from lead.evaluation.replication import Replication, Request, draw_replication, 
 from lead.evaluation.sharing import Sharing
 from lead.evaluation.tally import PhysicalTally
 
+LOG_SECONDS = 30  # between two lines of progress, where nobody watches a terminal
 Tallies = dict[str, PhysicalTally]
 Values = dict[str, dict[str, list[float]]]  # row -> measure -> a value per replication
 
@@ -78,8 +80,9 @@ def run_protocol(
     parts = [part for requests in same_text for part in chunks(requests)]
     costs = [len(one.requests) for one in drawn] + [len(part) for part in parts]
     work = len(generators) * sum(costs[task] for task in sharing.own(costs))
-    hidden = None if work and sharing.is_first else True
-    with tqdm(total=work, desc="judge", unit="motion", disable=hidden) as bar:
+    hidden = not (work and sharing.is_first)
+    pace = {} if sys.stderr.isatty() else {"delay": LOG_SECONDS, "mininterval": LOG_SECONDS}
+    with tqdm(total=work, desc="judge", unit="motion", disable=hidden, **pace) as bar:
         asked = _Asked(judge, generators, bar)
 
         def judged(task: int) -> object:
