@@ -35,6 +35,27 @@ def quick_dropout(x: Tensor, p: float) -> Tensor:
     return x * kept * (LEVELS / (LEVELS - dropped))
 
 
+def attend_by_products(
+    q: Tensor, k: Tensor, v: Tensor, padding: Tensor | None, dropout: float = 0.0
+) -> Tensor:
+    """softmax(q kᵀ / sqrt(dim)) v of (batch, heads, tokens, dim); ``padding`` is (batch, tokens).
+
+    It is True, or -inf, where keys are padding. ``dropout`` is a share of the weights.
+    """
+    shape = q.shape
+    q, k, v = q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1)
+    scores = torch.baddbmm(q.new_zeros(1), q, k.mT, beta=0, alpha=shape[-1] ** -0.5)
+    if padding is not None:
+        every, padding = scores.unflatten(0, shape[:2]), padding[:, None, None]
+        if padding.dtype == torch.bool:
+            every = every.masked_fill(padding, -torch.inf)
+        else:
+            every = every + padding
+        scores = every.flatten(0, 1)
+    weights = quick_dropout(scores.softmax(-1), dropout)
+    return torch.bmm(weights.to(v.dtype), v).view(shape)
+
+
 class QuickAttention(nn.MultiheadAttention):
     """Self-attention as two batched products, and attention to one token as that token's value.
 
@@ -70,18 +91,8 @@ class QuickAttention(nn.MultiheadAttention):
         heads, dim = self.num_heads, width // self.num_heads
         packed = linear(x, self.in_proj_weight, self.in_proj_bias)
         parts = packed.view(batch, tokens, 3, heads, dim).permute(2, 0, 3, 1, 4)
-        q, k, v = parts.contiguous().flatten(1, 2)
-        scores = torch.baddbmm(q.new_zeros(1), q, k.mT, beta=0, alpha=dim**-0.5)
-        if padding is not None:
-            every = scores.unflatten(0, (batch, heads))
-            padding = padding[:, None, None]
-            if padding.dtype == torch.bool:
-                every = every.masked_fill(padding, -torch.inf)
-            else:
-                every = every + padding
-            scores = every.flatten(0, 1)
-        weights = self._thinned(scores.softmax(-1))
-        out = torch.bmm(weights.to(v.dtype), v).unflatten(0, (batch, heads))
+        dropout = self.dropout if self.training else 0.0
+        out = attend_by_products(*parts.contiguous(), padding, dropout)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
     def _to_one(self, x: Tensor, memory: Tensor) -> Tensor:
@@ -91,11 +102,9 @@ class QuickAttention(nn.MultiheadAttention):
         value = linear(memory, self.in_proj_weight[2 * width :], bias)
         if not (self.training and self.dropout):
             return self.out_proj(value).expand(-1, tokens, -1)
-        weights = self._thinned(value.new_ones(batch, tokens, self.num_heads, 1))
+        ones = torch.ones(batch, tokens, self.num_heads, 1, device=value.device)
+        weights = quick_dropout(ones, self.dropout)  # in 32 bits: 1 / (1 - p) is not rounded
         return self.out_proj((weights * value.unflatten(-1, (self.num_heads, -1))).flatten(2))
-
-    def _thinned(self, weights: Tensor) -> Tensor:
-        return quick_dropout(weights, self.dropout) if self.training else weights
 
 
 def quicken(module: nn.Module) -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, scaled_dot_product_attention
 
+from lead.models.blocks.quick import attend_by_products
 from lead.models.blocks.skip_stack import SkipStack
 from lead.models.inference.linear import PackedLinear, packed_from
 
@@ -191,22 +192,11 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, padding: Tensor | None) -> Tensor:
     tokens = k.shape[2]
     quick = len(k) * tokens >= ENOUGH and (tokens <= FEW or k.dtype == torch.bfloat16)
     if quick and k.device.type == "cpu":
-        out = _two_products(q, k, v, padding)
+        out = attend_by_products(q, k, v, padding)  # torch's kernel takes up to twice as long
     else:
         mask = None if padding is None else ~padding[:, None, None, :]
         out = scaled_dot_product_attention(q, k, v, mask)
     return out.transpose(1, 2).flatten(2)
-
-
-def _two_products(q: Tensor, k: Tensor, v: Tensor, padding: Tensor | None) -> Tensor:
-    """The same as torch's fused kernel, which takes up to twice as long on a CPU in bf16."""
-    shape = q.shape
-    q, k, v = q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1)
-    scores = torch.baddbmm(q.new_zeros(1), q, k.mT, beta=0, alpha=shape[-1] ** -0.5)
-    if padding is not None:
-        scores = scores.unflatten(0, shape[:2]).masked_fill(padding[:, None, None], -torch.inf)
-        scores = scores.flatten(0, 1)
-    return torch.bmm(scores.softmax(dim=-1), v).view(shape)
 
 
 def _value_map(attention: nn.MultiheadAttention, dtype: torch.dtype) -> PackedLinear:
