@@ -57,6 +57,7 @@ def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:
     distilled = distilled_denoiser(setting)
     student = replace(pipeline, denoiser=distilled)
     students = {name: student.prepared(name) for name in machine.flops}
+    students |= _compiled(student, machine) if config["compiled"] else {}
     return [*rows, *_distilled(setting, machine, students, plain, one)]
 
 
