@@ -90,10 +90,7 @@ def fit(
     if options.progress:
         callbacks.append(TQDMProgressBar(refresh_rate=options.log_every))
     trainer = _make_trainer(run, options, callbacks)
-    if trainer.strategy.root_device.type == "cpu":
-        # Training attention of 49 tokens to 16 others: 20 ms without, 34 ms with it.
-        torch.backends.cuda.enable_flash_sdp(False)
-        quicken(module)
+    quicken_on_cpu(module, trainer.strategy.root_device)
     state = run.state_path if resume and run.state_path.is_file() else None
     if state:
         _check_state(state)
@@ -120,6 +117,14 @@ def _check_state(path: Path) -> None:
         raise WorkError(f"{path} is broken: start again with overwrite=true") from error
     if not whole:
         raise WorkError(f"{path} is no training state: start again with overwrite=true")
+
+
+def quicken_on_cpu(module: pl.LightningModule, device: torch.device) -> None:
+    """On a processor, choose the forms of layers that train faster there; else change nothing."""
+    if device.type == "cpu":
+        # Training attention of 49 tokens to 16 others: 20 ms without, 34 ms with it.
+        torch.backends.cuda.enable_flash_sdp(False)
+        quicken(module)
 
 
 def _make_trainer(run: Run, options: TrainerOptions, callbacks: list[pl.Callback]) -> pl.Trainer:

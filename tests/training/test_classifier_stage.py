@@ -92,6 +92,14 @@ def test_a_class_without_training_clips_is_left_out_of_the_loss(styled):
     assert torch.equal(batch.labels["style"], torch.tensor(expected))
 
 
+def test_a_batch_of_classes_without_training_clips_has_no_loss(styled, tmp_path):
+    stage, _, _, _ = classifier_stage(values_of(styled.folder, tmp_path / "run"), styled, tmp_path)
+    clips = LabelledClips(styled, members_of(styled, "test"), {"style": ["none"], "content": []})
+    batch = collate_labelled([clips[0, row] for row in range(len(clips))])
+    assert all((of == UNKNOWN).all() for of in batch.labels.values())
+    assert stage._loss(stage._logits(batch), batch) == 0
+
+
 def test_a_missing_label_is_one_line(styled):
     with pytest.raises(RequestError, match="has no label 'mood' .*style, content"):
         classes_of(members_of(styled, "val"), ["mood"])

@@ -1,6 +1,7 @@
 """lead bench SUBJECT [key=value ...] : how fast, beside the floor of this machine and plain code.
 
-SUBJECT          generate | train | prepare | evaluate | import-time | linear | distilled
+SUBJECT          generate | train | prepare | evaluate | import-time | linear | distilled;
+                 also subject=SUBJECT
 repeats=5        timings of each side, taken in turns; the median counts
 batch=N          motions at once (generate: one more row beside 1 and 32; train: default 64)
 source=FOLDER    prepare: BVH recordings (200 of them) in the place of made ones

@@ -10,10 +10,9 @@ from lead.cli.bench.timing import alternate, median
 from lead.cli.loading import compose_for_run, load_text_to_motion, make_sampling
 from lead.cli.starter import with_default_run
 from lead.core.errors import RequestError
-from lead.generation import TextToMotion
+from lead.generation import Sampling, TextToMotion
 
 TEXT = "a person walks forward and waves the right hand."
-Work = Callable[[], object]
 
 
 def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:  # noqa: ARG001
@@ -22,25 +21,26 @@ def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:  # n
     student = Path(config["student"] or run / "distilled")
     if not (student / "run.json").is_file():
         raise RequestError(f"student={student} is no run: name one that stage=distill made")
-    sides = [_loaded(setting, [f"run={run}", *words]) for words in ([], [f"diffusion={student}"])]
-    if not sides[1][0].denoiser.embeds_guidance:
+    teacher, teacher_sampling = _loaded(setting, [f"run={run}"])
+    taught, taught_sampling = _loaded(setting, [f"run={run}", f"diffusion={student}"])
+    if not taught.denoiser.embeds_guidance:
         raise RequestError(f"student={student} is not distilled: name a run of stage=distill")
-    shortest, longest = sides[0][0].frame_limits
+    shortest, longest = teacher.frame_limits
     frames = min(max(config["frames"], shortest), longest)
     rows = []
     for form in ("trained modules", "prepared fp32"):
-        parts: dict[str, list[Work]] = {"text to joints": [], "sampling alone": []}
-        for pipeline, sampling in sides:
-            own = pipeline if form == "trained modules" else pipeline.prepared()
-            works = _works(own, sampling, frames)
-            for name, work in zip(parts, works, strict=True):
-                parts[name].append(work)
-        for name, (teacher, one) in parts.items():
-            seconds = alternate({"plain": teacher, "ours": one}, setting)
+        if form == "prepared fp32":
+            teacher, taught = teacher.prepared(), taught.prepared()
+        theirs, own = (
+            _works(pipeline, sampling, frames)
+            for pipeline, sampling in ((teacher, teacher_sampling), (taught, taught_sampling))
+        )
+        for name in own:
+            seconds = alternate({"plain": theirs[name], "ours": own[name]}, setting)
             ours, plain = seconds["ours"], seconds["plain"]
             rows.append(
                 Row(
-                    f"{name}, {sides[1][1].steps} for {sides[0][1].steps} steps, {form}",
+                    f"{name}, {taught_sampling.steps} for {teacher_sampling.steps} steps, {form}",
                     *(1, "motions", median(ours), median(plain), None, ours, plain),
                     remark=f"{frames} frames; plain is the teacher in the same form",
                 )
@@ -48,16 +48,22 @@ def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:  # n
     return rows
 
 
-def _loaded(setting: Setting, words: list[str]) -> tuple[TextToMotion, object]:
+def _loaded(setting: Setting, words: list[str]) -> tuple[TextToMotion, Sampling]:
     config = compose_for_run("generate", words)
     return load_text_to_motion(config).to(setting.device), make_sampling(config)
 
 
-def _works(pipeline: TextToMotion, sampling, frames: int) -> tuple[Work, Work]:
+def _works(
+    pipeline: TextToMotion, sampling: Sampling, frames: int
+) -> dict[str, Callable[[], object]]:
     """A whole motion from its sentence, and its latent from the embedded sentence."""
     project = pipeline.projector is not None
     condition = pipeline.embed([TEXT, ""])
-    return (
-        lambda: pipeline.generate([TEXT], [frames], [1], sampling, project=project),
-        lambda: pipeline.sample([TEXT], [1], sampling, project=False, condition=condition),
-    )
+    return {
+        "text to joints": lambda: pipeline.generate(
+            [TEXT], [frames], [1], sampling, project=project
+        ),
+        "sampling alone": lambda: pipeline.sample(
+            [TEXT], [1], sampling, project=False, condition=condition
+        ),
+    }

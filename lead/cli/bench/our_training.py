@@ -13,9 +13,9 @@ from lead.cli.train import quiet_lightning
 from lead.data.clips import pad_clips
 from lead.data.latents import LatentDataset
 from lead.data.packed import PackedSplit
-from lead.models.blocks.quick import quicken
 from lead.training.averaging import ExponentialAverage
 from lead.training.datamodule import StepDataModule, latent_data
+from lead.training.fit import quicken_on_cpu
 from lead.training.optimization import GradientClipping
 from lead.training.randomness import StepSeeding
 
@@ -87,9 +87,7 @@ def seconds_per_step(
     """Train ``steps`` steps after the ``first``; mean seconds from one step's end to the next's."""
     clock = _Clock(setting)
     quiet_lightning()
-    if setting.device.type == "cpu":
-        torch.backends.cuda.enable_flash_sdp(False)  # as lead.training.fit does
-        quicken(module)
+    quicken_on_cpu(module, setting.device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer = pl.Trainer(
