@@ -85,8 +85,7 @@ class MldDenoiser(nn.Module):
         time = self.time_tokens(timestep, z_t, guidance_scale)
         text = self.text_tokens(text_embedding)
         sequence = torch.cat([self.input_layer(z_t), time[:, None], text], dim=1)
-        out = self.encoder(self.positions(sequence))
-        return self.output_layer(out[:, : z_t.shape[1]])
+        return self.output_layer(self.encoder(self.positions(sequence), kept=z_t.shape[1]))
 
     def time_tokens(
         self,

@@ -92,7 +92,7 @@ class MotionVAE(nn.Module):
         if not without_padding(groups):
             always = groups.new_zeros(len(x), tokens.shape[1])
             padding = torch.cat([always, ~groups], dim=1)
-        out = self.encoder(sequence, src_key_padding_mask=padding)[:, : tokens.shape[1]]
+        out = self.encoder(sequence, kept=tokens.shape[1], src_key_padding_mask=padding)
         mu, logvar = self.to_latent(out).chunk(2, dim=1)
         if self.principal is not None:
             mu = mu * self.mu_gate + self.principal.encode(x, mask).view_as(mu)

@@ -35,8 +35,7 @@ class ClassifierStage(pl.LightningModule):
         """One optimisation step."""
         loss = self._loss(self._logits(batch), batch)
         check_finite(loss, self.global_step, batch.ids)
-        self.log("train/loss", loss, batch_size=len(batch.ids), sync_dist=True)
-        self.log("loss", loss, prog_bar=True, logger=False, batch_size=len(batch.ids))
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
         return loss
 
     def validation_step(self, batch: LabelledBatch, _index: int) -> None:

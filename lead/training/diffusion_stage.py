@@ -54,8 +54,7 @@ class DiffusionStage(pl.LightningModule):
         )
         loss = self._loss(batch, self._moved(text, draws), draws)
         check_finite(loss, self.global_step, batch.ids)
-        self.log("train/loss", loss, batch_size=len(batch.ids), sync_dist=True)
-        self.log("loss", loss, prog_bar=True, logger=False, batch_size=len(batch.ids))
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
         return loss
 
     def validation_step(self, batch: LatentBatch, index: int) -> None:

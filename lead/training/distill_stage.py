@@ -75,8 +75,7 @@ class DistillStage(pl.LightningModule):
         """One optimisation step at random timesteps of the grid."""
         loss = self._loss(batch, step_draws(self, "distill"))
         check_finite(loss, self.global_step, batch.ids)
-        self.log("train/loss", loss, batch_size=len(batch.ids), sync_dist=True)
-        self.log("loss", loss, prog_bar=True, logger=False, batch_size=len(batch.ids))
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
         return loss
 
     @torch.no_grad()

@@ -53,8 +53,7 @@ class EvaluatorStage(pl.LightningModule):
         mentions = batch.mentions.to(self.device)
         loss = self._loss(*rows_of_batch(text, motion, mentions))  # rows are compared with all
         check_finite(loss, self.global_step, batch.ids)
-        self.log("train/loss", loss, batch_size=len(batch.ids))
-        self.log("loss", loss, prog_bar=True, logger=False, batch_size=len(batch.ids))
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids))
         return loss
 
     def validation_step(self, batch: PairBatch, _index: int) -> None:

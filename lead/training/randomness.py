@@ -61,8 +61,12 @@ class StepSeeding(pl.Callback):
     def __init__(self, seed: int):
         self.seed = seed
 
-    def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
+    def on_train_batch_start(self, trainer: pl.Trainer, module, *_: object) -> None:
         """Called before every optimisation step."""
         step, process = trainer.global_step, trainer.global_rank
         purpose = (step, process) if process else (step,)
-        torch.manual_seed(derive_seed(self.seed, "step", *purpose))
+        seed = derive_seed(self.seed, "step", *purpose)
+        if module.device.type == "cpu":
+            torch.default_generator.manual_seed(seed)  # the other form tells every device, 1 ms
+        else:
+            torch.manual_seed(seed)

@@ -8,6 +8,7 @@ from torch import nn
 
 from lead.core.errors import RequestError
 from lead.models.blocks.positions import LearnedPositions, SinusoidalPositions, sinusoid
+from lead.models.blocks.quick import quicken
 from lead.models.blocks.skip_stack import SkipStack, check_heads, xavier_init
 
 
@@ -76,6 +77,35 @@ def test_skips_join_each_layer_with_its_mirror():
     assert stack(x, memory, some_mask=mask).item() == last
     assert len(Shift.calls) == 5
     assert all(given == (memory,) and masks["some_mask"] is mask for _, given, masks in Shift.calls)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("quick", [False, True])
+def test_the_first_tokens_alone_are_those_of_all(layers, quick):
+    """Numbers and gradients; tokens that nobody reads are not computed in the last layer."""
+    torch.manual_seed(0)
+    stack = SkipStack(
+        lambda: nn.TransformerEncoderLayer(
+            8, 2, 16, dropout=0.0, activation="gelu", batch_first=True
+        ),
+        layers,
+        8,
+    ).train()
+    if quick:
+        quicken(stack)
+    x, padding = torch.randn(2, 5, 8), torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
+    rows, results = [], []
+    last = [stack.middle_block, *stack.output_blocks][-1]
+    last.linear1.register_forward_hook(lambda _m, given, _out: rows.append(given[0].shape[1]))
+    for kept in (None, 2):
+        own = x.clone().requires_grad_()
+        stack.zero_grad()
+        out = stack(own, kept=kept, src_key_padding_mask=padding)[:, :2]
+        out.square().sum().backward()
+        results.append([out, own.grad, *(part.grad.clone() for part in stack.parameters())])
+    assert rows == [5, 2]
+    for whole, alone in zip(*results, strict=True):
+        torch.testing.assert_close(alone, whole, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("layers", [0, 2, 8, -1])

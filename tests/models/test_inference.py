@@ -46,6 +46,7 @@ def denoisers() -> dict[str, nn.Module]:
     return {
         "mld": MldDenoiser(12, TEXT, **SIZES),
         "mld-same-width": MldDenoiser(32, TEXT, **SIZES),
+        "mld-one-layer": MldDenoiser(12, TEXT, **{**SIZES, "layers": 1}),
         "mld-distilled": MldDenoiser(12, TEXT, guidance_dim=8, **SIZES),
         "mlp": MlpDenoiser(12, TEXT, **mlp),
         "mlp-distilled": MlpDenoiser(12, TEXT, guidance_dim=8, **mlp),

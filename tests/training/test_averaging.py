@@ -28,16 +28,17 @@ def trained(average: ExponentialAverage, module: Small, values: list[float]) -> 
         average.on_train_batch_end(SimpleNamespace(global_step=step), module)
 
 
-@pytest.mark.parametrize("decay", [0.999, 0.3, 0.0])
+@pytest.mark.parametrize("decay", [0.999, 0.3])
 def test_the_average_is_the_closed_form_with_warm_up(decay):
+    """Weights of steps 4, 8, ..., each with the decay of four steps."""
     module, average = Small(), ExponentialAverage(decay)
     average.on_fit_start(TRAINER, module)
-    values = [3.0, -1.0, 4.0, 1.0, -5.0]
+    values = [3.0, -1.0, 4.0, 1.0, -5.0, 9.0, 2.0, 6.0, 5.0, 3.5, 8.0, -7.0, 9.5]
     trained(average, module, values)
-    decays = [min(decay, (1 + step) / (10 + step)) for step in range(1, 6)]
+    decays = [min(decay, (1 + step) / (10 + step)) ** 4 for step in (4, 8, 12)]
     start = torch.tensor([1.0, -2.0], dtype=torch.float64)
     expected = start * torch.tensor(decays, dtype=torch.float64).prod()
-    for place, value in enumerate(values):
+    for place, value in enumerate((1.0, 6.0, -7.0)):
         kept = torch.tensor(decays[place + 1 :], dtype=torch.float64).prod()
         expected = expected + value * (1 - decays[place]) * kept
     torch.testing.assert_close(average.average["free"].double(), expected, atol=1e-6, rtol=1e-6)
@@ -52,7 +53,7 @@ def test_only_what_is_trained_is_averaged():
 def test_swapping_in_and_out_restores_every_bit():
     module, average = Small(), ExponentialAverage(0.5)
     average.on_fit_start(TRAINER, module)
-    trained(average, module, [0.1, 0.7])
+    trained(average, module, [0.1, 0.7, 0.9, 0.2])
     raw, mean = module.free.detach().clone(), average.average["free"].clone()
     assert not torch.equal(raw, mean)
     average.on_validation_start(TRAINER, module)

@@ -4,14 +4,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-LEVELS = 1 << 15
+LEVELS = 1 << 8
 
 
 class QuickDropout(nn.Module):
-    """Dropout by 15 random bits an element: the share is right to 1/32768, its mean exactly.
+    """Dropout by 8 random bits an element: the share is ``p`` over many calls, the mean exact.
 
     torch draws one Bernoulli number an element on a CPU, a fifth of a training step of the paper's
-    VAE; four elements share one 64-bit draw here.
+    VAE; eight elements share one 64-bit draw here.
     """
 
     def __init__(self, p: float):
@@ -24,14 +24,17 @@ class QuickDropout(nn.Module):
 
 
 def quick_dropout(x: Tensor, p: float) -> Tensor:
-    """Zero a share ``p`` of the entries, a multiple of 1/32768, and magnify the others."""
-    dropped = min(round(p * LEVELS), LEVELS - 1)
+    """Zero a share of the entries and magnify the others by what that share asks for.
+
+    The share is one of the two multiples of 1/256 beside ``p``, at random, and ``p`` on average.
+    """
+    dropped = min(int(p * LEVELS + torch.rand((), device="cpu").item()), LEVELS - 1)
     if dropped == 0:
         return x
-    draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
-    bits = draws.random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
+    draws = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
+    bits = draws.random_(-(2**63), None).view(torch.uint8)[: x.numel()].view(x.shape)
     # Comparisons and selections are slow on a CPU; integer arithmetic in place is not.
-    kept = bits.bitwise_and_(LEVELS - 1).sub_(dropped - 1).clamp_(0, 1).to(x.dtype)
+    kept = bits.clamp_(dropped - 1, dropped).sub_(dropped - 1).to(x.dtype)
     return x * kept * (LEVELS / (LEVELS - dropped))
 
 
@@ -57,7 +60,7 @@ def attend_by_products(
 
 
 class QuickAttention(nn.MultiheadAttention):
-    """Self-attention as two batched products, and attention to one token as that token's value.
+    """Attention as two batched products, and attention to one token as that token's value.
 
     The forms that torch chooses from on a CPU take up to two and a half times as long in training:
     they draw a Bernoulli number for every weight, and copy queries, keys and values apart.
@@ -80,19 +83,23 @@ class QuickAttention(nn.MultiheadAttention):
         if key is value and query.ndim == 3 and not need_weights and attn_mask is None:
             if key.shape[1] == 1 and key_padding_mask is None:
                 return self._to_one(query, key), None
-            if query is key:
-                return self._to_itself(query, key_padding_mask), None
+            return self._by_products(query, key, key_padding_mask), None
         return super().forward(
             query, key, value, key_padding_mask, need_weights, attn_mask, **options
         )
 
-    def _to_itself(self, x: Tensor, padding: Tensor | None) -> Tensor:
-        batch, tokens, width = x.shape
-        heads, dim = self.num_heads, width // self.num_heads
-        packed = linear(x, self.in_proj_weight, self.in_proj_bias)
-        parts = packed.view(batch, tokens, 3, heads, dim).permute(2, 0, 3, 1, 4)
-        dropout = self.dropout if self.training else 0.0
-        out = attend_by_products(*parts.contiguous(), padding, dropout)
+    def _by_products(self, x: Tensor, memory: Tensor, padding: Tensor | None) -> Tensor:
+        width, heads = x.shape[-1], self.num_heads
+        weight, bias = self.in_proj_weight, self.in_proj_bias
+        if x is memory:
+            packed = linear(x, weight, bias).unflatten(-1, (3, heads, -1))
+            q, k, v = packed.permute(2, 0, 3, 1, 4).contiguous()
+        else:
+            of_x, of_memory = (None, None) if bias is None else (bias[:width], bias[width:])
+            q = linear(x, weight[:width], of_x).unflatten(-1, (heads, -1)).transpose(1, 2)
+            packed = linear(memory, weight[width:], of_memory).unflatten(-1, (2, heads, -1))
+            k, v = packed.permute(2, 0, 3, 1, 4).contiguous()
+        out = attend_by_products(q, k, v, padding, self.dropout if self.training else 0.0)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
     def _to_one(self, x: Tensor, memory: Tensor) -> Tensor:

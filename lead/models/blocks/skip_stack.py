@@ -28,16 +28,49 @@ class SkipStack(nn.Module):
         self.linear_blocks = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(half))
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, *memory: Tensor, **masks: Tensor | None) -> Tensor:
-        """Tokens (batch, tokens, width) -> the same shape."""
+    def forward(
+        self, x: Tensor, *memory: Tensor, kept: int | None = None, **masks: Tensor | None
+    ) -> Tensor:
+        """Tokens (batch, tokens, width) -> the same shape, or an encoder's first ``kept`` tokens.
+
+        Those are the same either way; the last layer then computes no others.
+        """
+        last = [self.middle_block, *self.output_blocks][-1]
+
+        def through(block: nn.Module, x: Tensor) -> Tensor:
+            if kept is None or block is not last:
+                return block(x, *memory, **masks)
+            if isinstance(block, nn.TransformerEncoderLayer):
+                return first_tokens(block, x, kept, **masks)
+            return block(x, kept=kept, **masks)
+
         skips = []
         for block in self.input_blocks:
-            x = block(x, *memory, **masks)
+            x = through(block, x)
             skips.append(x)
-        x = self.middle_block(x, *memory, **masks)
+        x = through(self.middle_block, x)
         for block, join in zip(self.output_blocks, self.linear_blocks, strict=True):
-            x = block(join(torch.cat([x, skips.pop()], dim=-1)), *memory, **masks)
+            x = through(block, join(torch.cat([x, skips.pop()], dim=-1)))
         return self.norm(x)
+
+
+def first_tokens(
+    layer: nn.TransformerEncoderLayer,
+    x: Tensor,
+    kept: int,
+    src_key_padding_mask: Tensor | None = None,
+) -> Tensor:
+    """What the layer (norm after, batch first) makes of the first ``kept`` tokens, by them alone.
+
+    They attend to all tokens (batch, tokens, width); the mask (batch, tokens) is True at padding.
+    """
+    own = x[:, :kept]
+    attended, _ = layer.self_attn(
+        own, x, x, key_padding_mask=src_key_padding_mask, need_weights=False
+    )
+    own = layer.norm1(own + layer.dropout1(attended))
+    hidden = layer.dropout(layer.activation(layer.linear1(own)))
+    return layer.norm2(own + layer.dropout2(layer.linear2(hidden)))
 
 
 def check_heads(width: int, heads: int) -> None:

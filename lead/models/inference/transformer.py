@@ -136,31 +136,21 @@ class FastNorm(nn.Module):
         return layer_norm(x.to(self.dtype), self.shape, self.weight, self.bias, self.eps)
 
 
-class FastSkipStack(nn.Module):
-    """A ``SkipStack`` of fast layers; ``kept`` lets its last layer compute some tokens alone."""
+class FastSkipStack(SkipStack):
+    """A ``SkipStack`` of fast layers."""
 
     def __init__(self, stack: SkipStack, dtype: torch.dtype):
-        super().__init__()
+        nn.Module.__init__(self)
         self.dtype = dtype
-        self.input_blocks, self.middle_block = stack.input_blocks, stack.middle_block
-        self.output_blocks, self.linear_blocks = stack.output_blocks, stack.linear_blocks
-        self.norm = stack.norm
+        for name, part in stack.named_children():
+            self.add_module(name, part)
 
     def forward(
         self, x: Tensor, *memory: Tensor, kept: int | None = None, **masks: Tensor | None
     ) -> Tensor:
         """Tokens (batch, tokens, width) -> float32 of the same shape, or the first ``kept``."""
         x = x[:1].to(self.dtype).expand_as(x) if _all_alike(x) else x.to(self.dtype)
-        skips = []
-        for block in self.input_blocks:
-            x = block(x, *memory, **masks)
-            skips.append(x)
-        x = self.middle_block(x, *memory, **masks)
-        for block, join in zip(self.output_blocks, self.linear_blocks, strict=True):
-            if kept is not None and block is self.output_blocks[-1]:
-                masks["kept"] = kept
-            x = block(join(torch.cat([x, skips.pop()], dim=-1)), *memory, **masks)
-        return self.norm(x).float()
+        return super().forward(x, *memory, kept=kept, **masks).float()
 
 
 def fast_layer(layer: nn.Module, dtype: torch.dtype) -> nn.Module | None:
