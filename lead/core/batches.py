@@ -1,5 +1,6 @@
 """The two kinds of batch that training sees."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jaxtyping import Bool, Float
@@ -20,6 +21,10 @@ class MotionBatch:
             self.x.to(device, non_blocking=True), self.mask.to(device, non_blocking=True), self.ids
         )
 
+    def pin_memory(self) -> "MotionBatch":
+        """In memory that a GPU fetches from without anyone waiting; DataLoader asks for it."""
+        return MotionBatch(self.x.pin_memory(), self.mask.pin_memory(), self.ids)
+
 
 @dataclass
 class LatentBatch:
@@ -34,11 +39,13 @@ class LatentBatch:
 
     def to(self, device) -> "LatentBatch":
         """The same batch on another device."""
-        moved = (
-            tensor.to(device, non_blocking=True)
-            for tensor in (self.mu, self.logvar, self.text, self.null_text)
-        )
-        generated = None
-        if self.generated is not None:
-            generated = self.generated.to(device, non_blocking=True)
-        return LatentBatch(*moved, self.ids, generated)
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "LatentBatch":
+        """In memory that a GPU fetches from without anyone waiting, unless it is there already."""
+        return self if self.mu.is_cuda else self._changed(Tensor.pin_memory)
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> "LatentBatch":
+        tensors = (self.mu, self.logvar, self.text, self.null_text)
+        generated = None if self.generated is None else change(self.generated)
+        return LatentBatch(*map(change, tensors), self.ids, generated)

@@ -39,6 +39,18 @@ class LatentDataset(torch.utils.data.Dataset):
         """Embedding (1, words, dim) of the empty sentence."""
         return self.embeddings[self.null_row : self.null_row + 1]
 
+    def move_to(self, device: torch.device) -> None:
+        """Keep everything on a GPU, where a quarter of its free memory holds it."""
+        if device.type != "cuda":
+            return
+        tensors = [self.mu, self.logvar, self.embeddings]
+        tensors += [] if self.generated is None else [self.generated]
+        if sum(tensor.nbytes for tensor in tensors) > torch.cuda.mem_get_info(device)[0] // 4:
+            return
+        self.mu, self.logvar, self.embeddings, *generated = (each.to(device) for each in tensors)
+        if generated:
+            (self.generated,) = generated
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -52,15 +64,22 @@ class LatentDataset(torch.utils.data.Dataset):
             self.caption_rows[place][int(draws[place] * len(self.caption_rows[place]))]
             for place in places
         ]
-        chosen = torch.tensor(places)
+        chosen = self._index(places)
         return LatentBatch(
             self.mu[chosen],
             self.logvar[chosen],
-            self.embeddings[torch.tensor(rows)],
+            self.embeddings[self._index(rows)],
             self.null_text(),
             [self.ids[place] for place in places],
             None if self.generated is None else self.generated[chosen],
         )
+
+    def _index(self, places: list[int]) -> Tensor:
+        """Places on the device of the latents, which does not wait for them."""
+        index = torch.tensor(places)
+        if self.mu.is_cuda:
+            index = index.pin_memory().to(self.mu.device, non_blocking=True)
+        return index
 
 
 def keep(batch: LatentBatch) -> LatentBatch:

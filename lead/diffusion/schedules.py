@@ -44,6 +44,13 @@ class NoiseSchedule:
             self.alphas_cumprod.to(device=device, dtype=dtype),
         )
 
+    def beside(self, device: torch.device) -> "NoiseSchedule":
+        """The schedule on a device that has float64 (MPS has not), else the schedule itself.
+
+        A schedule elsewhere has to be sent the timesteps of every step, and the device waits.
+        """
+        return self if device.type == "mps" else self.to(device)
+
     def signal_and_noise(
         self, timestep: Int[Tensor, " batch"] | int, like: Float[Tensor, " batch *rest"]
     ) -> tuple[Tensor, Tensor]:

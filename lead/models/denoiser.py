@@ -127,7 +127,7 @@ def guidance_waves(scale: Float[Tensor, " batch"], width: int) -> Float[Tensor, 
     half = width // 2
     steps = torch.arange(half, device=scale.device, dtype=torch.float32)
     # In this order in float32: the angles reach 14000, where another rounding shows in the sines.
-    step = torch.log(torch.tensor(10000.0, device=scale.device)) / (half - 1)
+    step = torch.full((), 10000.0, device=scale.device).log() / (half - 1)
     angle = ((scale.float() - 1) * 1000)[:, None] * torch.exp(-step * steps)
     waves = torch.cat([angle.sin(), angle.cos()], dim=-1)
     return nn.functional.pad(waves, (0, width % 2))

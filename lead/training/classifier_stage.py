@@ -34,7 +34,6 @@ class ClassifierStage(pl.LightningModule):
     def training_step(self, batch: LabelledBatch, _index: int) -> Tensor:
         """One optimisation step."""
         loss = self._loss(self._logits(batch), batch)
-        check_finite(loss, self.global_step, batch.ids)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
         return loss
 

@@ -1,6 +1,6 @@
 """Data of a training: batches by step for training, fixed batches for validation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Dataset
@@ -35,20 +35,31 @@ class StepDataModule(pl.LightningDataModule):
         ]
         self.max_steps, self.workers = max_steps, workers
 
+    def setup(self, stage: str) -> None:  # noqa: ARG002
+        """Put data that is wholly in memory on the device of the training."""
+        for data in (self.train, self.validation):
+            if isinstance(data, LatentDataset):
+                data.move_to(self.trainer.strategy.root_device)
+
     def train_dataloader(self) -> DataLoader:
         """From the present step on; asked for after the trainer state is restored."""
         trainer = self.trainer
         sampler = StepSampler(
             self.plan, trainer.global_step, self.max_steps, trainer.global_rank, trainer.world_size
         )
-        return DataLoader(
-            self.train, batch_sampler=sampler, collate_fn=self.collate, num_workers=self.workers
-        )
+        return self._loader(self.train, sampler, self.workers)
 
     def val_dataloader(self) -> DataLoader:
         """Every validation clip once, in the same batches every time."""
+        return self._loader(self.validation, self.validation_batches)
+
+    def _loader(self, data: Dataset, batches: Iterable, workers: int = 0) -> DataLoader:
         return DataLoader(
-            self.validation, batch_sampler=self.validation_batches, collate_fn=self.collate
+            data,
+            batch_sampler=batches,
+            collate_fn=self.collate,
+            num_workers=workers,
+            pin_memory=self.trainer.strategy.root_device.type == "cuda",
         )
 
 

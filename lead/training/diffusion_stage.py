@@ -45,6 +45,10 @@ class DiffusionStage(pl.LightningModule):
         """What a run keeps of this stage."""
         return {"denoiser": self.denoiser}
 
+    def on_fit_start(self) -> None:
+        """Lightning moves only what it can see."""
+        self.schedule = self.schedule.beside(self.device)
+
     def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
         """One optimisation step at random timesteps."""
         draws = step_draws(self, "diffusion")
@@ -53,7 +57,6 @@ class DiffusionStage(pl.LightningModule):
             (drop < self.condition_dropout)[:, None, None], batch.null_text, batch.text
         )
         loss = self._loss(batch, self._moved(text, draws), draws)
-        check_finite(loss, self.global_step, batch.ids)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
         return loss
 

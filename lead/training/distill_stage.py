@@ -70,11 +70,11 @@ class DistillStage(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Lightning moves only what it can see."""
         self._teacher[0].to(self.device)
+        self.schedule = self.schedule.beside(self.device)
 
     def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
         """One optimisation step at random timesteps of the grid."""
         loss = self._loss(batch, step_draws(self, "distill"))
-        check_finite(loss, self.global_step, batch.ids)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
         return loss
 

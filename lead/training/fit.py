@@ -18,6 +18,7 @@ from lead.core.runs import Run
 from lead.models.blocks.quick import quicken
 from lead.training.averaging import ExponentialAverage
 from lead.training.csv_log import CsvLog
+from lead.training.finite_loss import FiniteLoss
 from lead.training.optimization import GradientClipping
 from lead.training.randomness import StepSeeding
 from lead.training.saving import RunSaver
@@ -83,10 +84,11 @@ def fit(
     """
     if options.threads:
         torch.set_num_threads(options.threads)
-    average = ExponentialAverage(options.ema_decay)
-    saver = RunSaver(run, average, options.save_every, options.save_seconds, monitor="val/loss")
+    average, finite = ExponentialAverage(options.ema_decay), FiniteLoss()
+    every = (options.save_every, options.save_seconds)
+    saver = RunSaver(run, average, finite.check, *every, monitor="val/loss")
     clipping = GradientClipping(options.gradient_clip)
-    callbacks: list[pl.Callback] = [average, StepSeeding(seed), saver, clipping]
+    callbacks: list[pl.Callback] = [average, StepSeeding(seed), finite, saver, clipping]
     if options.progress:
         callbacks.append(TQDMProgressBar(refresh_rate=options.log_every))
     trainer = _make_trainer(run, options, callbacks)

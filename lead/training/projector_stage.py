@@ -63,7 +63,6 @@ class ProjectorStage(pl.LightningModule):
     def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
         """One optimisation step."""
         terms = self._terms(batch, step_draws(self, "projector"), ("projector", self.global_step))
-        check_finite(terms["loss"], self.global_step, batch.ids)
         self.log_dict({f"train/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
         self.log("loss", terms["loss"], prog_bar=True, logger=False, batch_size=len(batch.ids))
         return terms["loss"]

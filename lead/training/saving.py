@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Callable
 
 import pytorch_lightning as pl
 
@@ -15,10 +16,19 @@ class RunSaver(pl.Callback):
 
     State is written before a step begins, when exactly ``global_step`` steps are complete. SIGINT
     and SIGTERM save at the next step and stop with one line; after SIGKILL the last save stands.
+    ``check`` is called before state is written, and raises where it must not be.
     """
 
-    def __init__(self, run: Run, averaging, every_steps: int, every_seconds: float, monitor: str):
-        self.run, self.averaging, self.monitor = run, averaging, monitor
+    def __init__(
+        self,
+        run: Run,
+        averaging,
+        check: Callable[[], None],
+        every_steps: int,
+        every_seconds: float,
+        monitor: str,
+    ):
+        self.run, self.averaging, self.monitor, self.check = run, averaging, monitor, check
         self.every_steps, self.every_seconds = every_steps, every_seconds
         self.best = float("inf")
         self.best_step = -1
@@ -56,6 +66,7 @@ class RunSaver(pl.Callback):
         return time.monotonic() - self._saved_at > self.every_seconds
 
     def _save(self, trainer: pl.Trainer) -> None:
+        self.check()
         if trainer.is_global_zero:
             with atomic_path(self.run.state_path) as temporary:
                 trainer.save_checkpoint(temporary, weights_only=False)

@@ -75,7 +75,6 @@ class VaeStage(pl.LightningModule):
     def training_step(self, batch: MotionBatch, _index: int) -> Tensor:
         """One optimisation step; the posterior is sampled."""
         terms = self._terms(batch, step_draws(self, "posterior"))
-        check_finite(terms["loss"], self.global_step, batch.ids)
         logged = {f"train/{name}": value for name, value in terms.items()}
         self.log_dict(logged, batch_size=len(batch.ids), sync_dist=True)
         self.log("loss", terms["loss"], prog_bar=True, logger=False, batch_size=len(batch.ids))

@@ -68,13 +68,16 @@ def latent_batches(data: LatentDataset, batch: int, steps: int, seed: int) -> St
 
 
 class _Clock(pl.Callback):
-    def __init__(self, setting: Setting):
-        self.setting, self.moments = setting, []
+    """The moments at which two steps end; between them a GPU is left alone."""
 
-    def on_train_batch_end(self, *_: object) -> None:
-        if self.setting.device.type == "cuda":
-            torch.cuda.synchronize(self.setting.device)
-        self.moments.append(CLOCKS[self.setting.clock]())
+    def __init__(self, setting: Setting, steps: tuple[int, int]):
+        self.setting, self.steps, self.moments = setting, steps, []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.global_step in self.steps:
+            if self.setting.device.type == "cuda":
+                torch.cuda.synchronize(self.setting.device)
+            self.moments.append(CLOCKS[self.setting.clock]())
 
 
 def seconds_per_step(
@@ -85,7 +88,7 @@ def seconds_per_step(
     first: int = 1,
 ) -> float:
     """Train ``steps`` steps after the ``first``; mean seconds from one step's end to the next's."""
-    clock = _Clock(setting)
+    clock = _Clock(setting, (first, first + steps))
     quiet_lightning()
     quicken_on_cpu(module, setting.device)
     with warnings.catch_warnings():
@@ -107,4 +110,5 @@ def seconds_per_step(
             use_distributed_sampler=False,
         )
         trainer.fit(module, datamodule=data(steps + first))
-    return (clock.moments[-1] - clock.moments[first - 1]) / steps
+    begin, end = clock.moments
+    return (end - begin) / steps
