@@ -27,8 +27,7 @@ def consistency_output(
 ) -> Latents:
     """Clean end of the path through z_t, by the predicted ``noise`` (Luo et al. 2023, eq. 9)."""
     clean = predict_clean_from_noise(z_t, noise, timestep, schedule)
-    skip, out = (
-        scaling.reshape(-1, *[1] * (z_t.ndim - 1)).to(z_t)
-        for scaling in boundary_scalings(timestep)
-    )
+    skip, out = boundary_scalings(timestep)
+    if not isinstance(timestep, int):
+        skip, out = (each.reshape(-1, *[1] * (z_t.ndim - 1)).to(z_t) for each in (skip, out))
     return skip * z_t + out * clean

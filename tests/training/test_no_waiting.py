@@ -1,4 +1,4 @@
-"""What would make a GPU wait, or wait for it, inside a training step: seen without one.
+"""What would make a GPU wait, or be waited for, in a step of training or sampling: without one.
 
 On the device `meta` a tensor has no numbers, so whoever reads one fails; and whatever crosses
 between it and the CPU would have to be sent.
@@ -16,6 +16,10 @@ from torch.utils._pytree import tree_leaves
 from lead.cli.bench.our_training import cached_latents
 from lead.core.batches import LatentBatch, MotionBatch
 from lead.core.errors import WorkError
+from lead.core.freezing import freeze
+from lead.generation.sampling import sample_latents
+from lead.models.denoiser import MldDenoiser
+from lead.models.inference.prepare import prepare
 from lead.training import finite_loss
 from lead.training.averaging import ExponentialAverage
 from lead.training.finite_loss import FiniteLoss
@@ -122,6 +126,19 @@ def test_a_step_reads_nothing_back_and_sends_nothing(
         average.on_train_batch_end(trainer)
     assert not crossings.seen
     assert all(p.grad is not None for group in optimizer.param_groups for p in group["params"])
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "lcm"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_sampling_reads_nothing_back_and_sends_nothing(sampler, precision):
+    denoiser = MldDenoiser(8, 12, width=16, layers=3, feed_forward=24).to(META)
+    denoiser = prepare(freeze(denoiser), precision)
+    noise, text, null = (
+        torch.empty(size, device=META) for size in ((3, 1, 8), (3, 1, 12), (1, 1, 12))
+    )
+    with Crossings() as crossings:
+        out = sample_latents(denoiser, noise, text, null, sampler=sampler, steps=5)
+    assert not crossings.seen and out.shape == noise.shape and out.device == META
 
 
 def test_the_meta_device_would_show_it(on_meta):
