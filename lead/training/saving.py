@@ -10,12 +10,15 @@ from lead.core.errors import WorkError
 from lead.core.files import atomic_path
 from lead.core.runs import Run
 
+AGREE_EVERY = 10  # steps after which several processes ask each other; each then waits for all
+
 
 class RunSaver(pl.Callback):
     """Writes trainer state regularly and the best weights by validation, each file whole.
 
     State is written before a step begins, when exactly ``global_step`` steps are complete. SIGINT
-    and SIGTERM save at the next step and stop with one line; after SIGKILL the last save stands.
+    and SIGTERM save at the next step (several processes: at the next tenth) and stop with one line;
+    after SIGKILL the last save stands.
     ``check`` is called before state is written, and raises where it must not be.
     """
 
@@ -50,10 +53,12 @@ class RunSaver(pl.Callback):
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
         """Save where it is due; stop where it was asked for."""
-        step = trainer.global_step
-        agree = trainer.strategy.reduce_boolean_decision  # all processes save, or none
-        stop = agree(bool(self._stop_signal), all=False)
-        due = step % self.every_steps == 0 or agree(self._overdue(), all=False)
+        step, stop, late = trainer.global_step, False, False
+        if trainer.world_size == 1 or step % AGREE_EVERY == 0:
+            agree = trainer.strategy.reduce_boolean_decision  # all processes save, or none
+            stop = agree(bool(self._stop_signal), all=False)
+            late = agree(self._overdue(), all=False)
+        due = late or step % self.every_steps == 0
         if step > 0 and step != self._saved_step and (due or stop):
             self._save(trainer)
         if stop:
