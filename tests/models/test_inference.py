@@ -122,6 +122,22 @@ def test_attention_of_every_shape(rows, tokens, dtype, within, padded):
     close(ours[real], wanted[real], within)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("rows", [2, 80])
+def test_a_transformer_is_one_graph_for_the_compiler(rows, precision):
+    """A break in it returns to Python at every layer; few and many rows attend in two forms."""
+    denoiser = randomized(MldDenoiser(32, TEXT, **SIZES))
+    encoder, other = (prepare(denoiser, precision).denoiser.encoder for _ in range(2))
+    x = draw(rows, 3, 32)
+    torch.compiler.reset()
+    whole = torch.compile(other, backend="eager", fullgraph=True, dynamic=False)
+    state = torch.get_rng_state()
+    with torch.no_grad():
+        for kept in (None, 1):
+            close(whole(x, kept=kept), encoder(x, kept=kept), 1e-5 if precision == "fp32" else 0.1)
+    assert torch.equal(torch.get_rng_state(), state)  # nothing is drawn
+
+
 @pytest.mark.parametrize("following", ["none", "relu", "gelu"])
 def test_a_packed_map_is_the_plain_one(following):
     weight, bias, x, residual = draw(6, 5), draw(6), draw(2, 3, 5), draw(2, 3, 6)

@@ -28,6 +28,8 @@ def quick_dropout(x: Tensor, p: float) -> Tensor:
 
     The share is one of the two multiples of 1/256 beside ``p``, at random, and ``p`` on average.
     """
+    if p == 0:
+        return x
     dropped = min(int(p * LEVELS + torch.rand((), device="cpu").item()), LEVELS - 1)
     if dropped == 0:
         return x

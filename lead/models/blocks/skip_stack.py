@@ -35,22 +35,20 @@ class SkipStack(nn.Module):
 
         Those are the same either way; the last layer then computes no others.
         """
-        last = [self.middle_block, *self.output_blocks][-1]
-
-        def through(block: nn.Module, x: Tensor) -> Tensor:
-            if kept is None or block is not last:
-                return block(x, *memory, **masks)
-            if isinstance(block, nn.TransformerEncoderLayer):
-                return first_tokens(block, x, kept, **masks)
-            return block(x, kept=kept, **masks)
-
         skips = []
         for block in self.input_blocks:
-            x = through(block, x)
+            x = block(x, *memory, **masks)
             skips.append(x)
-        x = through(self.middle_block, x)
-        for block, join in zip(self.output_blocks, self.linear_blocks, strict=True):
-            x = through(block, join(torch.cat([x, skips.pop()], dim=-1)))
+        last = len(self.output_blocks)
+        for place, block in enumerate([self.middle_block, *self.output_blocks]):
+            if place > 0:
+                x = self.linear_blocks[place - 1](torch.cat([x, skips.pop()], dim=-1))
+            if kept is None or place < last:
+                x = block(x, *memory, **masks)
+            elif isinstance(block, nn.TransformerEncoderLayer):
+                x = first_tokens(block, x, kept, **masks)
+            else:
+                x = block(x, kept=kept, **masks)
         return self.norm(x)
 
 
