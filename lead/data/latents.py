@@ -43,13 +43,12 @@ class LatentDataset(torch.utils.data.Dataset):
         """Keep everything on a GPU, where a quarter of its free memory holds it."""
         if device.type != "cuda":
             return
-        tensors = [self.mu, self.logvar, self.embeddings]
-        tensors += [] if self.generated is None else [self.generated]
-        if sum(tensor.nbytes for tensor in tensors) > torch.cuda.mem_get_info(device)[0] // 4:
-            return
-        self.mu, self.logvar, self.embeddings, *generated = (each.to(device) for each in tensors)
-        if generated:
-            (self.generated,) = generated
+        named = {name: getattr(self, name) for name in ("mu", "logvar", "embeddings", "generated")}
+        held = {name: tensor for name, tensor in named.items() if tensor is not None}
+        room = torch.cuda.mem_get_info(device)[0] // 4
+        if sum(tensor.nbytes for tensor in held.values()) <= room:
+            for name, tensor in held.items():
+                setattr(self, name, tensor.to(device))
 
     def __len__(self) -> int:
         return len(self.ids)
