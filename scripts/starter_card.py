@@ -7,7 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from lead.core.files import atomic_path, read_json
+from lead.core.files import atomic_path
+from lead.core.reading import read_json
 from lead.core.runs import Run
 from lead.generation.known_texts import read_known_texts
 from lead.interop.starter import folder_sizes

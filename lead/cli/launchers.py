@@ -9,7 +9,8 @@ from queue import Queue
 
 from lead.cli.sweep_job import FAILED, FINISHED, JobFolder, run_job
 from lead.core.errors import RequestError, WorkError
-from lead.core.files import read_json, write_json
+from lead.core.files import write_json
+from lead.core.reading import read_json
 
 POLL_SECONDS = 1.0
 SETTLING_POLLS = 10

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lead.core.errors import LeadError, RequestError, did_you_mean
+from lead.core.errors import LeadError, RequestError, did_you_mean, one_line
 
 VERBS = {
     "prepare": "a data source -> a packed dataset",
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except LeadError as error:
-        print(f"lead: {_one_line(error)}", file=sys.stderr)
+        print(f"lead: {one_line(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("lead: interrupted", file=sys.stderr)
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if os.environ.get("LEAD_TRACEBACK"):
             raise
-        print(f"lead: {_one_line(_os_error(error))}", file=sys.stderr)
+        print(f"lead: {one_line(_os_error(error))}", file=sys.stderr)
         return 1
 
 
@@ -96,11 +96,6 @@ def _sweep(verb: str, overrides: list[str]) -> int:
         print(sweep.__doc__.strip())
         return 0
     return sweep.run(verb, [word for word in overrides if word not in sweep.FLAGS])
-
-
-def _one_line(message: object) -> str:
-    """Names of files and words of libraries may hold line breaks."""
-    return " ".join(str(message).splitlines())
 
 
 def _os_error(error: OSError) -> str:

@@ -13,7 +13,7 @@ from lead.cli.loading import (
     make_sampling,
 )
 from lead.core.errors import RequestError
-from lead.core.files import read_json
+from lead.core.reading import read_json
 from lead.core.runs import Run
 from lead.core.seeding import derive_seed
 from lead.data.clips import length_sorted_batches

@@ -18,7 +18,8 @@ from functools import cached_property
 from pathlib import Path
 
 from lead.cli.sweep_words import Job
-from lead.core.files import content_hash, make_folder, read_json, write_json
+from lead.core.files import content_hash, make_folder, write_json
+from lead.core.reading import read_json
 
 COMMAND = (sys.executable, "-m", "lead.cli.main")
 WAITING, RUNNING, FINISHED, FAILED = "waiting", "running", "finished", "failed"

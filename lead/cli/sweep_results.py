@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from lead.cli.sweep_job import FINISHED, Planned
-from lead.core.files import atomic_path, read_json
+from lead.core.files import atomic_path
+from lead.core.reading import read_json
 from lead.core.runs import Run
 from lead.evaluation import physical
 from lead.evaluation.estimate import Estimate

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lead.core.errors import RequestError, WorkError
+from lead.core.errors import RequestError
 
 
 @contextmanager
@@ -117,20 +117,6 @@ def write_json(path: Path | str, value: object) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_json(path: Path | str) -> dict:
-    """Read a JSON file; RequestError names the file where it is missing, WorkError where broken."""
-    path = Path(path)
-    if not path.is_file():
-        raise RequestError(f"{path} is missing")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise WorkError(f"{path} is not valid JSON ({error}): remake it") from error
-    if not isinstance(value, dict):
-        raise WorkError(f"{path} holds a {type(value).__name__}, not an object: remake it")
-    return value
-
-
 def write_tensors(path: Path | str, tensors: Mapping, metadata: Mapping[str, str] | None = None):
     """Write tensors as safetensors, atomically."""
     from safetensors.torch import save_file
@@ -138,20 +124,6 @@ def write_tensors(path: Path | str, tensors: Mapping, metadata: Mapping[str, str
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
         save_file(whole, temporary, dict(metadata or {}))
-
-
-def read_tensors(path: Path | str) -> dict:
-    """Read a safetensors file; RequestError where it is missing, WorkError where it is broken."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    path = Path(path)
-    if not path.is_file():
-        raise RequestError(f"{path} is missing")
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise WorkError(f"{path} is not a whole safetensors file ({error}): remake it") from error
 
 
 def content_hash(*parts: bytes | str | Path) -> str:

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from lead.core.building import build
 from lead.core.errors import RequestError, WorkError, did_you_mean
-from lead.core.files import content_hash, read_json, read_tensors, write_json, write_tensors
+from lead.core.files import content_hash, write_json, write_tensors
+from lead.core.reading import read_json, read_tensors
 
 SCHEMA_VERSION = 1
 

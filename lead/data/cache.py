@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from lead.core.batches import MotionBatch
 from lead.core.errors import WorkError
-from lead.core.files import content_hash, read_tensors, write_tensors
+from lead.core.files import content_hash, write_tensors
+from lead.core.reading import read_tensors
 from lead.data.clips import ClipDataset, length_sorted_batches, pad_clips
 from lead.data.packed import PackedDataset
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lead.core.errors import RequestError, WorkError, did_you_mean
-from lead.core.files import read_json
+from lead.core.reading import read_json
 from lead.data.packing import INDEX_COLUMNS, SCHEMA_VERSION
 from lead.representation.normalizer import Normalizer
 from lead.representation.skeletons import Skeleton, get_skeleton

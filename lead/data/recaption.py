@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from lead.core.errors import RequestError
-from lead.core.files import atomic_folder, content_hash, read_json, write_json
+from lead.core.files import atomic_folder, content_hash, write_json
+from lead.core.reading import read_json
 from lead.data.packed import open_dataset
 from lead.data.source import Caption
 

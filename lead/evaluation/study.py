@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from lead.core.errors import RequestError, WorkError
-from lead.core.files import atomic_path, read_json
+from lead.core.files import atomic_path
+from lead.core.reading import read_json
 from lead.core.seeding import derive_seed
 
 SCHEMA = 1

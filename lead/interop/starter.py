@@ -20,7 +20,8 @@ import torch
 from lead.core.building import build
 from lead.core.compact import compact
 from lead.core.errors import RequestError
-from lead.core.files import atomic_folder, read_json, write_json
+from lead.core.files import atomic_folder, write_json
+from lead.core.reading import read_json
 from lead.core.runs import Run
 from lead.data.cache import cached_texts
 from lead.data.captions.probes import read_probes

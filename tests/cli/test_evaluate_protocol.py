@@ -11,7 +11,8 @@ from lead.cli import evaluate_protocol
 from lead.cli.config import compose
 from lead.cli.evaluate_rows import DrawnLatents, load_rows
 from lead.cli.main import main
-from lead.core.files import read_tensors, write_tensors
+from lead.core.files import write_tensors
+from lead.core.reading import read_tensors
 from lead.core.runs import Run
 from lead.data.packed import open_dataset
 

@@ -22,7 +22,7 @@ from lead.cli.paths import config_folder
 from lead.cli.sweep_job import Planned
 from lead.cli.sweep_words import Experiment, Job, expand, load_experiment
 from lead.core.errors import RequestError
-from lead.core.files import read_json
+from lead.core.reading import read_json
 
 WORKER = (sys.executable, "-S", str(Path(__file__).with_name("sweep_worker.py")))
 SIX = ["run=a,b", "seed=1,2,3", "protocol=open", "evaluator=E"]

@@ -15,11 +15,10 @@ from lead.core.files import (
     atomic_path,
     content_hash,
     make_folder,
-    read_json,
-    read_tensors,
     write_json,
     write_tensors,
 )
+from lead.core.reading import read_json, read_tensors
 
 
 class Killed(BaseException):

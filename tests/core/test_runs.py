@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from lead.core.errors import RequestError, WorkError
-from lead.core.files import read_json, write_json
+from lead.core.files import write_json
+from lead.core.reading import read_json
 from lead.core.runs import SCHEMA_VERSION, Run, fill
 
 NORMALIZER = {

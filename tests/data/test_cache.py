@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from lead.core.errors import RequestError
-from lead.core.files import read_tensors, write_json, write_tensors
+from lead.core.files import write_json, write_tensors
+from lead.core.reading import read_tensors
 from lead.data.cache import NULL_TEXT, cached_posteriors, cached_texts
 from lead.data.packed import PackedDataset, open_dataset
 from lead.data.packing import pack

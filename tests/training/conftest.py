@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lead.cli.config import compose
-from lead.core.files import read_tensors
+from lead.core.reading import read_tensors
 from lead.core.runs import Run
 from lead.data.packing import pack
 from lead.data.sources.synthetic import SyntheticSource

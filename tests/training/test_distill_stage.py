@@ -11,8 +11,8 @@ import torch
 from lead.cli.loading import compose_for_run
 from lead.core.batches import LatentBatch
 from lead.core.errors import RequestError, WorkError
-from lead.core.files import read_tensors
 from lead.core.freezing import freeze
+from lead.core.reading import read_tensors
 from lead.core.runs import Run
 from lead.core.seeding import make_generator
 from lead.diffusion.schedules import scaled_linear

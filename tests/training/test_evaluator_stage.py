@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lead.core.errors import RequestError, WorkError
-from lead.core.files import read_tensors
+from lead.core.reading import read_tensors
 from lead.core.runs import Run
 from lead.data.packed import PackedSplit, open_dataset
 from lead.evaluation import metrics

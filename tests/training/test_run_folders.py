@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from lead.core.errors import LeadError, RequestError, WorkError
-from lead.core.files import read_tensors, write_json, write_tensors
+from lead.core.files import write_json, write_tensors
+from lead.core.reading import read_tensors
 from lead.core.runs import Run
 from lead.training.stages import train_stage
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from torch import nn
 
 from lead.core.errors import WorkError
-from lead.core.files import content_hash, read_json, read_tensors, write_json, write_tensors
+from lead.core.files import content_hash, write_json, write_tensors
+from lead.core.reading import read_json, read_tensors
 from lead.core.runs import Run
 from lead.evaluation.extractor.networks import FeatureExtractor
 from lead.evaluation.extractor.words import Vocabulary, WordVectors

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lead.core.errors import RequestError, WorkError
-from lead.core.files import read_json
+from lead.core.reading import read_json
 from lead.evaluation.estimate import Estimate
 from lead.evaluation.physical import COLUMNS as PHYSICAL
 from lead.evaluation.protocol import COLUMNS

@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lead.core.errors import RequestError
-from lead.core.files import read_json
 from lead.core.freezing import freeze
+from lead.core.reading import read_json
 from lead.models.text_encoders.base import TextEmbedding, TextEncoder
 from lead.models.text_encoders.clip import at_end_mark
 from lead.models.text_encoders.loading import folder_fingerprint

@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lead.core.errors import RequestError
-from lead.core.files import read_json, read_tensors
 from lead.core.freezing import freeze
+from lead.core.reading import read_json, read_tensors
 from lead.models.text_encoders.base import TextEmbedding, TextEncoder, mean_of_words
 from lead.models.text_encoders.loading import folder_fingerprint, load_model, load_tokenizer
 from lead.models.text_encoders.locate import TRANSFORMERS_FILES, locate_model
