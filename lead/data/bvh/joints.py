@@ -37,7 +37,8 @@ def bvh_to_joints(
     check_conventions(units, up_axis)
     skeleton_map = skeleton_map or choose_skeleton_map(motion)
     joints = mapped_joints(motion, skeleton_map, fps)
-    scale = detect_units(joints, skeleton_map.metres_per_unit)[1] if units == "auto" else None
+    known = motion.metres_per_unit or skeleton_map.metres_per_unit
+    scale = detect_units(joints, known)[1] if units == "auto" else None
     if up_axis == "auto":
         up_axis = detect_up_axis(joints) or DEFAULT_UP_AXIS
     return to_metres_y_up(joints, scale or METRES[units], up_axis).astype(np.float32)
