@@ -60,11 +60,14 @@ class Figure:
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(self.seed)
+        seconds = np.arange(self.frames)[:, None] / 120
         for bone in PERSON:
-            self.axes[bone] = rng.uniform(-180, 180, 3).round(3)
             count = 0 if bone in self.dialect.without_dof else len(self.dialect.dofs)
-            self.turns[bone] = rng.uniform(-40, 40, (self.frames, count)).round(4)
-        self.root = rng.uniform(-20, 20, (self.frames, len(self.dialect.root_order))).round(4)
+            waves = np.sin(3 * seconds + rng.uniform(0, 6, count))
+            self.axes[bone] = rng.uniform(-180, 180, 3).round(3)
+            self.turns[bone] = (rng.uniform(-20, 20, count) + 20 * waves).round(4)
+        count = len(self.dialect.root_order)
+        self.root = (rng.uniform(-20, 20, count) + rng.uniform(-9, 9, count) * seconds).round(4)
 
     def write(self, folder: Path, stem: str = "01_01", skeleton: str = "01") -> Path:
         """Write SKELETON.asf and STEM.amc; the path of the second."""
@@ -125,25 +128,83 @@ class Figure:
         """Metres in a unit of the files."""
         return 0.0254 / self.dialect.length
 
+    def write_bvh(self, folder: Path, stem: str = "01_01") -> Path:
+        """The same motion as cgspeed converted it: other names, no thorax, a T-pose first."""
+        folder.mkdir(parents=True, exist_ok=True)
+        names = {
+            **{"root": "Hips", "lowerback": "LowerBack", "upperback": "Spine", "thorax": "Spine1"},
+            **{"lowerneck": "Neck", "upperneck": "Neck1", "head": "Head"},
+        }
+        for side, word in (("l", "Left"), ("r", "Right")):
+            names |= {f"{side}hipjoint": f"{side.upper()}HipJoint", f"{side}femur": f"{word}UpLeg"}
+            names |= {f"{side}tibia": f"{word}Leg", f"{side}foot": f"{word}Foot"}
+            names |= {f"{side}toes": f"{word}ToeBase", f"{side}clavicle": f"{word}Shoulder"}
+            names |= {f"{side}humerus": f"{word}Arm", f"{side}radius": f"{word}ForeArm"}
+            names |= {f"{side}wrist": f"{word}Hand", f"{side}hand": f"{word}FingerBase"}
+        lines, columns, rest = ["HIERARCHY"], [], []
+
+        def add(bone: str) -> None:
+            parent = PERSON[bone][0] if bone in PERSON else "root"
+            offset = np.array(PERSON[parent][1] if parent in PERSON else (0, 0, 0)) / self.metres
+            if parent in ("thorax", "lwrist", "rwrist") or bone == "root":
+                offset = np.zeros(3)
+            lines.extend([f"{'JOINT' if columns else 'ROOT'} {names[bone]}", "{"])
+            lines.append(f"OFFSET {' '.join(repr(float(x)) for x in offset)}")
+            position = "" if columns else "Xposition Yposition Zposition "
+            channels = f"{6 if position else 3} {position}Zrotation Yrotation Xrotation"
+            lines.append(f"CHANNELS {channels}")
+            if position:
+                columns.append(self.root[:, [self._root_column(f"T{axis}") for axis in "XYZ"]])
+            columns.append(self.local_rotation(bone).as_euler("ZYX", degrees=True))
+            straight = {"lfemur": -19.7, "rfemur": 19.7}  # the T-pose has its legs together
+            rest.extend([straight.get(bone, 0.0), 0.0, 0.0])
+            children = [child for child, (above, _) in PERSON.items() if above == bone]
+            for child in children:
+                add(child)
+            if not children:
+                lines.extend(["End Site", "{", "OFFSET"])
+                tip = np.array(PERSON[bone][1]) / self.metres
+                lines[-1] += " " + " ".join(repr(float(x)) for x in tip)
+                lines.append("}")
+            lines.append("}")
+
+        add("root")
+        values = np.concatenate(columns, axis=1)
+        values = np.concatenate([[[*values[0, :3], *rest]], values])
+        lines += ["MOTION", f"Frames: {len(values)}", "Frame Time: .0083333"]
+        lines += [" ".join(repr(float(x)) for x in row) for row in values]
+        path = folder / f"{stem}.bvh"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def local_rotation(self, bone: str) -> Rotation:
+        """A bone's rotation in its parent's frame, or the root's in the world."""
+        if bone == "root":
+            order = [name.upper() for name in self.dialect.root_order]
+            turns = [(name[1], self.root[:, n]) for n, name in enumerate(order) if name[0] == "R"]
+            return _product(turns, self.frames)
+        pairs = zip(self.dialect.axis_order, self.axes[bone], strict=True)
+        own = _product([(axis, np.full(self.frames, angle)) for axis, angle in pairs])
+        if not self.turns[bone].shape[1] or bone in self.dialect.missing:
+            return Rotation.identity(self.frames)
+        dofs = zip(self.dialect.dofs, self.turns[bone].T, strict=True)
+        return own * _product([(dof[1].upper(), angles) for dof, angles in dofs]) * own.inv()
+
     def starts(self) -> dict[str, np.ndarray]:
         """Where every bone begins (frames, 3), and where it ends as ``end NAME``; file units."""
         order = [name.upper() for name in self.dialect.root_order]
         values = dict(zip(order, self.root.T, strict=True))
         place = np.stack([values.get(f"T{axis}", 0 * self.root[:, 0]) for axis in "XYZ"], axis=-1)
-        turns = [name for name in order if name.startswith("R")]
-        world = {"root": _product([(name[1], values[name]) for name in turns], self.frames)}
+        world = {"root": self.local_rotation("root")}
         ends, found = {"root": place}, {"root": place}
         for bone, (parent, vector) in PERSON.items():
-            pairs = zip(self.dialect.axis_order, self.axes[bone], strict=True)
-            own = _product([(axis, np.full(self.frames, angle)) for axis, angle in pairs])
-            motion = Rotation.identity(self.frames)
-            if self.turns[bone].shape[1] and bone not in self.dialect.missing:
-                dofs = zip(self.dialect.dofs, self.turns[bone].T, strict=True)
-                motion = _product([(dof[1].upper(), angles) for dof, angles in dofs])
-            world[bone] = world[parent] * own * motion * own.inv()
+            world[bone] = world[parent] * self.local_rotation(bone)
             found[bone] = ends[parent]
             ends[bone] = ends[parent] + world[bone].apply(np.array(vector) / self.metres)
         return found | {f"end {bone}": place for bone, place in ends.items()}
+
+    def _root_column(self, name: str) -> int:
+        return [word.upper() for word in self.dialect.root_order].index(name)
 
     def _asf_unit(self) -> str:
         return "rad" if self.dialect.asf_radians else "deg"

@@ -1,6 +1,6 @@
 """lead prepare data=NAME source=DIR [key=value ...] : a data source -> a packed dataset.
 
-data=NAME        humanml3d | kitml | bvh | bandai_namco | style100 | synthetic
+data=NAME        humanml3d | kitml | cmu | bvh | bandai_namco | style100 | synthetic
 source=DIR       where the collection is (synthetic needs none)
 output=DIR       where to write; default datasets/NAME
 inspect=true     only show what would be read, and write a picture of a few clips
@@ -62,6 +62,8 @@ def _make_source(config: dict, name: str):
 
 
 def _prepare(source, output: Path, config: dict) -> int:
+    from lead.data.caption_kinds import count_dataset, table_lines
+    from lead.data.packed import open_dataset
     from lead.data.packing import pack
 
     report = pack(
@@ -73,6 +75,8 @@ def _prepare(source, output: Path, config: dict) -> int:
     )
     clips = ", ".join(f"{name} {count}" for name, count in sorted(report.clips.items()))
     print(f"{output}: {sum(report.clips.values())} clips ({clips})")
+    for line in table_lines(count_dataset(open_dataset(output))):
+        print(line)
     if report.rejected:
         print(f"left out: {len(report.rejected)} (all in {output}/report.json)")
         for rejected in report.rejected[:10]:

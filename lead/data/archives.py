@@ -28,7 +28,7 @@ def is_archive(path: Path) -> bool:
 
 def unpack(
     archive: Path,
-    suffix: str,
+    suffix: str | tuple[str, ...],
     cache: Path | None = None,
     *,
     max_bytes: int = _MAX_BYTES,
@@ -65,7 +65,9 @@ def _archive_key(archive: Path) -> str:
     return content_hash(str(archive.resolve()), str((state.st_size, state.st_mtime_ns)))[:12]
 
 
-def _extract(archive: Path, suffix: str, folder: Path, max_bytes: int, max_files: int) -> None:
+def _extract(
+    archive: Path, suffix: str | tuple[str, ...], folder: Path, max_bytes: int, max_files: int
+) -> None:
     try:
         with (
             archive.open("rb") as stream,
@@ -90,7 +92,8 @@ def _extract(archive: Path, suffix: str, folder: Path, max_bytes: int, max_files
         reason = error.strerror or error
         raise WorkError(f"{archive} cannot be unpacked into {folder.parent} ({reason})") from error
     if not files:
-        raise RequestError(f"{archive} holds no {suffix} file: is it the right archive?")
+        kinds = suffix if isinstance(suffix, str) else ", ".join(suffix)
+        raise RequestError(f"{archive} holds no {kinds} file: is it the right archive?")
 
 
 def _progress(archive: Path) -> tqdm:

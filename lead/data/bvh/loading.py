@@ -52,10 +52,18 @@ def load_bvh_items(
             clips.append((place, _load_joints(item.path, settings, cut)))
         except RequestError as error:
             results[place] = Rejected(item.id, str(item.path), str(error))
-    for batch in _batches(clips):
+    for (place, _), features in zip(clips, clip_features([c for _, c in clips]), strict=True):
+        item = items[place]
+        results[place] = LoadedClip(item.id, item.split, features, item.captions, item.labels)
+    return results
+
+
+def clip_features(motions: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """HumanML3D features (frames - 1, 263) of joints (frames, 22, 3), several at a time."""
+    results: list[np.ndarray | None] = [None] * len(motions)
+    for batch in _batches(list(enumerate(motions))):
         for place, features in _features(batch):
-            item = items[place]
-            results[place] = LoadedClip(item.id, item.split, features, item.captions, item.labels)
+            results[place] = features
     return results
 
 
