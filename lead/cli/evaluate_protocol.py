@@ -1,9 +1,10 @@
 """`lead evaluate ... protocol=P evaluator=E`: the table of a protocol and its record."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from lead.cli.evaluate_record import record, rows_record
+from lead.cli.evaluate_record import grouped_record, record, rows_record
 from lead.cli.evaluate_rows import load_rows
 from lead.cli.evaluate_sharing import join_processes
 from lead.cli.loading import choose_device
@@ -18,6 +19,9 @@ from lead.evaluation.protocol import COLUMNS, REAL, Protocol, ProtocolResult
 from lead.evaluation.real_clips import RealClips, real_clips
 from lead.evaluation.reality_gate import headline
 from lead.evaluation.table import format_table
+from lead.evaluation.tally import GROUPED
+
+GROUP_LEAST = 5  # clips of a group that is printed; metrics.json has all
 
 
 def judge_run(
@@ -54,6 +58,7 @@ def judge_run(
             "multimodality_texts": result.multimodality_texts,
             "half_fid": asdict(result.half_fid),
             "rows": rows_record(result.rows),
+            "physical_by": grouped_record(result.grouped),
             "replications": result.replications,
             "multimodality": result.multimodality,
         },
@@ -85,3 +90,17 @@ def _print(
     print(format_table(result.rows, COLUMNS))
     print("Physical measures of the first replication, interval over clips\n")
     print(format_table(result.rows, physical.COLUMNS))
+    for kind, rows in result.grouped.items():
+        if lines := _beside(rows):
+            print(f"By {kind}, groups of {GROUP_LEAST} clips and more\n")
+            print(format_table(lines, [c for c in physical.COLUMNS if c.key in GROUPED]))
+
+
+def _beside(rows: Mapping[str, Mapping[str, Mapping]]) -> dict[str, Mapping]:
+    """A line for each group and row, those of a group beside one another; Real's order."""
+    return {
+        f"{group}: {name}": groups[group]
+        for group in sorted(rows[REAL])
+        for name, groups in rows.items()
+        if group in groups and groups[group]["jitter"].count >= GROUP_LEAST
+    }

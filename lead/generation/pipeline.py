@@ -23,7 +23,8 @@ from lead.models.projector import Projector
 from lead.models.text_encoders import TextEncoder
 from lead.models.text_encoders.learned_words import check_taught
 from lead.models.vae import MotionVAE
-from lead.representation import Skeleton, features_to_joints, get_skeleton
+from lead.representation import Skeleton, constant_bones, features_to_joints, get_skeleton
+from lead.representation.features import replace_joints
 from lead.representation.normalizer import Normalizer
 
 EMBEDDED = 256  # sentences at once where there may be many
@@ -44,7 +45,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class GeneratedMotion:
-    """One generated clip; joints in metres, features un-normalised."""
+    """One generated clip with constant bones; joints in metres, features un-normalised."""
 
     text: str
     seed: int
@@ -121,12 +122,19 @@ class TextToMotion:
         lap("sample latents")
         x = self.decode(latents, frames)
         lap("decode latents")
-        joints = features_to_joints(x, self.skeleton.name)
-        lap("place joints")
-        return [
-            GeneratedMotion(text, seed, joints[row, :length].numpy(), x[row, :length].numpy())
+        name = self.skeleton.name
+        joints = constant_bones(features_to_joints(x, name), name).numpy()
+        motions = [
+            GeneratedMotion(
+                text,
+                seed,
+                joints[row, :length],
+                replace_joints(x[row, :length].numpy(), joints[row, :length], name),
+            )
             for row, (text, seed, length) in enumerate(zip(texts, seeds, frames, strict=True))
         ]
+        lap("place joints")
+        return motions
 
     @torch.no_grad()
     def sample(
