@@ -1,7 +1,8 @@
 """lead prepare data=NAME source=DIR [key=value ...] : a data source -> a packed dataset.
 
-data=NAME        humanml3d | kitml | bvh | bandai_namco | style100 | synthetic
-source=DIR       where the collection is (synthetic needs none)
+data=NAME        humanml3d | kitml | bvh | bandai_namco | style100 | mix | synthetic
+source=DIR       where the collection is (mix and synthetic need none)
+parts=[A,B]      prepared datasets that data=mix makes one
 output=DIR       where to write; default datasets/NAME
 inspect=true     only show what would be read, and write a picture of a few clips
 workers=N        processes, default 2
@@ -17,6 +18,8 @@ from pathlib import Path
 from lead.cli.config import choice, compose
 from lead.cli.outputs import check_output
 from lead.core.errors import RequestError
+
+WITHOUT_FOLDER = ("synthetic", "mix")
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -51,12 +54,14 @@ def _make_source(config: dict, name: str):
     from lead.core.building import build
 
     extra = {}
+    if name == "mix":
+        extra["parts"] = [str(Path(part).expanduser()) for part in config["parts"]]
     if config["source"] is not None:
         path = Path(config["source"])
         if not path.exists():
             raise RequestError(f"source={path} does not exist: name the collection's folder")
         extra["source"] = path
-    elif name != "synthetic":
+    elif name not in WITHOUT_FOLDER:
         raise RequestError(f"data={name} needs source=DIR: the folder that holds the collection")
     return build(config["data"], **extra)
 

@@ -12,6 +12,8 @@ from lead.data.packing import INDEX_COLUMNS, SCHEMA_VERSION
 from lead.representation.normalizer import Normalizer
 from lead.representation.skeletons import Skeleton, get_skeleton
 
+WEIGHT = "weight"  # label of a clip, see PackedSplit.weights
+
 
 @dataclass(frozen=True)
 class PackedSplit:
@@ -28,6 +30,11 @@ class PackedSplit:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """How often each clip comes in an epoch of training: 1, but for parts of a mix."""
+        return np.array([float(labels.get(WEIGHT, 1)) for labels in self.labels])
 
     def clip(self, place: int) -> np.ndarray:
         """Features (frames, F) of one clip, a view into the mapped file."""
