@@ -108,9 +108,9 @@ def test_rows_by_hand():
     assert real["fid"].mean == pytest.approx(0, abs=1e-9)
     assert [real[f"r_precision_{k}"].mean for k in (1, 2, 3)] == [1, 1, 1]
     assert real["multimodal_distance"].mean == 0
-    assert rebuilt["fid"].mean == pytest.approx(4.0, rel=1e-6)
+    assert rebuilt["fid"].mean == pytest.approx(4.0, rel=1e-5)
     assert rebuilt["multimodal_distance"].mean == pytest.approx(2.0)
-    assert obeys["fid"].mean == pytest.approx(0.25, rel=1e-6)
+    assert obeys["fid"].mean == pytest.approx(0.25, rel=1e-5)
     assert obeys["multimodal_distance"].mean == pytest.approx(0.5)
     assert obeys["multimodality"] == Estimate(0.0, 0.0, 5)
     assert "multimodality" not in rebuilt
