@@ -41,6 +41,7 @@ def judge_run(
     if not sharing.is_first:
         return
     first = headline(protocol, judge.name, judge.fingerprint, real, result.rows[REAL])
+    told = _told(protocol, real, result, first, len(rows.generators))
     write_json(
         output,
         {
@@ -63,37 +64,42 @@ def judge_run(
             "multimodality": result.multimodality,
         },
     )
-    _print(protocol, real, result, first, len(rows.generators))
+    print(told)
     print(f"written: {output}")
 
 
-def _print(
+def _told(
     protocol: Protocol, real: RealClips, result: ProtocolResult, first: str, generated: int
-) -> None:
+) -> str:
+    """What is printed: the headline, how was measured, and the tables."""
     percent = f"{protocol.confidence * 100:g} %"
-    print(first)
-    print(
+    lines = [
+        first,
         f"protocol {protocol.name} version {protocol.version}, {real.dataset} {real.split}: "
         f"{result.clips} clips, mean ± {percent} over {protocol.replications} replications, "
         f"{result.pools} pools of {protocol.pool_size}, {result.diversity_pairs} pairs for "
-        "Diversity"
-    )
+        "Diversity",
+    ]
     if generated:
         over = "sentences" if protocol.multimodality_sets == 1 else "sets"
-        print(
+        lines.append(
             f"MultiModality: {result.multimodality_texts} sentences x "
             f"{protocol.multimodality_repeats}, {protocol.multimodality_pairs} pairs, "
             f"{protocol.multimodality_sets} set(s), interval over {over}"
         )
     half = next(column for column in COLUMNS if column.key == "fid").show(result.half_fid)
-    print(f"FID of one half of the real motions against the other: {half}\n")
-    print(format_table(result.rows, COLUMNS))
-    print("Physical measures of the first replication, interval over clips\n")
-    print(format_table(result.rows, physical.COLUMNS))
+    lines += [
+        f"FID of one half of the real motions against the other: {half}\n",
+        format_table(result.rows, COLUMNS),
+        "Physical measures of the first replication, interval over clips\n",
+        format_table(result.rows, physical.COLUMNS),
+    ]
+    grouped = [column for column in physical.COLUMNS if column.key in GROUPED]
     for kind, rows in result.grouped.items():
-        if lines := _beside(rows):
-            print(f"By {kind}, groups of {GROUP_LEAST} clips and more\n")
-            print(format_table(lines, [c for c in physical.COLUMNS if c.key in GROUPED]))
+        if beside := _beside(rows):
+            lines.append(f"By {kind}, groups of {GROUP_LEAST} clips and more\n")
+            lines.append(format_table(beside, grouped))
+    return "\n".join(lines)
 
 
 def _beside(rows: Mapping[str, Mapping[str, Mapping]]) -> dict[str, Mapping]:

@@ -77,10 +77,11 @@ def measure_sentences(named: Run, dataset: PackedDataset, config: dict, output: 
         for place, sentence in enumerate(sentences)
     ]
     facts = record(named, dataset, len(sentences), config)
-    write_json(output, {**facts, "rows": rows_record(rows), "sentences": listed})
     columns = [Column(key, key, better="higher") for key in ("right", *contents)]
+    table = format_table(rows, columns)
+    write_json(output, {**facts, "rows": rows_record(rows), "sentences": listed})
     print(f"{len(sentences)} sentences, {SEEDS} clips each: share with the content asked for\n")
-    print(format_table(rows, columns))
+    print(table)
     _print_errors(listed, list(seen)[-1])
     print(f"{sum(map(bool, remarks.values()))} sentences are far from the training captions")
     print(f"written: {output}")

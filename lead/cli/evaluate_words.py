@@ -170,13 +170,14 @@ def study_words(named: Run, dataset: PackedDataset, config: dict, output: Path) 
     study = WordStudy(named, dataset, config)
     rows = study.measure()
     about = record(named, dataset, len(study.requests), config)
+    table = format_table(rows, COLUMNS)
     write_json(output, {**about, **_found(study, rows)})
     print(
         f"{len(study.studied)} concepts, {len(study.requests)} sentences, "
         f"{study.options['seeds']} seeds; style, content, both and skating: mean ± 95 % over "
         "concepts, the others over seeds\n"
     )
-    print(format_table(rows, COLUMNS))
+    print(table)
     print(f"written: {output}")
     if study.options["figure"]:
         from lead.cli.word_figure import write_words_figure

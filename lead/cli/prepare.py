@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import choice, compose
-from lead.cli.outputs import check_output
+from lead.cli.outputs import DATASET, output_folder
 from lead.core.errors import RequestError
 
 WITHOUT_FOLDER = ("synthetic", "mix")
@@ -32,11 +32,13 @@ def run(overrides: Sequence[str]) -> int:
 
         return inspect_source(_make_source(config, name), output)
     if config["recaption"]:
-        return _recaption(_make_source({**config, "source": config["source"] or "."}, name), output)
+        source = _make_source({**config, "source": config["source"] or "."}, name)
+        with output_folder(output, DATASET, overwrite=True):
+            return _recaption(source, output)
     if config["workers"] < 1:
         raise RequestError(f"workers={config['workers']}: at least one process is needed")
-    check_output(output, "manifest.json", overwrite=config["overwrite"])
-    return _prepare(_make_source(config, name), output, config)
+    with output_folder(output, DATASET, overwrite=config["overwrite"]):
+        return _prepare(_make_source(config, name), output, config)
 
 
 def _recaption(source, output: Path) -> int:

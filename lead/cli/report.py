@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose
-from lead.cli.outputs import check_output_file
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.files import atomic_path, claimed
 
 ENDINGS = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
 FORMATS = (*ENDINGS.values(),)
@@ -38,7 +38,11 @@ def run(overrides: Sequence[str]) -> int:
         config["table"], *words = words
     table, runs = str(config["table"]), [*config["runs"], *words]
     format = _format(config)
-    _check_files(config)
+    with claimed(*_files(config)):
+        return _report(table, runs, format, config)
+
+
+def _report(table: str, runs: list[str], format: str, config: dict) -> int:
     if table == "none" and not runs:
         raise RequestError("table none has measured rows alone: name runs, `lead report none RUN`")
 
@@ -61,7 +65,6 @@ def run(overrides: Sequence[str]) -> int:
 
 
 def _write(tables: list, format: str, reason: str | None, config: dict) -> None:
-    from lead.core.files import atomic_path
     from lead.evaluation.report import layout
 
     lay_out = {
@@ -94,10 +97,8 @@ def _format(config: dict) -> str:
     return config["format"]
 
 
-def _check_files(config: dict) -> None:
-    """RequestError before any work where a file cannot be written."""
-    files = [Path(config[key]) for key in ("output", "plot") if config[key] is not None]
-    for file in files:
-        check_output_file(file)
+def _files(config: dict) -> list[Path]:
+    """What is written."""
     if config["plot"] and Path(config["plot"]).suffix.lower() != ".png":
         raise RequestError(f"plot={config['plot']} is drawn as PNG: name it FILE.png")
+    return [Path(config[key]) for key in ("output", "plot") if config[key] is not None]

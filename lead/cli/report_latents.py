@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose
-from lead.cli.outputs import check_output_file
 from lead.core.errors import RequestError
+from lead.core.files import atomic_path, claimed
 
 LABELS = ("content", "action", "verb")  # tried in this order
 FEWEST = 7  # clips for a vote of five others and a picture
@@ -30,7 +30,11 @@ def run(overrides: Sequence[str]) -> int:
     """Draw the latents, write the points and print the numbers."""
     config = compose("report_latents", overrides)
     output = _check(config)
+    with claimed(output, output.with_suffix(".csv")):
+        return _measure(config, output)
 
+
+def _measure(config: dict, output: Path) -> int:
     from lead.core.runs import Run
     from lead.data.packed import open_dataset
     from lead.evaluation.planes import choose_method, to_plane
@@ -64,8 +68,6 @@ def _check(config: dict) -> Path:
     output = Path(config["output"] or f"outputs/latents-{name}.png")
     if output.suffix.lower() != ".png":
         raise RequestError(f"output={output} is drawn as PNG: name it FILE.png")
-    check_output_file(output)
-    check_output_file(output.with_suffix(".csv"))
     return output
 
 
@@ -163,8 +165,6 @@ def _write(output: Path, planes: dict, labels: list[str], scores: dict, method: 
 
 
 def _write_points(path: Path, ids: list[str], labels: list[str], planes: dict) -> None:
-    from lead.core.files import atomic_path
-
     with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow(["clip", "class", *(f"{name}_{axis}" for name in planes for axis in "xy")])

@@ -258,13 +258,12 @@ def _segments(clip: LoadedClip, fps: float, frames: int) -> list[tuple[str, int,
 def _write_features(path: Path, clips: list[np.ndarray]) -> np.ndarray:
     """Write clips one after the other, without a second copy of them all in memory."""
     shape = (sum(map(len, clips)), clips[0].shape[1])
-    features = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    start = 0
-    for clip in clips:
-        features[start : start + len(clip)] = clip
-        start += len(clip)
-    features.flush()
-    return features
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with path.open("wb") as stream:  # not through a memory map, which a full disk kills (SIGBUS)
+        np.lib.format.write_array_header_1_0(stream, header)
+        for clip in clips:
+            stream.write(np.ascontiguousarray(clip, dtype="<f4").data)
+    return np.load(path, mmap_mode="r")
 
 
 def _write(folder: Path, source: Source, splits: dict[str, _Split], report: PackReport) -> None:
