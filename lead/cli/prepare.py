@@ -16,7 +16,9 @@ from pathlib import Path
 
 from lead.cli.config import choice, compose
 from lead.cli.outputs import check_output
-from lead.core.errors import RequestError
+from lead.core.errors import RequestError, one_line
+from lead.core.stopping import ended_in_order
+from lead.core.workers import PROCESSES_MOST
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -30,10 +32,11 @@ def run(overrides: Sequence[str]) -> int:
         return inspect_source(_make_source(config, name), output)
     if config["recaption"]:
         return _recaption(_make_source({**config, "source": config["source"] or "."}, name), output)
-    if config["workers"] < 1:
-        raise RequestError(f"workers={config['workers']}: at least one process is needed")
+    if not 1 <= config["workers"] <= PROCESSES_MOST:
+        raise RequestError(f"workers={config['workers']}: 1 to {PROCESSES_MOST} processes can read")
     check_output(output, "manifest.json", overwrite=config["overwrite"])
-    return _prepare(_make_source(config, name), output, config)
+    with ended_in_order():
+        return _prepare(_make_source(config, name), output, config)
 
 
 def _recaption(source, output: Path) -> int:
@@ -76,5 +79,5 @@ def _prepare(source, output: Path, config: dict) -> int:
     if report.rejected:
         print(f"left out: {len(report.rejected)} (all in {output}/report.json)")
         for rejected in report.rejected[:10]:
-            print(f"  {rejected.id}: {rejected.reason}")
+            print(f"  {one_line(f'{rejected.id}: {rejected.reason}')}")
     return 0
