@@ -17,7 +17,9 @@ from pathlib import Path
 
 from lead.cli.config import choice, compose
 from lead.cli.outputs import DATASET, output_folder
-from lead.core.errors import RequestError
+from lead.core.errors import RequestError, one_line
+from lead.core.stopping import ended_in_order
+from lead.core.workers import PROCESSES_MOST
 
 WITHOUT_FOLDER = ("synthetic", "mix")
 
@@ -35,9 +37,9 @@ def run(overrides: Sequence[str]) -> int:
         source = _make_source({**config, "source": config["source"] or "."}, name)
         with output_folder(output, DATASET, overwrite=True):
             return _recaption(source, output)
-    if config["workers"] < 1:
-        raise RequestError(f"workers={config['workers']}: at least one process is needed")
-    with output_folder(output, DATASET, overwrite=config["overwrite"]):
+    if not 1 <= config["workers"] <= PROCESSES_MOST:
+        raise RequestError(f"workers={config['workers']}: 1 to {PROCESSES_MOST} processes can read")
+    with ended_in_order(), output_folder(output, DATASET, overwrite=config["overwrite"]):
         return _prepare(_make_source(config, name), output, config)
 
 
@@ -83,5 +85,5 @@ def _prepare(source, output: Path, config: dict) -> int:
     if report.rejected:
         print(f"left out: {len(report.rejected)} (all in {output}/report.json)")
         for rejected in report.rejected[:10]:
-            print(f"  {rejected.id}: {rejected.reason}")
+            print(f"  {one_line(f'{rejected.id}: {rejected.reason}')}")
     return 0

@@ -297,7 +297,7 @@ CASES = {
     template_without_words: (2, "template", "02_01.bvh", "captions=FILE"),
     template_with_unknown_field: (2, "{name}", "stem"),
     template_empty: (2, "template", "{stem}"),
-    unknown_skeleton: (1, "clips/walk.bvh", "Tentacle", "skeleton_map=PATH"),
+    unknown_skeleton: (1, "clips/walk.bvh", "Hips, Spine", "skeleton_map=PATH"),
     skeleton_map_missing: (2, "'mixamoo'", "did you mean 'mixamo'?"),
     unknown_units: (2, "units=feet", "cm"),
     no_source: (2, "data=bvh needs source=DIR"),

@@ -13,6 +13,7 @@ A map holds, for every SMPL joint, where it is on the source skeleton::
 Names are compared without case, punctuation and namespaces (``mixamorig:Hips`` is ``Hips``).
 """
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -21,9 +22,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.reading import read_yaml
 from lead.data.bvh.hierarchy import Hierarchy
 from lead.data.bvh.parser import BvhMotion
 from lead.representation import get_skeleton
@@ -83,8 +84,14 @@ def choose_skeleton_map(
             return candidate
     known = ", ".join(candidate.name for candidate in shipped)
     raise RequestError(
-        f"no skeleton map ({known}) fits the joints {', '.join(skeleton.names)}: {_HOW_TO}"
+        f"no skeleton map ({known}) fits the joints {_some(skeleton.names)}: {_HOW_TO}"
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few names; a file may have thousands."""
+    more = f", ... ({len(names)} in all)" if len(names) > 5 else ""
+    return ", ".join(f"{name:.20}" for name in names[:5]) + more
 
 
 @cache
@@ -96,17 +103,12 @@ def load_skeleton_map(source: str | Path) -> SkeletonMap:
     path = SHIPPED / f"{source}.yaml"
     if not path.is_file():
         path = Path(source)
-    if not path.is_file():
+    if not path.exists():
         shipped = [file.stem for file in SHIPPED.glob("*.yaml")]
         raise RequestError(
             f"skeleton_map: no file or shipped map '{source}', {did_you_mean(str(source), shipped)}"
         )
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise RequestError(f"{path}: not a readable YAML file: {reason}") from error
-    return _checked_map(path, content)
+    return _checked_map(path, read_yaml(path))
 
 
 def _checked_map(path: Path, content: object) -> SkeletonMap:
@@ -126,7 +128,7 @@ def _checked_map(path: Path, content: object) -> SkeletonMap:
         if (problem := _place_problem(places[name])) is not None:
             raise RequestError(f"{path}: {name}: {problem}")
     unit = content.get("metres_per_unit")
-    if unit is not None and not (isinstance(unit, float | int) and unit > 0):
+    if unit is not None and not (isinstance(unit, float | int) and 0 < unit < math.inf):
         raise RequestError(f"{path}: metres_per_unit takes a number above 0, got {unit!r}")
     ordered = {name: places[name] for name in names}
     return SkeletonMap(str(content.get("name", path.stem)), ordered, unit)
@@ -146,7 +148,12 @@ def _place_problem(place: object) -> str | None:
         return None
     if isinstance(place, dict) and set(place) == {"between", "at"}:
         ends, at = place["between"], place["at"]
-        if isinstance(ends, list) and len(ends) == 2 and isinstance(at, float | int):
+        if (
+            isinstance(ends, list)
+            and len(ends) == 2
+            and isinstance(at, float | int)
+            and math.isfinite(at)
+        ):
             return next((problem for end in ends if (problem := _place_problem(end))), None)
     return (
         "a place is a joint name, a list of alternatives, {end_site: JOINT} or "
@@ -173,7 +180,7 @@ def _weights(skeleton_map: SkeletonMap, names: tuple[str, ...], sites: tuple[int
         except _MissingJointError as missing:
             raise RequestError(
                 f"skeleton map '{skeleton_map.name}': {joint} needs '{missing}', which the file "
-                f"lacks; it has: {', '.join(names)}"
+                f"lacks; it has: {_some(names)}"
             ) from None
     weights = np.stack(rows)
     weights.flags.writeable = False
