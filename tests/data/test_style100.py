@@ -127,7 +127,7 @@ def test_files_without_a_cut_are_left_out_with_the_reason(folder):
 def test_a_prepared_dataset_holds_the_labels(folder, tmp_path):
     pack(source(folder), tmp_path / "packed", workers=1)
     dataset = open_dataset(tmp_path / "packed")
-    assert (dataset.manifest["licence"], dataset.fps) == ("CC BY 4.0", 20.0)
+    assert (dataset.manifest.licence, dataset.fps) == ("CC BY 4.0", 20.0)
     split = dataset.split("heldout")
     assert split.ids == ["Aeroplane_FW", "Aeroplane_ID"] and split.frames.tolist() == [69, 49]
     assert split.labels[0] == {"style": "Aeroplane", "content": "FW"}
