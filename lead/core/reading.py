@@ -7,7 +7,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ TEXT_BYTES = 256 << 20  # of a text file: the index of HumanML3D has 30 MB
 FORM_BYTES = 16 << 20  # of a file that people write or that describes one thing
 ARCHIVE_BYTES = 512 << 20  # of an .npz, unpacked: an hour of motion with its features has 100 MB
 ARRAY_BYTES = 64 << 30  # of one array: HumanML3D's features have 5 GB
+YAML_BYTES = 512 << 10  # its reader takes seconds for that; long lists go as JSONL
+YAML_VALUES = 1_000_000  # with all that aliases repeat
 JSON_DIGITS = 400  # of one number: the largest float has 309
 
 
@@ -82,15 +84,44 @@ def read_json_value(
         raise WorkError(f"{path} is not valid JSON ({error}): {advice}") from error
 
 
-def read_json_lines(path: Path | str, what: str = "") -> Iterator[tuple[str, object]]:
-    """``file:line`` and value of every line of a JSONL file; RequestError where one is no JSON."""
-    for number, line in enumerate(read_text(path, what).split("\n"), start=1):
+def read_json_lines(path: Path | str, what: str = "") -> Iterator[tuple[int, object]]:
+    """Number and value of every line of a JSONL file; RequestError where one is no JSON."""
+    for number, line in enumerate(read_text(path, what, most=TEXT_BYTES).split("\n"), start=1):
         if line.strip():
-            place = f"{path}:{number}"
             try:
-                yield place, parse_json(line)
+                yield number, parse_json(line)
             except ValueError as error:
-                raise RequestError(f"{place}: not valid JSON ({error}): correct it") from error
+                raise RequestError(
+                    f"{path}:{number}: not valid JSON ({error}): correct the line"
+                ) from error
+
+
+def read_csv(
+    path: Path | str, columns: Sequence[str], what: str = ""
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line and fields of every row of a CSV file; keys are the header's names in lower case.
+
+    Raises RequestError where the header lacks one of ``columns``, and for a row that is no CSV.
+    """
+    import csv
+
+    text = read_text(path, what, most=TEXT_BYTES)
+    rows = csv.DictReader(text.splitlines(keepends=True), strict=True, restval="")
+    line = 1
+    try:
+        names = rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
+        for column in columns:
+            if column not in names:
+                known = ", ".join(names) or "nothing"
+                raise RequestError(f"{path}:1: no column '{column}', the header names {known}")
+        line = 2
+        for row in rows:
+            if None in row:
+                raise RequestError(f"{path}:{line}: more fields than the header: quote the commas")
+            yield line, row
+            line = rows.line_num + 1
+    except csv.Error as error:
+        raise RequestError(f"{path}:{line}: not valid CSV ({error}): correct the line") from error
 
 
 def read_tensors(
@@ -165,8 +196,8 @@ def map_floats(
     if array.dtype.kind != "f" or not fits:
         wanted = f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
         raise RequestError(
-            f"{path} holds {array.dtype} of shape {array.shape}, expected floats of shape "
-            f"{wanted}: {advice}"
+            f"{path} holds {array.dtype} of shape {array.shape}, expected {wanted} of a "
+            f"floating-point type: {advice}"
         )
     return array
 
@@ -236,36 +267,49 @@ def parse_json(text: str | bytes) -> object:
 
 def read_yaml(path: Path | str, what: str = "") -> object:
     """The value of a YAML file, plain types only; RequestError where it is none."""
-    return parse_yaml(read_text(path, what), f"{what}{path}")
+    return parse_yaml(read_text(path, what, most=YAML_BYTES), f"{what}{path}")
 
 
 def parse_yaml(text: str, where: str) -> object:
     """The value of a YAML text, plain types only; RequestError where it is none.
 
-    Aliases (``*name``) are refused: a few lines of them unfold to more than any memory holds.
+    Aliases (``*name``) count as what they stand for: a few lines of them unfold to more than any
+    memory holds.
     """
     import yaml
 
-    class Loader(yaml.SafeLoader):
-        def compose_node(self, parent, index):
-            if self.check_event(yaml.events.AliasEvent):
-                mark = self.peek_event().start_mark
-                raise yaml.composer.ComposerError(None, None, "an alias, write it out", mark)
-            node = super().compose_node(parent, index)
-            if isinstance(node.value, str) and _HALF.search(node.value):
-                mark = node.start_mark
-                raise yaml.composer.ComposerError(None, None, "half of a surrogate pair", mark)
-            return node
-
     try:
-        return yaml.load(text, Loader)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _unfolded(node, {})
+        return loader.construct_document(node)
     except RecursionError as error:
         raise RequestError(f"{where} is not valid YAML: nested too deeply") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-45
+    except Exception as error:  # its constructors raise what int, date and others do
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or "a value that cannot be read"
+        reason = getattr(error, "problem", None) or str(error) or type(error).__name__
         raise RequestError(f"{where} is not valid YAML ({reason}{line}): correct it") from error
+
+
+def _unfolded(node, sizes: dict[int, int]) -> int:
+    """How many values a YAML node stands for; ValueError where they are too many, or half letters.
+
+    ``sizes`` remembers those that are done; one that is being counted stands in itself.
+    """
+    if id(node) not in sizes:
+        sizes[id(node)] = YAML_VALUES
+        below = () if isinstance(node.value, str) else node.value
+        pairs = (part if isinstance(part, tuple) else (part,) for part in below)
+        size = 1 + sum(_unfolded(part, sizes) for pair in pairs for part in pair)
+        if size > YAML_VALUES:
+            raise ValueError(f"it unfolds to more than {YAML_VALUES} values")
+        if isinstance(node.value, str) and _HALF.search(node.value):
+            raise ValueError("half of a surrogate pair")
+        sizes[id(node)] = size
+    return sizes[id(node)]
 
 
 _HALF = re.compile(r"[\ud800-\udfff]")
