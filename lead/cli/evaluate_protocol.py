@@ -31,7 +31,7 @@ def judge_run(
     protocol: Protocol = build(config["protocol"])
     sharing = join_processes()
     device = choose_device(config["device"])
-    judge = load_judge(config["evaluator"], device, dataset.manifest["name"])
+    judge = load_judge(config["evaluator"], device, dataset.manifest.name)
     real = real_clips(dataset, config["split"], places)
     rows = load_rows(named, dataset, config)
     result = run_protocol(

@@ -14,7 +14,7 @@ def record(named: Run, dataset: PackedDataset, clips: int, config: dict) -> dict
     """Run, data, sampling and versions."""
     return {
         "run": str(config["run"]),
-        "dataset": dataset.manifest["name"],
+        "dataset": dataset.manifest.name,
         "split": config["split"],
         "clips": clips,
         "sampling": config["sampling"],

@@ -61,7 +61,7 @@ class WordStudy:
         self.studied = studied_concepts(dataset, config["split"], self.options, config["seed"])
         self.requests = [asked.request for one in self.studied for asked in one.asked]
         classifier = config["classifier"] and load_classifier(config["classifier"], device)
-        name = dataset.manifest["name"]
+        name = dataset.manifest.name
         self.judge: Embedder | None = config["evaluator"] and load_judge(
             config["evaluator"], device, name
         )
@@ -182,7 +182,7 @@ def study_words(named: Run, dataset: PackedDataset, config: dict, output: Path) 
     if study.options["figure"]:
         from lead.cli.word_figure import write_words_figure
 
-        licence = dataset.manifest["licence"]
+        licence = dataset.manifest.licence
         figure = Path(study.options["figure"])
         files = write_words_figure(figure, _lines(study), dataset.fps, dataset.skeleton, licence)
         print(f"figure: {', '.join(map(str, files.values()))}")

@@ -77,7 +77,7 @@ def real_clips(
                 "needs one for each: prepare the data set with captions"
             )
     return RealClips(
-        dataset.manifest["name"],
+        dataset.manifest.name,
         split,
         dataset.data_hash,
         dataset.skeleton,

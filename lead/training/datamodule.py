@@ -101,4 +101,4 @@ def latent_data(
 
 def validation_split(dataset: PackedDataset) -> str:
     """The split that chooses checkpoints: val, never test; train where a data set has no val."""
-    return "val" if "val" in dataset.manifest["clips"] else "train"
+    return "val" if "val" in dataset.manifest.clips else "train"

@@ -159,17 +159,17 @@ def _start_run(run: Run, name: str, values: dict, record: dict) -> None:
 
 def _dataset_record(dataset: PackedDataset) -> dict:
     return {
-        "name": dataset.manifest["name"],
+        "name": dataset.manifest.name,
         "data_hash": dataset.data_hash,
         "skeleton": dataset.skeleton.name,
         "fps": dataset.fps,
-        "licence": dataset.manifest["licence"],
+        "licence": dataset.manifest.licence,
         "frames": _length_limits(dataset),
     }
 
 
 def _length_limits(dataset: PackedDataset) -> list[int]:
-    frames = dataset.split("train" if "train" in dataset.manifest["clips"] else "val").frames
+    frames = dataset.split("train" if "train" in dataset.manifest.clips else "val").frames
     return [int(frames.min()), int(frames.max())]
 
 

@@ -75,10 +75,10 @@ def mix(parts, tmp_path_factory):
 
 
 def test_every_clip_is_there_as_it_was(mix, parts):
-    assert mix.manifest["clips"] == {"heldout": 2, "test": 2, "train": 9, "val": 1}
+    assert mix.manifest.clips == {"heldout": 2, "test": 2, "train": 9, "val": 1}
     for folder in parts:
         part = open_dataset(folder)
-        for split in part.manifest["clips"]:
+        for split in part.manifest.clips:
             own, mixed = part.split(split), mix.split(split)
             for place, name in enumerate(own.ids):
                 there = mixed.ids.index(f"{folder.name}/{name}")
@@ -87,8 +87,8 @@ def test_every_clip_is_there_as_it_was(mix, parts):
                 assert mixed.tokens[there] == own.tokens[place]
                 assert mixed.labels[there].items() >= own.labels[place].items()
                 assert mixed.labels[there]["part"] == folder.name
-                assert mixed.labels[there]["licence"] == part.manifest["licence"]
-    assert mix.manifest["licence"] == "one: CC0; other: free"
+                assert mixed.labels[there]["licence"] == part.manifest.licence
+    assert mix.manifest.licence == "one: CC0; other: free"
 
 
 def test_statistics_are_those_of_all_training_clips(mix, parts):

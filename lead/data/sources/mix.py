@@ -64,7 +64,7 @@ class MixSource:
     def _datasets(self) -> dict[str, PackedDataset]:
         """The parts by their names; RequestError where two are called the same."""
         opened = [open_dataset(folder) for folder in self.parts]
-        names = [dataset.manifest["name"] for dataset in opened]
+        names = [dataset.manifest.name for dataset in opened]
         for name, count in Counter(names).items():
             if count > 1:
                 raise RequestError(f"{count} parts are called '{name}': give each part once")
@@ -91,13 +91,13 @@ class MixSource:
         return [
             item
             for name, dataset in self._datasets.items()
-            for split in dataset.manifest["clips"]
+            for split in dataset.manifest.clips
             for item in self._items(name, dataset, split)
         ]
 
     def _items(self, name: str, dataset: PackedDataset, split: str) -> list[Item]:
         packed, weight = dataset.split(split), self.weights.get(name, 1)
-        own = {"part": name, "licence": str(dataset.manifest["licence"])}
+        own = {"part": name, "licence": str(dataset.manifest.licence)}
         own |= {} if weight == 1 else {WEIGHT: f"{weight:g}"}
         return [
             Item(
@@ -140,7 +140,7 @@ class MixSource:
                 f"{name}/{clip}": place for place, clip in enumerate(self._split(name, split).ids)
             }
             for name, dataset in self._datasets.items()
-            for split in dataset.manifest["clips"]
+            for split in dataset.manifest.clips
         }
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
