@@ -30,8 +30,6 @@ def run(overrides: Sequence[str]) -> int:
         return inspect_source(_make_source(config, name), output)
     if config["recaption"]:
         return _recaption(_make_source({**config, "source": config["source"] or "."}, name), output)
-    if config["workers"] < 1:
-        raise RequestError(f"workers={config['workers']}: at least one process is needed")
     check_output(output, "manifest.json", overwrite=config["overwrite"])
     return _prepare(_make_source(config, name), output, config)
 

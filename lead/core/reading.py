@@ -20,6 +20,7 @@ FORM_BYTES = 16 << 20  # of a file that people write or that describes one thing
 ARCHIVE_BYTES = 512 << 20  # of an .npz, unpacked: an hour of motion with its features has 100 MB
 ARRAY_BYTES = 64 << 30  # of one array: HumanML3D's features have 5 GB
 JSON_DIGITS = 400  # of one number: the largest float has 309
+SENTENCE_CHARACTERS = 10_000  # of a sentence, a caption, an option
 
 
 def check_regular(path: Path | str, what: str = "", *, most: int = ARRAY_BYTES) -> Path:
@@ -57,6 +58,15 @@ def read_text(path: Path | str, what: str = "", *, most: int = FORM_BYTES) -> st
         ) from error
     except OSError as error:
         raise RequestError(f"{what}{path} cannot be read ({error.strerror}): check it") from error
+
+
+def plain_text(name: str, text: object, *, most: int = SENTENCE_CHARACTERS) -> str:
+    """``text`` if it is one that every file can hold; RequestError for NUL and half codes."""
+    if not isinstance(text, str) or _BROKEN.search(text):
+        raise RequestError(f"{name} must be plain text (UTF-8) without NUL or broken characters")
+    if len(text) > most:
+        raise RequestError(f"{name} has {len(text)} characters, {most} are the most: shorten it")
+    return text
 
 
 def read_json(path: Path | str, *, most: int = TEXT_BYTES) -> dict:
@@ -181,6 +191,7 @@ def parse_yaml(text: str, where: str) -> object:
         raise RequestError(f"{where} is not valid YAML ({reason}{line}): correct it") from error
 
 
+_BROKEN = re.compile("[\0\ud800-\udfff]")
 _HALF = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
 
 

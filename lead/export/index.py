@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from lead.core.errors import RequestError
 from lead.core.files import write_json
-from lead.export.checks import plain_text
+from lead.core.reading import plain_text
 from lead.export.output import whole_file
 
 SCHEMA = 1

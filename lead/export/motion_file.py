@@ -24,7 +24,8 @@ from typing import BinaryIO
 import numpy as np
 
 from lead.core.errors import RequestError
-from lead.export.checks import finite_array, frame_rate, plain_text
+from lead.core.reading import plain_text
+from lead.export.checks import finite_array, frame_rate
 from lead.export.output import whole_file
 from lead.representation import get_skeleton
 
