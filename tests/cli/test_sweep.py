@@ -155,7 +155,7 @@ def test_the_papers_experiments():
         (["train", "-m", "experiment=table7"], "unknown experiment 'table7': did you mean"),
         (["train", "-m", "experiment=table5"], "one of `lead evaluate -m`, not of `lead train -m`"),
         (["train", "-m", "seed=1,2", "launcher=slurm"], "unknown launcher 'slurm'"),
-        (["train", "-m", "seed=1,2", "launcher=joblib", "launcher.at_once=0"], "from 1 to 1024, got 0"),
+        (["train", "-m", "seed=1,2", "launcher=joblib", "launcher.at_once=0"], "to 1024, got 0"),
         (["train", "-m", "seed=1,2", "launcher.at_once=2"], "unknown option 'launcher.at_once'"),
         (["train", "-m", "seed=1,2", "measure=both"], "unknown measure 'both': known: each"),
         (["generate", "-m", "seed=1,2", "evaluate.seed=1"], "follow `lead train -m`"),
