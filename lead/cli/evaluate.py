@@ -104,8 +104,6 @@ def _check_request(config: dict) -> None:
     protocol = config.get("protocol")
     if config["run"] is None:
         raise RequestError("evaluate needs run=RUN: a run that `lead train` made")
-    if config["batch_size"] < 1 or config["clips"] < 0:
-        raise RequestError("batch_size takes a number from 1 up, clips one from 0 (all) up")
     if config["sentences"] is not None and config["classifier"] is None:
         raise RequestError(
             "sentences= needs a judge: classifier=RUN of `lead train stage=classifier`"
@@ -122,8 +120,6 @@ def _check_request(config: dict) -> None:
             f"evaluator={config['evaluator']} is not there: name a run of `lead train "
             "stage=evaluator` or the folder of a published evaluator"
         )
-    if config["devices"] < 1:
-        raise RequestError(f"devices is {config['devices']}: it starts at 1")
     if config["devices"] > 1 and protocol is None:
         raise RequestError("devices= shares out a protocol: name one, protocol=t2m|open")
 

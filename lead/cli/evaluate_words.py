@@ -217,8 +217,6 @@ def check_study(config: dict) -> None:
         for name in study[key]:
             if name not in known:
                 raise RequestError(f"study.{key}: unknown '{name}', known: {', '.join(known)}")
-    if study["seeds"] < 1 or study["styles"]["clips"] < 1 or study["styles"]["concepts"] < 1:
-        raise RequestError("study.seeds, styles.clips and styles.concepts take numbers from 1 up")
 
 
 def _plain_sentences(studied: Sequence[Studied]) -> list[str]:

@@ -19,7 +19,6 @@ from lead.cli.config import choice, compose
 from lead.cli.outputs import DATASET, output_folder
 from lead.core.errors import RequestError, one_line
 from lead.core.stopping import ended_in_order
-from lead.core.workers import PROCESSES_MOST
 
 WITHOUT_FOLDER = ("synthetic", "mix")
 
@@ -37,8 +36,6 @@ def run(overrides: Sequence[str]) -> int:
         source = _make_source({**config, "source": config["source"] or "."}, name)
         with output_folder(output, DATASET, overwrite=True):
             return _recaption(source, output)
-    if not 1 <= config["workers"] <= PROCESSES_MOST:
-        raise RequestError(f"workers={config['workers']}: 1 to {PROCESSES_MOST} processes can read")
     with ended_in_order(), output_folder(output, DATASET, overwrite=config["overwrite"]):
         return _prepare(_make_source(config, name), output, config)
 

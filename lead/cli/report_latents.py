@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose
+from lead.cli.paths import last_name
 from lead.core.errors import RequestError
 from lead.core.files import atomic_path, claimed
 
@@ -62,10 +63,7 @@ def _check(config: dict) -> Path:
     """The picture's file; RequestError for values that no run could satisfy."""
     if config["run"] is None:
         raise RequestError("report latents needs run=RUN, a projector run")
-    if config["classes"] < 2 or config["batch_size"] < 1:
-        raise RequestError("classes takes a number from 2 up, batch_size one from 1 up")
-    name = Path(config["run"]).resolve().name
-    output = Path(config["output"] or f"outputs/latents-{name}.png")
+    output = Path(config["output"] or f"outputs/latents-{last_name(config['run'])}.png")
     if output.suffix.lower() != ".png":
         raise RequestError(f"output={output} is drawn as PNG: name it FILE.png")
     return output

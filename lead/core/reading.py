@@ -23,6 +23,7 @@ ARRAY_BYTES = 64 << 30  # of one array: HumanML3D's features have 5 GB
 YAML_BYTES = 512 << 10  # its reader takes seconds for that; long lists go as JSONL
 YAML_VALUES = 1_000_000  # with all that aliases repeat
 JSON_DIGITS = 400  # of one number: the largest float has 309
+SENTENCE_CHARACTERS = 10_000  # of a sentence, a caption, an option
 
 
 def check_regular(
@@ -63,6 +64,15 @@ def read_text(path: Path | str, what: str = "", *, most: int = FORM_BYTES) -> st
         ) from error
     except OSError as error:
         raise RequestError(f"{what}{path} cannot be read ({error.strerror}): check it") from error
+
+
+def plain_text(name: str, text: object, *, most: int = SENTENCE_CHARACTERS) -> str:
+    """``text`` if it is one that every file can hold; RequestError for NUL and half codes."""
+    if not isinstance(text, str) or _BROKEN.search(text):
+        raise RequestError(f"{name} must be plain text (UTF-8) without NUL or broken characters")
+    if len(text) > most:
+        raise RequestError(f"{name} has {len(text)} characters, {most} are the most: shorten it")
+    return text
 
 
 def read_json(path: Path | str, *, most: int = TEXT_BYTES, advice: str = "remake it") -> dict:
@@ -312,6 +322,7 @@ def _unfolded(node, sizes: dict[int, int]) -> int:
     return sizes[id(node)]
 
 
+_BROKEN = re.compile("[\0\ud800-\udfff]")
 _HALF = re.compile(r"[\ud800-\udfff]")
 _WRITTEN_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 

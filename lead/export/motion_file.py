@@ -25,7 +25,8 @@ import numpy as np
 
 from lead.core.errors import RequestError
 from lead.core.files import atomic_path
-from lead.export.checks import finite_array, frame_rate, plain_text
+from lead.core.reading import plain_text
+from lead.export.checks import finite_array, frame_rate
 from lead.representation import get_skeleton
 
 SCHEMA = 1

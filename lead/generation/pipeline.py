@@ -17,7 +17,7 @@ from lead.data.cache import NULL_TEXT
 from lead.data.clips import length_sorted_batches
 from lead.diffusion.schedules import NoiseSchedule
 from lead.generation.known_texts import KnownTexts, read_known_texts
-from lead.generation.sampling import sample_latents
+from lead.generation.sampling import sample_latents, visited_timesteps
 from lead.models.inference import compile_network, prepare
 from lead.models.projector import Projector
 from lead.models.text_encoders import TextEncoder
@@ -114,7 +114,7 @@ class TextToMotion:
         Raises RequestError for lengths outside those trained on, for ``project`` without a
         projector, and for a learned word that is not among ``words``.
         """
-        self._check(texts, frames, project)
+        self.check(texts, frames, project=project)
         lap = lap or _unheard
         condition = self.embed([*texts, NULL_TEXT])
         lap("embed sentences")
@@ -229,7 +229,14 @@ class TextToMotion:
                 part.to(device)
         return self
 
-    def _check(self, texts: Sequence[str], frames: Sequence[int], project: bool) -> None:
+    def check_sampling(self, sampling: Sampling) -> None:
+        """RequestError for a sampler, steps or timesteps that this denoiser does not know."""
+        self._distilled(sampling)
+        steps = (sampling.sampler, sampling.steps, sampling.timesteps)
+        visited_timesteps(*steps, self.schedule)
+
+    def check(self, texts: Sequence[str], frames: Sequence[int], *, project: bool) -> None:
+        """RequestError for what ``generate`` cannot make; nothing is computed for it."""
         shortest, longest = self.frame_limits
         for text, length in zip(texts, frames, strict=True):
             if not text.strip():

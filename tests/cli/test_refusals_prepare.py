@@ -326,12 +326,12 @@ CASES = {
 }
 
 OPTIONS = {
-    ("data.clips=0",): "clips=0",
-    ("data.clips=-3",): "clips=-3",
+    ("data.clips=0",): "data.clips takes a whole number from 1 to 1000000, got 0",
+    ("data.clips=-3",): "data.clips takes a whole number from 1 to 1000000, got -3",
     ("data.clips=many",): "data.clips takes a whole number, got 'many'",
     ("data.splits.train=2",): "sum to 1",
-    ("workers=0",): "workers=0",
-    ("workers=-2",): "workers=-2",
+    ("workers=0",): "workers takes a whole number from 1 to 256, got 0",
+    ("workers=-2",): "workers takes a whole number from 1 to 256, got -2",
     ("overwrite=maybe",): "overwrite takes true or false",
     ("inspect=1",): "inspect takes true or false",
     ("data._target_=os.system",): "'os.system' is not part of lead",
