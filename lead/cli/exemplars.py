@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lead.core.errors import RequestError
+from lead.core.reading import ARCHIVE_BYTES, check_regular, map_array
 
 KINDS = (".bvh", ".npz", ".npy")
 UNKNOWN_LICENCE = "unknown: ask the owner of the files"
@@ -47,9 +48,9 @@ def _files(path: Path) -> list[Path]:
         if not found:
             raise RequestError(f"motions={path} holds no motion file ({', '.join(KINDS)})")
         return found
-    if not path.is_file():
+    if not path.exists():
         raise RequestError(f"motions={path} is no file; for clips of a dataset add dataset=DIR")
-    return [path]
+    return [check_regular(path, "motions=")]
 
 
 def _read(path: Path, pipeline):
@@ -83,11 +84,7 @@ def _read_npz(path: Path, pipeline):
 def _read_npy(path: Path, pipeline):
     import numpy as np
 
-    try:
-        features = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise RequestError(f"{path} is no array of features ({reason})") from error
+    features = map_array(check_regular(path, most=ARCHIVE_BYTES))
     width = pipeline.skeleton.features
     if features.ndim != 2 or features.shape[1] != width or features.dtype.kind != "f":
         raise RequestError(
@@ -120,12 +117,12 @@ def _of_dataset(entry: dict, pipeline, names: list[str], seed: int) -> Chosen:
     return Chosen(
         tuple(np.array(split.clip(place)) for split, place in found),
         tuple(split.ids[place] for split, place in found),
-        dataset.manifest["licence"],
+        dataset.manifest.licence,
     )
 
 
 def _by_id(dataset, names: list[str]) -> list[tuple]:
-    splits = [dataset.split(name) for name in dataset.manifest["clips"]]
+    splits = [dataset.split(name) for name in dataset.manifest.clips]
     places = {name: (split, at) for split in splits for at, name in enumerate(split.ids)}
     for name in names:
         if name not in places:

@@ -28,7 +28,7 @@ def count_kinds(clips: Iterable[tuple[str, str, int, float]]) -> Counts:
 def count_dataset(dataset: PackedDataset) -> Counts:
     """Counts of a packed data set, from its index."""
     clips = []
-    for name in dataset.manifest["clips"]:
+    for name in dataset.manifest.clips:
         split = dataset.split(name)
         for place, labels in enumerate(split.labels):
             if KIND in labels:

@@ -1,8 +1,11 @@
 """BVH parser: what is written comes back, and broken files are named with their line."""
 
 import math
+import os
 import re
+import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -331,12 +334,47 @@ def test_binary_files_are_no_bvh(tmp_path):
         read_bvh(path)
 
 
-def test_missing_files_and_folders_are_request_errors(tmp_path):
-    for path in (tmp_path / "missing.bvh", tmp_path):
-        with pytest.raises(RequestError, match="cannot be read"):
-            read_bvh(path)
-        with pytest.raises(RequestError, match="cannot be read"):
-            read_bvh_header(path)
+def fifo(path):
+    os.mkfifo(path)
+
+
+def endless(path):
+    path.symlink_to("/dev/zero")
+
+
+def socket_file(path):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+def circle(path):
+    path.symlink_to(path)
+
+
+def huge(path):
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+@pytest.mark.parametrize("read", [read_bvh, read_bvh_header])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, "is missing"),
+        (lambda path: path.mkdir(), "is a folder"),
+        (fifo, "is no regular file"),
+        (endless, "is no regular file"),
+        (socket_file, "is no regular file"),
+        (circle, "cannot be read"),
+        (huge, "1099511627776 bytes, 268435456 are the most"),
+    ],
+)
+def test_only_regular_files_of_a_judged_size_are_opened(tmp_path, monkeypatch, read, make, words):
+    monkeypatch.chdir(tmp_path)  # the name of a socket is short
+    path = Path("x.bvh")
+    make(path)
+    with pytest.raises(RequestError, match=words):
+        read(path)
 
 
 @given(st.binary(max_size=200), st.integers(0, len(GOOD)))

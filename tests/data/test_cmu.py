@@ -24,9 +24,10 @@ from lead.data.caption_kinds import count_dataset, table_lines
 from lead.data.cmu.pieces import LONGEST, SHORTEST, pieces_of, windows_between
 from lead.data.cmu.sentences import Cut, Sentences, read_sentences
 from lead.data.cmu.trials import Trial, find_trials, read_trial
+from lead.data.loading import load_items
 from lead.data.packed import open_dataset
 from lead.data.packing import pack
-from lead.data.source import PROBLEM, Caption, LoadedClip, Rejected
+from lead.data.source import PROBLEM, Caption, LoadedClip, Rejected, usable
 from lead.data.sources.cmu import CmuSource
 from lead.representation import features_to_joints, get_skeleton, joints_to_features
 from lead.representation.mirroring import mirror_joints
@@ -53,10 +54,6 @@ def write_captions(folder: Path, humanml3d=(), kit_ml=(), cmu=()) -> Path:
     path = folder / "captions.json"
     path.write_text(json.dumps(content))
     return path
-
-
-def usable(items) -> list:
-    return [item for item in items if PROBLEM not in item.labels]
 
 
 def problems(items) -> dict[str, str]:
@@ -425,7 +422,7 @@ def test_mirror_images_of_mirror_images_have_names_of_their_own(folder, tmp_path
     source = CmuSource(folder, val=0.0)
     pack(source, tmp_path / "out", workers=1, mirror=True)
     dataset = open_dataset(tmp_path / "out")
-    ids = [name for split in dataset.manifest["clips"] for name in dataset.split(split).ids]
+    ids = [name for split in dataset.manifest.clips for name in dataset.split(split).ids]
     assert len(set(ids)) == len(ids) == 14
     train = dataset.split("train")
     texts = dict(zip(train.ids, train.captions, strict=True))
@@ -437,7 +434,7 @@ def test_a_trial_that_cannot_be_read_spoils_no_other(folder):
     text = (folder / "90_03.amc").read_text()
     (folder / "90_03.amc").write_text(text[: len(text) // 2] + "\n601\n")
     source = CmuSource(folder)
-    loaded = source.load(source.list_items())
+    loaded = load_items(source, source.list_items())
     good = {clip.id for clip in loaded if isinstance(clip, LoadedClip)}
     assert good == {"90_01@000001", "90_01", "91_01", "92_01"}
     told = {clip.id: clip.reason for clip in loaded if isinstance(clip, Rejected)}
@@ -571,7 +568,7 @@ def test_an_archive_is_unpacked(folder, tmp_path):
     unpacked, packed = CmuSource(folder), CmuSource(place, cache=tmp_path / "cache")
     names = [item.id for item in unpacked.list_items()]
     assert [item.id for item in packed.list_items()] == names
-    assert len(packed.load(packed.list_items())) == len(names)
+    assert len(load_items(packed, packed.list_items())) == len(names)
 
 
 # -- both forms of a motion ----------------------------------------------------------------------
@@ -707,7 +704,7 @@ def test_all_shared_trials_become_clips(cmu_folder, tmp_path):
     dataset = open_dataset(tmp_path / "out")
     hours = sum(row["hours"] for rows in count_dataset(dataset).values() for row in rows.values())
     assert 0.98 < hours < 1.03
-    for name in dataset.manifest["clips"]:
+    for name in dataset.manifest.clips:
         split = dataset.split(name)
         for place, labels in enumerate(split.labels):
             joints = features_to_joints(np.array(split.clip(place)))

@@ -8,6 +8,7 @@ that its first frame at 20 fps is left out too.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from lead.data.bvh.joints import bvh_to_joints
 from lead.data.bvh.parser import BvhMotion, frame_rate, read_bvh, read_bvh_header
 from lead.data.bvh.resampling import sample_positions
 from lead.data.bvh.skeleton_maps import choose_skeleton_map
+from lead.data.folders import find_files
 from lead.representation.skeletons import get_skeleton
 
 FPS = 20.0
@@ -75,15 +77,13 @@ def find_trials(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
 
     Files may lie flat or as ``subjects/NN/NN_TT.amc``. A trial in two forms is taken from AMC.
     """
-    paths = sorted(
-        (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.name[0] != "."),
-        key=lambda p: (p.suffix.lower(), len(p.parts), str(p)),
-    )
     found: dict[str, Path] = {}
     problems: dict[str, str] = {}
-    for path in paths:
+    for path, problem in chain.from_iterable(find_files(folder, s).items() for s in SUFFIXES):
         place = path.relative_to(folder).as_posix()
-        if not _NAME.fullmatch(path.stem):
+        if problem:
+            problems[place] = problem
+        elif not _NAME.fullmatch(path.stem):
             problems[place] = "its name does not read SUBJECT_TRIAL: import it with data=bvh"
         elif path.stem in _KNOWN_BAD:
             problems[place] = _KNOWN_BAD[path.stem]

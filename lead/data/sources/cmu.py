@@ -24,13 +24,12 @@ from lead.data.caption_kinds import KIND, count_kinds, table_lines
 from lead.data.cmu.pieces import Piece, lost_cuts, pieces_of
 from lead.data.cmu.sentences import Sentences, read_sentences
 from lead.data.cmu.trials import FPS, SUFFIXES, Trial, find_trials, read_trial
-from lead.data.source import PROBLEM, Item, LoadedClip, Rejected
+from lead.data.source import PROBLEM, Item, LoadedClip, Rejected, problem_item, usable
 from lead.data.splits import check_frame_limits, stratified_splits
 from lead.representation.mirroring import mirror_joints
 
 CAPTIONS = "captions.json"
 _TEST_TRIALS = Path(__file__).parents[1] / "cmu" / "test_trials.yaml"
-_UNPACKED = (*SUFFIXES, ".asf")
 
 
 @dataclass(frozen=True)
@@ -85,18 +84,16 @@ class CmuSource:
             raise RequestError(f"source={folder}: none of {len(paths)} trials has a sentence")
         splits = self._splits(pieces, sentences)
         lost = [
-            Item(name, paths.get(name, folder / name), "", labels={PROBLEM: reason})
+            problem_item(name, paths.get(name, folder / name), reason)
             for name, reason in problems.items()
         ]
         return [*lost, *(_item(piece, splits[piece.trial.name]) for piece in pieces)]
 
     def load(self, items: Sequence[Item]) -> list[LoadedClip | Rejected]:
         """Features of each item at 20 fps, or Rejected with its reason; a trial is read once."""
-        broken = [item for item in items if PROBLEM in item.labels]
-        results = [Rejected(item.id, str(item.path), item.labels[PROBLEM]) for item in broken]
+        results: list[LoadedClip | Rejected] = []
         clips: list[tuple[Item, np.ndarray]] = []
-        usable = [item for item in items if PROBLEM not in item.labels]
-        for path, group in groupby(usable, key=lambda item: item.path):
+        for path, group in groupby(items, key=lambda item: item.path):
             pieces = list(group)
             try:
                 trial = Trial(path.stem, path, 0, fps=float(pieces[0].labels["fps"]))
@@ -115,11 +112,11 @@ class CmuSource:
 
     def describe(self, items: Sequence[Item]) -> Mapping[str, object]:
         """Trials by form and split, and clips, sentences and hours by kind and split."""
-        usable = [item for item in items if PROBLEM not in item.labels]
-        trials = {item.labels["trial"]: item for item in usable}
+        used = usable(items)
+        trials = {item.labels["trial"]: item for item in used}
         counts = count_kinds(
             (item.labels[KIND], item.split, len(item.captions), _frames(item) / FPS)
-            for item in usable
+            for item in used
         )
         return {
             "trials": len(trials),
@@ -136,9 +133,9 @@ class CmuSource:
         if not folder.is_dir():
             raise RequestError(f"source={folder} is not a folder: give the folder of the trials")
         archives = sorted(path for path in folder.iterdir() if is_archive(path))
-        if not archives or any(p.suffix.lower() in SUFFIXES for p in folder.rglob("*")):
-            return folder
-        return unpack(archives[0], _UNPACKED, _path(self.cache))
+        if archives and not any(find_trials(folder)):
+            return unpack(archives[0], (*SUFFIXES, ".asf"), _path(self.cache))
+        return folder
 
     def _captions(self) -> Path | None:
         """The file of sentences; None where HumanML3D's folder is given in its place."""
