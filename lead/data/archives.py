@@ -5,12 +5,13 @@ import functools
 import lzma
 import shutil
 import tarfile
-import tempfile
 import zlib
+from contextlib import ExitStack
 from pathlib import Path
 
 from tqdm import tqdm
 
+from lead.core.claims import scratch_folder
 from lead.core.errors import RequestError, WorkError
 from lead.core.files import atomic_folder, content_hash
 
@@ -51,9 +52,9 @@ def unpack(
 
 @functools.cache
 def _temporary_root() -> Path:
-    root = Path(tempfile.mkdtemp(prefix="lead-archives-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
-    return root
+    held = ExitStack()
+    atexit.register(held.close)
+    return held.enter_context(scratch_folder("archives"))
 
 
 def _archive_key(archive: Path) -> str:
