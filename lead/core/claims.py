@@ -42,12 +42,12 @@ def real_place(path: Path | str, *, folder: bool = False) -> Path:
     folder where a file is wanted. Only regular files and folders are ever replaced.
     """
     path = Path(path)
-    plain = path.name not in ("", "..") and not path.is_symlink()
-    place = path if plain else Path(os.path.realpath(path))
+    is_link = os.path.islink(path)
+    place = Path(os.path.realpath(path)) if is_link or path.name in ("", "..") else path
     try:
         mode = place.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        if path.is_symlink():
+        if is_link:
             raise RequestError(
                 f"{path} is a link to {place}, which is missing: remove the link, or name another"
             ) from None
