@@ -1,9 +1,10 @@
 """`lead evaluate ... protocol=P evaluator=E`: the table of a protocol and its record."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from lead.cli.evaluate_record import record, rows_record
+from lead.cli.evaluate_record import grouped_record, record, rows_record
 from lead.cli.evaluate_rows import load_rows
 from lead.cli.evaluate_sharing import join_processes
 from lead.cli.loading import choose_device
@@ -18,6 +19,9 @@ from lead.evaluation.protocol import COLUMNS, REAL, Protocol, ProtocolResult
 from lead.evaluation.real_clips import RealClips, real_clips
 from lead.evaluation.reality_gate import headline
 from lead.evaluation.table import format_table
+from lead.evaluation.tally import GROUPED
+
+GROUP_LEAST = 5  # clips of a group that is printed; metrics.json has all
 
 
 def judge_run(
@@ -27,7 +31,7 @@ def judge_run(
     protocol: Protocol = build(config["protocol"])
     sharing = join_processes()
     device = choose_device(config["device"])
-    judge = load_judge(config["evaluator"], device, dataset.manifest["name"])
+    judge = load_judge(config["evaluator"], device, dataset.manifest.name)
     real = real_clips(dataset, config["split"], places)
     rows = load_rows(named, dataset, config)
     result = run_protocol(
@@ -37,6 +41,7 @@ def judge_run(
     if not sharing.is_first:
         return
     first = headline(protocol, judge.name, judge.fingerprint, real, result.rows[REAL])
+    told = _told(protocol, real, result, first, len(rows.generators))
     write_json(
         output,
         {
@@ -54,34 +59,54 @@ def judge_run(
             "multimodality_texts": result.multimodality_texts,
             "half_fid": asdict(result.half_fid),
             "rows": rows_record(result.rows),
+            "physical_by": grouped_record(result.grouped),
             "replications": result.replications,
             "multimodality": result.multimodality,
         },
     )
-    _print(protocol, real, result, first, len(rows.generators))
+    print(told)
     print(f"written: {output}")
 
 
-def _print(
+def _told(
     protocol: Protocol, real: RealClips, result: ProtocolResult, first: str, generated: int
-) -> None:
+) -> str:
+    """What is printed: the headline, how was measured, and the tables."""
     percent = f"{protocol.confidence * 100:g} %"
-    print(first)
-    print(
+    lines = [
+        first,
         f"protocol {protocol.name} version {protocol.version}, {real.dataset} {real.split}: "
         f"{result.clips} clips, mean ± {percent} over {protocol.replications} replications, "
         f"{result.pools} pools of {protocol.pool_size}, {result.diversity_pairs} pairs for "
-        "Diversity"
-    )
+        "Diversity",
+    ]
     if generated:
         over = "sentences" if protocol.multimodality_sets == 1 else "sets"
-        print(
+        lines.append(
             f"MultiModality: {result.multimodality_texts} sentences x "
             f"{protocol.multimodality_repeats}, {protocol.multimodality_pairs} pairs, "
             f"{protocol.multimodality_sets} set(s), interval over {over}"
         )
     half = next(column for column in COLUMNS if column.key == "fid").show(result.half_fid)
-    print(f"FID of one half of the real motions against the other: {half}\n")
-    print(format_table(result.rows, COLUMNS))
-    print("Physical measures of the first replication, interval over clips\n")
-    print(format_table(result.rows, physical.COLUMNS))
+    lines += [
+        f"FID of one half of the real motions against the other: {half}\n",
+        format_table(result.rows, COLUMNS),
+        "Physical measures of the first replication, interval over clips\n",
+        format_table(result.rows, physical.COLUMNS),
+    ]
+    grouped = [column for column in physical.COLUMNS if column.key in GROUPED]
+    for kind, rows in result.grouped.items():
+        if beside := _beside(rows):
+            lines.append(f"By {kind}, groups of {GROUP_LEAST} clips and more\n")
+            lines.append(format_table(beside, grouped))
+    return "\n".join(lines)
+
+
+def _beside(rows: Mapping[str, Mapping[str, Mapping]]) -> dict[str, Mapping]:
+    """A line for each group and row, those of a group beside one another; Real's order."""
+    return {
+        f"{group}: {name}": groups[group]
+        for group in sorted(rows[REAL])
+        for name, groups in rows.items()
+        if group in groups and groups[group]["jitter"].count >= GROUP_LEAST
+    }

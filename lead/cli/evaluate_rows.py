@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lead.cli.loading import choose_device, load_for_inference, make_sampling
+from lead.cli.paths import last_name
 from lead.core.batches import MotionBatch
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.freezing import freeze
@@ -59,7 +60,7 @@ def load_rows(named: Run, dataset: PackedDataset, config: dict) -> Rows:
         return Rows({"VAE reconstruction": rebuilding(vae, normalizer)}, {})
     pipeline = load_for_inference(config)
     latents = DrawnLatents(pipeline, config["batch_size"])
-    plain = make_sampling(config)
+    plain = make_sampling(config, pipeline)
     projectors = _projectors(pipeline, named, config)
     rebuilt = {"VAE reconstruction": None} | {
         f"VAE + {'projector' if name == 'LEAD' else name} reconstruction": realign
@@ -153,7 +154,7 @@ def _projectors(pipeline: TextToMotion, named: Run, config: dict) -> dict[str, L
     device = next(pipeline.vae.parameters()).device
     for folder in config["projectors"]:
         run = Run(Path(folder))
-        name = run.folder.resolve().name
+        name = last_name(run.folder)
         if name in realign:
             raise RequestError(f"projectors= names two runs called {name}: rename one")
         projector = load_projector(run, source.holding("denoiser", "diffusion")).to(device)

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lead.cli.values import read_number
 from lead.core.errors import RequestError
 from lead.core.files import write_json
+from lead.core.reading import plain_text, read_text
 from lead.core.runs import Run
 from lead.core.seeding import derive_seed
 from lead.data.packed import PackedDataset, PackedSplit
@@ -15,6 +17,7 @@ from lead.evaluation.table import Column, format_table
 
 COLUMNS = ("content", "style", "seconds", "sentence")
 SEEDS = 5  # clips of each sentence
+SENTENCES_MOST = 10_000  # of one table
 
 
 @dataclass(frozen=True)
@@ -29,21 +32,19 @@ class Sentence:
 
 def read_sentences(path: Path) -> list[Sentence]:
     """Rows of a tab-separated file with the columns COLUMNS; RequestError names the broken line."""
-    if not path.is_file():
-        raise RequestError(f"sentences={path} is no file: give a table of {', '.join(COLUMNS)}")
-    head, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
-    if tuple(head.split("\t")) != COLUMNS:
+    head, *lines = read_text(path, "sentences=").removesuffix("\n").split("\n")
+    if len(lines) > SENTENCES_MOST:
+        raise RequestError(f"{path} has {len(lines)} sentences, {SENTENCES_MOST} are the most")
+    if tuple(head.rstrip("\r").split("\t")) != COLUMNS:
         raise RequestError(f"{path}:1: the columns have to be {', '.join(COLUMNS)}, tabs between")
     rows = []
     for number, line in enumerate(lines, start=2):
-        parts = line.split("\t")
-        try:
-            content, style, seconds, text = parts
-            rows.append(Sentence(content, style, float(seconds), text))
-        except ValueError as error:
-            raise RequestError(
-                f"{path}:{number}: not {', '.join(COLUMNS)}, tabs between"
-            ) from error
+        parts, place = line.rstrip("\r").split("\t"), f"{path}:{number}"
+        if len(parts) != len(COLUMNS) or not parts[-1].strip():
+            raise RequestError(f"{place}: not {', '.join(COLUMNS)}, tabs between")
+        content, style, seconds, text = parts
+        length = read_number("seconds", seconds, f"{place}: seconds")
+        rows.append(Sentence(content, style, length, plain_text(f"{place}: the sentence", text)))
     if not rows:
         raise RequestError(f"{path} holds no sentence")
     return rows
@@ -77,10 +78,11 @@ def measure_sentences(named: Run, dataset: PackedDataset, config: dict, output: 
         for place, sentence in enumerate(sentences)
     ]
     facts = record(named, dataset, len(sentences), config)
-    write_json(output, {**facts, "rows": rows_record(rows), "sentences": listed})
     columns = [Column(key, key, better="higher") for key in ("right", *contents)]
+    table = format_table(rows, columns)
+    write_json(output, {**facts, "rows": rows_record(rows), "sentences": listed})
     print(f"{len(sentences)} sentences, {SEEDS} clips each: share with the content asked for\n")
-    print(format_table(rows, columns))
+    print(table)
     _print_errors(listed, list(seen)[-1])
     print(f"{sum(map(bool, remarks.values()))} sentences are far from the training captions")
     print(f"written: {output}")
@@ -94,6 +96,8 @@ def _generated_contents(
 
     texts = [sentence.text for sentence in sentences]
     frames = [round(sentence.seconds * pipeline.fps) for sentence in sentences]
+    sampling = make_sampling(config, pipeline)
+    pipeline.check(texts, frames, project=False)
     kinds = {"generated (MLD)": False}
     if pipeline.projector is not None:
         kinds["generated (LEAD)"] = True
@@ -102,7 +106,6 @@ def _generated_contents(
         found = []
         for number in range(SEEDS):
             seeds = [derive_seed(config["seed"], "sentences", number)] * len(texts)
-            sampling = make_sampling(config)
             made = pipeline.generate(texts, frames, seeds, sampling, project=project)
             motions = [motion.features for motion in made]
             found.append(classifier.predict(motions)["content"].labels)

@@ -20,6 +20,11 @@ def is_one_of_several() -> bool:
     return int(os.environ.get("WORLD_SIZE", 1)) > 1
 
 
+def speaks_for_all() -> bool:
+    """Whether this process is the first of several, or the only one: it alone writes."""
+    return not is_one_of_several() or os.environ.get("RANK", "0") == "0"
+
+
 def start_processes(words: Sequence[str], count: int) -> int:
     """Run `lead evaluate` in ``count`` processes; returns the exit code of the first that ended.
 

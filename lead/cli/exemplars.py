@@ -117,12 +117,12 @@ def _of_dataset(entry: dict, pipeline, names: list[str], seed: int) -> Chosen:
     return Chosen(
         tuple(np.array(split.clip(place)) for split, place in found),
         tuple(split.ids[place] for split, place in found),
-        dataset.manifest["licence"],
+        dataset.manifest.licence,
     )
 
 
 def _by_id(dataset, names: list[str]) -> list[tuple]:
-    splits = [dataset.split(name) for name in dataset.manifest["clips"]]
+    splits = [dataset.split(name) for name in dataset.manifest.clips]
     places = {name: (split, at) for split in splits for at, name in enumerate(split.ids)}
     for name in names:
         if name not in places:

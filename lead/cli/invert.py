@@ -24,8 +24,8 @@ from pathlib import Path
 
 from lead.cli.config import compose
 from lead.cli.loading import split_list
-from lead.cli.outputs import check_output_file
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.files import claimed
 
 CONCEPT_KEYS = (
     *("word", "init", "motions", "dataset", "split", "style", "content", "examples"),
@@ -40,8 +40,11 @@ def run(overrides: Sequence[str]) -> int:
     entries = _entries(config)
     for entry in entries:
         _check_entry(entry)
-    files = _output_files(config, entries)
+    with claimed(*(files := _output_files(config, entries))):
+        return _learn(config, entries, files)
 
+
+def _learn(config: dict, entries: list[dict], files: list[Path]) -> int:
     from lead.cli.loading import choose_device, load_text_to_motion
     from lead.cli.train import quiet_lightning
     from lead.core.building import build
@@ -132,7 +135,6 @@ def _output_files(config: dict, entries: Sequence[dict]) -> list[Path]:
     if not many and config["output"]:
         files = [Path(config["output"])]
     for file in files:
-        check_output_file(file)
         if file.exists() and not config["overwrite"]:
             raise RequestError(f"{file} exists: name another output=, or say overwrite=true")
     return files

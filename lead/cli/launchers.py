@@ -35,10 +35,6 @@ class JoblibLauncher:
     at_once: int = 2
     gpus: Sequence[str] = ()
 
-    def __post_init__(self) -> None:
-        if self.at_once < 1:
-            raise RequestError(f"launcher.at_once is {self.at_once}: it starts at 1")
-
     def run(self, places: Sequence[JobFolder]) -> Iterator[JobFolder]:
         """Run the jobs; each comes back when it has ended."""
         joblib = _library("joblib")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from lead.core.errors import LeadError, RequestError, did_you_mean, one_line
+from lead.core.reading import plain_text
 
 VERBS = {
     "prepare": "a data source -> a packed dataset",
@@ -54,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except MemoryError:
+        print("lead: there is not enough memory for this: ask for less at once", file=sys.stderr)
+        return 1
     except OSError as error:
         if os.environ.get("LEAD_TRACEBACK"):
             raise
@@ -72,6 +76,9 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(__version__)
         return 0
+    for word in arguments:
+        key, _, value = word.partition("=")
+        plain_text(f"{key:.60}", value or key)
     verb, *overrides = arguments
     if verb not in VERBS:
         raise RequestError(f"unknown verb '{verb}': {did_you_mean(verb, VERBS)}")

@@ -12,6 +12,7 @@ from lead.cli.loading import (
     load_text_to_motion,
     make_sampling,
 )
+from lead.cli.paths import last_name
 from lead.core.errors import RequestError
 from lead.core.reading import read_json
 from lead.core.runs import Run
@@ -71,12 +72,12 @@ def _systems(runs: Sequence[str], config: dict, sampling: Sequence[str]) -> list
             raise RequestError(
                 f"{runs[0]} has no projector to be compared with itself without: name two runs"
             )
-        name = Path(runs[0]).resolve().name
+        name = last_name(runs[0])
         return [
             System(f"{name} without projector", None, _making(pipeline, drawn, config, False)),
             System(f"{name} with projector", None, _making(pipeline, drawn, config, True)),
         ]
-    short = [Path(run).resolve().name for run in runs]
+    short = [last_name(run) for run in runs]
     names = short if len(set(short)) == 2 else runs
     return [
         _clips(run, name) if _is_clips(run) else _generator(run, name, config, sampling)
@@ -110,7 +111,8 @@ def _generator(run: str, name: str, config: dict, sampling: Sequence[str]) -> Sy
 def _load(run: str, config: dict, sampling: Sequence[str]) -> tuple:
     """A run's pipeline, and how it draws latents: as asked for, else in its own way."""
     values = compose_for_run("generate", [f"run={run}", *sampling])
-    return load_text_to_motion(values).to(choose_device(config["device"])), make_sampling(values)
+    pipeline = load_text_to_motion(values).to(choose_device(config["device"]))
+    return pipeline, make_sampling(values, pipeline)
 
 
 def _making(pipeline: TextToMotion, sampling, config: dict, project: bool) -> Callable:

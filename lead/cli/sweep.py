@@ -83,8 +83,6 @@ def _check_experiment(verb: str, experiment: Experiment | None) -> None:
 def _together(config: dict, experiment: Experiment | None, own: Sequence[str]) -> bool:
     said = any(_key(word) == "measure" for word in own)
     measure = config["measure"] if said or experiment is None else experiment.measure
-    if measure not in (None, "each", "together"):
-        raise RequestError(f"measure={measure}: say each or together")
     return measure == "together"
 
 

@@ -18,11 +18,18 @@ from functools import cached_property
 from pathlib import Path
 
 from lead.core.building import build
+from lead.core.claims import remove_leftovers
 from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.files import content_hash, write_json, write_tensors
 from lead.core.reading import read_json, read_tensors
 
 SCHEMA_VERSION = 1
+RUN_FILES = (
+    *("run.json", "config.yaml", "environment.json", "vocabulary.json", "known_texts.safetensors"),
+    *("weights", "state", "metrics.csv", "metrics.json"),
+    *("wandb", "events.out.tfevents.*", "hparams.yaml"),
+)
+"""Names (patterns) of everything that lead and its loggers write into a run directory."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +131,7 @@ class Run:
     def clear_leftovers(self) -> None:
         """Remove the half-written files of a process that was killed while it wrote."""
         for folder in (self.folder, self.folder / "weights", self.folder / "state"):
-            for kind in ("json", "yaml", "csv", "safetensors", "ckpt"):
-                for path in folder.glob(f".*.{kind}.*"):
-                    path.unlink(missing_ok=True)
+            remove_leftovers(folder)
 
     def exists(self) -> bool:
         """Whether the folder holds a run."""

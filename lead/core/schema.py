@@ -1,11 +1,12 @@
 """One schema for each kind of file or request from outside: reading gives an object or one line."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import pydantic
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from lead.core.errors import LeadError, WorkError, did_you_mean
 from lead.core.reading import read_json
@@ -13,8 +14,21 @@ from lead.core.reading import read_json
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
+Rate = Annotated[float, Field(ge=0.1, le=1000)]
+"""Frames a second."""
+
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{16,64}$")]
+
+
+def _within(name: str) -> str:
+    if not all(re.fullmatch(r"\w[^\0]*", part) for part in name.split("/")):
+        raise ValueError("names of files here, without '..', are expected")
+    return name
+
+
+FileName = Annotated[Name, AfterValidator(_within)]
+"""Of a file beside or below the one that names it, so that nothing else is opened."""
 
 
 class Schema(pydantic.BaseModel):
@@ -37,14 +51,15 @@ def read_file(
     path: Path | str,
     advice: str,
     *,
-    load: Callable[[Path], Any] = read_json,
+    load: Callable[[Path], Any] | None = None,
     error: type[LeadError] = WorkError,
 ) -> S:
     """The object that a JSON file (or one that ``load`` reads) holds.
 
     Raises ``error`` with file, key, what is wanted and ``advice``, such as "prepare it again".
     """
-    return check(schema, load(Path(path)), str(path), advice, error=error)
+    value = load(Path(path)) if load else read_json(path, advice=advice)
+    return check(schema, value, str(path), advice, error=error)
 
 
 def check(
@@ -69,7 +84,7 @@ def first_mistake(schema: type[pydantic.BaseModel], problem: pydantic.Validation
     kind, context = found["type"], found.get("ctx", {})
     if kind == "missing":
         return f"it has no '{key}'"
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "invalid_key"):
         known = schema.model_fields if len(found["loc"]) == 1 else ()
         return (
             f"unknown key '{key}', {did_you_mean(str(found['loc'][-1]), known)}"
@@ -105,6 +120,7 @@ _WANTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
+    "float_parsing": "a number",
     "finite_number": "a finite number",
     "bool_type": "true or false",
     "list_type": "a list",
@@ -112,4 +128,6 @@ _WANTED = {
     "dict_type": "an object of keys and values",
     "model_type": "an object of keys and values",
     "string_too_short": "a text that is not empty",
+    "string_pattern_mismatch": "a text of another form",
+    "too_short": "an entry or more",
 }

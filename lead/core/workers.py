@@ -20,7 +20,6 @@ from typing import Any, NoReturn
 
 from lead.core.errors import WorkError
 
-PROCESSES_MOST = 128
 WORTHWHILE = 4.0  # seconds of work left from which on others are started: that takes half of it
 _ROOT = Path(__file__).resolve().parents[2]  # the folder that holds lead
 _START = "import sys; sys.path[:] = sys.argv[2:]; from lead.core.workers import serve; serve()"

@@ -7,6 +7,7 @@ Layout of ``datasets/NAME/``::
     SPLIT.npy            float32 (frames, features), every clip after the other, un-normalised
     SPLIT.index.json     columns: id, start, frames, captions, tokens, labels
     report.json          what was left out, and why
+    stamps.json          size and time of each file, to notice a change in place
 """
 
 from collections import Counter
@@ -17,14 +18,15 @@ from pathlib import Path
 import numpy as np
 
 from lead.core.errors import RequestError, WorkError
-from lead.core.files import atomic_folder, content_hash, write_json
+from lead.core.files import atomic_folder, write_json
+from lead.data.contents import STATISTICS, part_names, record_contents
 from lead.data.loading import load_all
 from lead.data.source import Caption, LoadedClip, Rejected, Source
 from lead.representation.normalizer import feature_statistics
 from lead.representation.skeletons import get_skeleton
 
 SCHEMA_VERSION = 1
-INDEX_COLUMNS = ("id", "start", "frames", "captions", "tokens", "labels")
+_COLUMNS = ("id", "start", "frames", "captions", "tokens", "labels")
 
 
 @dataclass
@@ -42,7 +44,7 @@ class _Split:
 
     features: list[np.ndarray] = field(default_factory=list)
     frames: int = 0
-    columns: dict[str, list] = field(default_factory=lambda: {name: [] for name in INDEX_COLUMNS})
+    columns: dict[str, list] = field(default_factory=lambda: {name: [] for name in _COLUMNS})
 
     def add_features(self, features: np.ndarray) -> int:
         start = self.frames
@@ -161,30 +163,27 @@ def _segments(clip: LoadedClip, fps: float, frames: int) -> list[tuple[str, int,
 def _write_features(path: Path, clips: list[np.ndarray]) -> np.ndarray:
     """Write clips one after the other, without a second copy of them all in memory."""
     shape = (sum(map(len, clips)), clips[0].shape[1])
-    features = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    start = 0
-    for clip in clips:
-        features[start : start + len(clip)] = clip
-        start += len(clip)
-    features.flush()
-    return features
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with path.open("wb") as stream:  # not through a memory map, which a full disk kills (SIGBUS)
+        np.lib.format.write_array_header_1_0(stream, header)
+        for clip in clips:
+            stream.write(np.ascontiguousarray(clip, dtype="<f4").data)
+    return np.load(path, mmap_mode="r")
 
 
 def _write(folder: Path, source: Source, splits: dict[str, _Split], report: PackReport) -> None:
     skeleton = get_skeleton(source.skeleton)
-    hashes = {}
     for name, split in splits.items():
-        features = _write_features(folder / f"{name}.npy", split.features)
-        write_json(folder / f"{name}.index.json", split.columns)
-        hashes[name] = content_hash(folder / f"{name}.npy", folder / f"{name}.index.json")
+        array, index = (folder / part for part in part_names(name))
+        features = _write_features(array, split.features)
+        write_json(index, split.columns)
         report.clips[name] = len(split.columns["id"])
         report.frames[name] = len(features)
         if name == "train" or "train" not in splits:
             train = features
-    mean, std = source.statistics() or feature_statistics(train, skeleton)
-    np.save(folder / "Mean.npy", np.asarray(mean, dtype=np.float32))
-    np.save(folder / "Std.npy", np.asarray(std, dtype=np.float32))
-    statistics = content_hash(folder / "Mean.npy", folder / "Std.npy")
+    statistics = source.statistics() or feature_statistics(train, skeleton)
+    for name, values in zip(STATISTICS, statistics, strict=True):
+        np.save(folder / name, np.asarray(values, dtype=np.float32))
     reasons = Counter(rejected.reason for rejected in report.rejected)
     write_json(
         folder / "report.json",
@@ -204,7 +203,6 @@ def _write(folder: Path, source: Source, splits: dict[str, _Split], report: Pack
             "clips": report.clips,
             "frames": report.frames,
             "left_out": len(report.rejected),
-            "hashes": hashes,
-            "data_hash": content_hash(*(hashes[name] for name in sorted(hashes)), statistics),
+            **record_contents(folder, splits),
         },
     )

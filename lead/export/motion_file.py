@@ -24,8 +24,9 @@ from typing import BinaryIO
 import numpy as np
 
 from lead.core.errors import RequestError
-from lead.export.checks import finite_array, frame_rate, plain_text
-from lead.export.output import whole_file
+from lead.core.files import atomic_path
+from lead.core.reading import plain_text
+from lead.export.checks import finite_array, frame_rate
 from lead.representation import get_skeleton
 
 SCHEMA = 1
@@ -90,7 +91,7 @@ def write_motion(path: Path | str, motion: Motion) -> None:
     }
     for name, text in sorted(motion.provenance.items()):
         entries[_PROVENANCE + name] = np.array(text)
-    with whole_file(path) as temporary, temporary.open("wb") as stream:
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **entries)
 
 

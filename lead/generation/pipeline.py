@@ -17,13 +17,14 @@ from lead.data.cache import NULL_TEXT
 from lead.data.clips import length_sorted_batches
 from lead.diffusion.schedules import NoiseSchedule
 from lead.generation.known_texts import KnownTexts, read_known_texts
-from lead.generation.sampling import sample_latents
+from lead.generation.sampling import sample_latents, visited_timesteps
 from lead.models.inference import compile_network, prepare
 from lead.models.projector import Projector
 from lead.models.text_encoders import TextEncoder
 from lead.models.text_encoders.learned_words import check_taught
 from lead.models.vae import MotionVAE
-from lead.representation import Skeleton, features_to_joints, get_skeleton
+from lead.representation import Skeleton, constant_bones, features_to_joints, get_skeleton
+from lead.representation.features import replace_joints
 from lead.representation.normalizer import Normalizer
 
 EMBEDDED = 256  # sentences at once where there may be many
@@ -44,7 +45,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class GeneratedMotion:
-    """One generated clip; joints in metres, features un-normalised."""
+    """One generated clip with constant bones; joints in metres, features un-normalised."""
 
     text: str
     seed: int
@@ -113,7 +114,7 @@ class TextToMotion:
         Raises RequestError for lengths outside those trained on, for ``project`` without a
         projector, and for a learned word that is not among ``words``.
         """
-        self._check(texts, frames, project)
+        self.check(texts, frames, project=project)
         lap = lap or _unheard
         condition = self.embed([*texts, NULL_TEXT])
         lap("embed sentences")
@@ -121,12 +122,19 @@ class TextToMotion:
         lap("sample latents")
         x = self.decode(latents, frames)
         lap("decode latents")
-        joints = features_to_joints(x, self.skeleton.name)
-        lap("place joints")
-        return [
-            GeneratedMotion(text, seed, joints[row, :length].numpy(), x[row, :length].numpy())
+        name = self.skeleton.name
+        joints = constant_bones(features_to_joints(x, name), name).numpy()
+        motions = [
+            GeneratedMotion(
+                text,
+                seed,
+                joints[row, :length],
+                replace_joints(x[row, :length].numpy(), joints[row, :length], name),
+            )
             for row, (text, seed, length) in enumerate(zip(texts, seeds, frames, strict=True))
         ]
+        lap("place joints")
+        return motions
 
     @torch.no_grad()
     def sample(
@@ -221,7 +229,14 @@ class TextToMotion:
                 part.to(device)
         return self
 
-    def _check(self, texts: Sequence[str], frames: Sequence[int], project: bool) -> None:
+    def check_sampling(self, sampling: Sampling) -> None:
+        """RequestError for a sampler, steps or timesteps that this denoiser does not know."""
+        self._distilled(sampling)
+        steps = (sampling.sampler, sampling.steps, sampling.timesteps)
+        visited_timesteps(*steps, self.schedule)
+
+    def check(self, texts: Sequence[str], frames: Sequence[int], *, project: bool) -> None:
+        """RequestError for what ``generate`` cannot make; nothing is computed for it."""
         shortest, longest = self.frame_limits
         for text, length in zip(texts, frames, strict=True):
             if not text.strip():

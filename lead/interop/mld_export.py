@@ -1,6 +1,7 @@
 """A stage-2 run as a checkpoint that MLD's code loads."""
 
 import inspect
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -51,12 +52,14 @@ def write_mld(run: Run, output: Path, evaluator: Path | None = None) -> dict[str
     tensors["denoiser.mem_pos.pe"] = torch.zeros(shape)
     if evaluator is not None:
         tensors |= _evaluator(evaluator, run.entry("dataset", "skeleton"))
-    with atomic_path(output) as temporary:
-        whole = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-        torch.save({"state_dict": whole, SIZES: sizes}, temporary)
-    for name, values in load_normalizer(vae_run, vae.features).state_dict().items():
-        with atomic_path(output.with_name(f"{output.stem}_{name}.npy")) as temporary:
-            np.save(temporary, values.numpy())
+    whole = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+    with ExitStack() as files:  # all of them, or none
+        stream = files.enter_context(atomic_path(output)).open("wb")
+        with stream:  # by its name, torch would not say why it failed
+            torch.save({"state_dict": whole, SIZES: sizes}, stream)
+        for name, values in load_normalizer(vae_run, vae.features).state_dict().items():
+            beside = output.with_name(f"{output.stem}_{name}.npy")
+            np.save(files.enter_context(atomic_path(beside)), values.numpy())
     return sizes
 
 

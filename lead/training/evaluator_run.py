@@ -36,7 +36,7 @@ def evaluator_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple
     record = {
         "parts": {"extractor": description, "words": table},
         "parents": {},
-        "judge": judge_entry(f"lead-{dataset.manifest['name']}-{values['size_name']}", tagger),
+        "judge": judge_entry(f"lead-{dataset.manifest.name}-{values['size_name']}", tagger),
     }
 
     def keep_statistics() -> None:

@@ -21,7 +21,7 @@ from lead.training.csv_log import CsvLog
 from lead.training.finite_loss import FiniteLoss
 from lead.training.optimization import GradientClipping
 from lead.training.randomness import StepSeeding
-from lead.training.saving import RunSaver
+from lead.training.saving import RunSaver, WholeState
 
 LOGGERS = ("wandb", "tensorboard")
 
@@ -146,6 +146,7 @@ def _make_trainer(run: Run, options: TrainerOptions, callbacks: list[pl.Callback
         enable_progress_bar=options.progress,
         use_distributed_sampler=False,
         callbacks=callbacks,
+        plugins=[WholeState()],
         logger=make_loggers(run.folder, options.logger),
         default_root_dir=run.folder,
     )

@@ -128,4 +128,5 @@ def latent_module(
         stage["batch_size"],
         values["trainer"]["max_steps"],
         values["seed"],
+        dataset.split("train").weights,
     )

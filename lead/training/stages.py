@@ -1,7 +1,7 @@
 """The stages end to end: from resolved values to a finished run directory."""
 
-import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lead.core.building import build
 from lead.core.errors import RequestError, did_you_mean
-from lead.core.files import atomic_path, check_writable, make_folder, write_json, write_tensors
+from lead.core.files import atomic_path, claimed, write_json, write_tensors
 from lead.core.runs import SCHEMA_VERSION, Run
 from lead.core.seeding import derive_seed
 from lead.data.packed import PackedDataset, open_dataset
@@ -27,6 +27,7 @@ from lead.training.fit import TrainerOptions, fit
 from lead.training.generated_latents import regeneration
 from lead.training.latent_inputs import earlier_run, latent_module, latent_sources
 from lead.training.stage_module import make_stage_module, stage_options
+from lead.training.starting import settle, started_anew
 
 CLIPS_OF_PRINCIPAL_MOTIONS = 4000
 HANDS = ("left_elbow", "right_elbow", "left_wrist", "right_wrist")
@@ -44,32 +45,34 @@ def train_stage(name: str, values: dict) -> Run:
     dataset = open_dataset(values["dataset"])
     run = Run(Path(values["run"]))
     first = rank_zero_only.rank == 0  # of several processes that train together
-    if first:
-        _check_folder(run, name, values)
-    torch.manual_seed(derive_seed(values["seed"], "weights", name))
-    module, data, record, prepare = STAGES[name](values, dataset, run.folder)
-    record["dataset"] = _dataset_record(dataset)
+    with ExitStack() as held:
+        if first:
+            held.enter_context(claimed(run.folder / "run.json"))
+            settle(run)
+            _check_folder(run, name, values)
+        torch.manual_seed(derive_seed(values["seed"], "weights", name))
+        module, data, record, prepare = STAGES[name](values, dataset, run.folder)
+        record["dataset"] = _dataset_record(dataset)
 
-    def begin() -> None:
-        if values["resume"] and run.exists():
-            _check_inputs(run, record)
-        make_folder(run.folder)
-        run.clear_leftovers()
-        if not (values["resume"] and run.exists() and run.state_path.is_file()):
-            _start_run(run, name, values, record)
-            prepare()
+        def begin() -> None:
+            if values["resume"] and run.exists():
+                _check_inputs(run, record)
+            run.clear_leftovers()
+            if not (values["resume"] and run.exists() and run.state_path.is_file()):
+                held.enter_context(started_anew(run))
+                _start_run(run, name, values, record)
+                prepare()
 
-    return fit(
-        *(module, data, run, options),
-        seed=values["seed"],
-        resume=values["resume"],
-        begin=begin if first else _nothing,
-    )
+        return fit(
+            *(module, data, run, options),
+            seed=values["seed"],
+            resume=values["resume"],
+            begin=begin if first else _nothing,
+        )
 
 
 def _check_folder(run: Run, name: str, values: dict) -> None:
     """An existing run is resumed or overwritten only where that was asked for."""
-    check_writable(run.folder)
     if not run.exists():
         # Hidden entries are what a process left that was killed while it wrote its first file.
         if run.folder.is_dir() and any(e.name[0] != "." for e in run.folder.iterdir()):
@@ -96,6 +99,7 @@ def _check_folder(run: Run, name: str, values: dict) -> None:
             f"{run.folder} exists: resume=true goes on with it, overwrite=true starts again, "
             "run=DIR names another"
         )
+    run.entry("parts")  # what is no run is not overwritten
 
 
 def _own_options(name: str, values: dict) -> dict:
@@ -137,7 +141,6 @@ def _kept(values: dict) -> dict:
 
 def _start_run(run: Run, name: str, values: dict, record: dict) -> None:
     """Make an empty run; killed at any moment, it can be started again or overwritten."""
-    shutil.rmtree(run.folder / "state", ignore_errors=True)  # first: nothing old may be resumed
     write_json(
         run.folder / "run.json",
         {
@@ -149,9 +152,6 @@ def _start_run(run: Run, name: str, values: dict, record: dict) -> None:
             "values": _kept(values),
         },
     )
-    shutil.rmtree(run.folder / "weights", ignore_errors=True)
-    for name in ("metrics.csv", "metrics.json"):
-        (run.folder / name).unlink(missing_ok=True)
     with atomic_path(run.folder / "config.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(_kept(values), sort_keys=False))
     write_json(run.folder / "environment.json", environment(values["seed"]))
@@ -159,17 +159,17 @@ def _start_run(run: Run, name: str, values: dict, record: dict) -> None:
 
 def _dataset_record(dataset: PackedDataset) -> dict:
     return {
-        "name": dataset.manifest["name"],
+        "name": dataset.manifest.name,
         "data_hash": dataset.data_hash,
         "skeleton": dataset.skeleton.name,
         "fps": dataset.fps,
-        "licence": dataset.manifest["licence"],
+        "licence": dataset.manifest.licence,
         "frames": _length_limits(dataset),
     }
 
 
 def _length_limits(dataset: PackedDataset) -> list[int]:
-    frames = dataset.split("train" if "train" in dataset.manifest["clips"] else "val").frames
+    frames = dataset.split("train" if "train" in dataset.manifest.clips else "val").frames
     return [int(frames.min()), int(frames.max())]
 
 

@@ -290,9 +290,9 @@ CASES = {
     too_short_clips: (1, "9 frames", "40..199"),
     table_without_header: (2, "captions.csv:1", "no column 'id'"),
     table_with_unknown_ids: (2, "captions.csv", "'walk'"),
-    table_with_empty_caption: (2, "captions.csv:2", "empty caption"),
+    table_with_empty_caption: (2, "captions.csv:2", "'caption': it is empty"),
     table_of_another_kind: (2, "captions.xlsx", ".csv"),
-    table_missing: (2, "captions.csv", "cannot be read"),
+    table_missing: (2, "captions.csv is missing"),
     table_not_text: (2, "captions.csv", "UTF-8"),
     template_without_words: (2, "template", "02_01.bvh", "captions=FILE"),
     template_with_unknown_field: (2, "{name}", "stem"),
@@ -326,12 +326,12 @@ CASES = {
 }
 
 OPTIONS = {
-    ("data.clips=0",): "clips=0",
-    ("data.clips=-3",): "clips=-3",
+    ("data.clips=0",): "data.clips takes a whole number from 1 to 1000000, got 0",
+    ("data.clips=-3",): "data.clips takes a whole number from 1 to 1000000, got -3",
     ("data.clips=many",): "data.clips takes a whole number, got 'many'",
     ("data.splits.train=2",): "sum to 1",
-    ("workers=0",): "workers=0",
-    ("workers=-2",): "workers=-2",
+    ("workers=0",): "workers takes a whole number from 1 to 256, got 0",
+    ("workers=-2",): "workers takes a whole number from 1 to 256, got -2",
     ("overwrite=maybe",): "overwrite takes true or false",
     ("inspect=1",): "inspect takes true or false",
     ("data._target_=os.system",): "'os.system' is not part of lead",
@@ -390,8 +390,8 @@ def test_overwriting_replaces_what_lead_made(world):
     for seed in (1, 2):
         words = synthetic("output=out", f"data.seed={seed}", "overwrite=true")(world)
         assert main(words) == 0
-        (world.here / "out" / f"{seed}.txt").write_text("a note")
-    assert not (world.here / "out" / "1.txt").exists()
+        assert not (world.here / "out" / "cache").exists()
+        (world.here / "out" / "cache").mkdir()
     assert sorted(path.name for path in world.here.iterdir()) == ["out"]
 
 

@@ -126,7 +126,7 @@ def test_table_4_takes_the_projectors_beside_the_run(words, world):
     counts = Counter(name for name in found["rows"] if name.startswith("MTI"))
     assert counts == {"MTI lead + project": 1, "MTI lead (nokl) + project": 1}
     same = [found["rows"][name]["fid"]["mean"] for name in counts]
-    assert same[0] == pytest.approx(same[1], rel=1e-6)  # it is the same projector
+    assert same[0] == pytest.approx(same[1], rel=1e-5)  # it is the same projector
 
 
 @pytest.mark.parametrize(

@@ -265,7 +265,7 @@ def _single_file(root: Path) -> BandaiNamcoSource:
         (lambda root: BandaiNamcoSource(root, splits={"heldout": 1.0}), "split of held_out"),
         (lambda root: BandaiNamcoSource(root, captions_per_clip=0), "at least 1"),
         (lambda root: BandaiNamcoSource(root, min_frames=50, max_frames=40), "<= max_frames"),
-        (lambda root: BandaiNamcoSource(root, captions=root / "no.yaml"), "cannot be read"),
+        (lambda root: BandaiNamcoSource(root, captions=root / "no.yaml"), "no.yaml is missing"),
     ],
 )
 def test_wrong_requests_are_one_line_errors(tmp_path: Path, make, message: str) -> None:

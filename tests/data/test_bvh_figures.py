@@ -291,16 +291,19 @@ def test_own_map_with_end_sites_alternatives_and_nesting(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("joints: [1, 2]", "needs 'joints:'"),
-        ("just text", "needs 'joints:'"),
-        ("a: [1", "is not valid YAML"),
+        ("joints: [1, 2]", "'joints' takes an object of keys"),
+        ("just text", "an object of keys and values expected"),
+        ("a: [1", "is not valid YAML .* in line 1"),
         ("a: &a [1]\nb: *a", "an alias"),
         ("joints: {pelvis: Hips}", "no entry for left_hip"),
         (yaml.safe_dump(own_map(tail="Hips")), "unknown joint 'tail'"),
-        (yaml.safe_dump(own_map(head=3)), "head: a place is"),
-        (yaml.safe_dump(own_map(head={"between": ["Neck"], "at": 1})), "head: a place is"),
-        (yaml.safe_dump(own_map(head=[])), "head: a place is"),
-        (yaml.safe_dump(own_map() | {"metres_per_unit": -1}), "metres_per_unit takes"),
+        (yaml.safe_dump(own_map(head=3)), "'joints.head': a place is"),
+        (yaml.safe_dump(own_map(head={"between": ["Neck"], "at": 1})), "'joints.head': a place is"),
+        (yaml.safe_dump(own_map(head=[])), "'joints.head': a place is"),
+        (
+            yaml.safe_dump(own_map() | {"metres_per_unit": -1}),
+            "'metres_per_unit' takes",
+        ),
     ],
 )
 def test_bad_maps_are_one_line_with_the_file(tmp_path, content, words):

@@ -206,20 +206,20 @@ def test_a_stem_that_two_files_share_is_reported(folder, tmp_path):
         ("c.csv", "name,caption\nkick,a kick\n", "c.csv:1: no column 'id'"),
         ("c.csv", "", "c.csv:1: no column 'id'"),
         ("c.csv", "id,caption\n", "c.csv: no captions"),
-        ("c.csv", "id,caption\nkick,a kick\nkick, \n", "c.csv:3: empty caption"),
-        ("c.csv", "id,caption\n,a kick\n", "c.csv:2: empty id"),
-        ("c.csv", "id,caption\nkick\n", "c.csv:2: empty caption"),
+        ("c.csv", "id,caption\nkick,a kick\nkick, \n", "c.csv:3: 'caption': it is empty"),
+        ("c.csv", "id,caption\n,a kick\n", "c.csv:2: 'id': it is empty"),
+        ("c.csv", "id,caption\nkick\n", "c.csv:2: 'caption': it is empty"),
         ("c.csv", "id,caption\nkick,a kick, high\n", "c.csv:2: more fields"),
         ("c.csv", 'id,caption\nkick,"a kick\n', "c.csv:2: not valid CSV"),
-        ("c.csv", "id,caption,split\nkick,a kick,\n", "c.csv:2: the split is ''"),
+        ("c.csv", "id,caption,split\nkick,a kick,\n", "c.csv:2: 'split': the split is ''"),
         ("c.csv", "id,caption,split\nkick,a,train\nkick,b,test\n", "c.csv:3: 'kick' is in split"),
-        ("c.csv", "id,caption,start,end\nkick,a,x,1\n", "c.csv:2: start takes seconds"),
+        ("c.csv", "id,caption,start,end\nkick,a,x,1\n", "c.csv:2: 'start' takes a number, got 'x'"),
         ("c.csv", "id,caption,start,end\nkick,a,2,1\n", "c.csv:2: start 2 is not before end 1"),
         ("c.csv", "id,caption\nnobody,a kick\n", "c.csv: no id names a file"),
         ("c.jsonl", '{"id": "kick", "caption": "a"}\n{"id"\n', "c.jsonl:2: not valid JSON"),
-        ("c.jsonl", '{"id": "kick"}\n', "c.jsonl:1: no 'caption'"),
-        ("c.jsonl", '["kick", "a kick"]\n', "c.jsonl:1: a JSON object"),
-        ("c.jsonl", '{"id": "kick", "caption": null}\n', "c.jsonl:1: empty caption"),
+        ("c.jsonl", '{"id": "kick"}\n', "c.jsonl:1: it has no 'caption'"),
+        ("c.jsonl", '["kick", "a kick"]\n', "c.jsonl:1: an object of keys and values"),
+        ("c.jsonl", '{"id": "kick", "caption": null}\n', "c.jsonl:1: 'caption': it is empty"),
         ("c.txt", "kick a kick\n", "c.txt: give a .csv or a .jsonl"),
     ],
 )
@@ -231,7 +231,7 @@ def test_bad_caption_tables_are_one_line_with_file_and_line(folder, tmp_path, na
 
 
 def test_caption_tables_that_cannot_be_read(tmp_path):
-    with pytest.raises(RequestError, match=r"captions=.*no\.csv cannot be read"):
+    with pytest.raises(RequestError, match=r"captions=.*no\.csv is missing"):
         read_caption_table(tmp_path / "no.csv")
     (tmp_path / "latin.csv").write_bytes(b"id,caption\nkick,\xe9\n")
     with pytest.raises(RequestError, match="not UTF-8"):

@@ -127,7 +127,7 @@ def test_files_without_a_cut_are_left_out_with_the_reason(folder):
 def test_a_prepared_dataset_holds_the_labels(folder, tmp_path):
     pack(source(folder), tmp_path / "packed", workers=1)
     dataset = open_dataset(tmp_path / "packed")
-    assert (dataset.manifest["licence"], dataset.fps) == ("CC BY 4.0", 20.0)
+    assert (dataset.manifest.licence, dataset.fps) == ("CC BY 4.0", 20.0)
     split = dataset.split("heldout")
     assert split.ids == ["Aeroplane_FW", "Aeroplane_ID"] and split.frames.tolist() == [69, 49]
     assert split.labels[0] == {"style": "Aeroplane", "content": "FW"}
@@ -138,10 +138,10 @@ def test_a_prepared_dataset_holds_the_labels(folder, tmp_path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("STYLE,FW\nAeroplane,3\n", r"Frame_Cuts.csv:1: no columns STYLE_NAME"),
+        ("STYLE,FW\nAeroplane,3\n", r"Frame_Cuts.csv:1: no column 'style_name'"),
         (HEADER + "Aeroplane,30,x,,,,\n", r"Frame_Cuts.csv:2: FW from '30' to 'x' is no range"),
         (HEADER + "Aeroplane,30,20,,,,\n", r"Frame_Cuts.csv:2: FW from '30' to '20' is no range"),
-        (HEADER + "Aeroplane,30\n", r"Frame_Cuts.csv:2: FW from '30' to None is no range"),
+        (HEADER + "Aeroplane,30\n", r"Frame_Cuts.csv:2: FW from '30' to '' is no range"),
         (HEADER + "Zombie,1,2,,,,\n", r"Aeroplane_FW.bvh: Frame_Cuts.csv has no frames for"),
     ],
 )

@@ -68,7 +68,7 @@ def test_motions_are_normalised_with_the_evaluators_statistics():
     expected = parts.extractor.embed_motion(x, torch.tensor([16])).numpy()
     found = Judge(parts).embed_motions([clip])
     assert found.dtype == np.float32 and found.shape == (1, 4)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_rows_keep_their_order_whatever_the_batch_size():
@@ -76,8 +76,8 @@ def test_rows_keep_their_order_whatever_the_batch_size():
     whole = Judge(make_parts()).embed_motions(motions)
     pairs = Judge(make_parts(), batch_size=2).embed_motions(motions)
     alone = np.concatenate([Judge(make_parts()).embed_motions([clip]) for clip in motions])
-    np.testing.assert_allclose(whole, pairs, atol=1e-6)
-    np.testing.assert_allclose(whole, alone, atol=1e-6)
+    np.testing.assert_allclose(whole, pairs, atol=1e-5)
+    np.testing.assert_allclose(whole, alone, atol=1e-5)
     assert len(np.unique(whole.round(4), axis=0)) == len(motions)
     assert np.array_equal(whole, Judge(make_parts()).embed_motions(motions))
 
@@ -85,8 +85,8 @@ def test_rows_keep_their_order_whatever_the_batch_size():
 def test_frames_beyond_whole_snippets_and_196_do_not_count():
     (clip,) = clips(203)
     found = Judge(make_parts()).embed_motions([clip, clip[:196], clip[:43], clip[:40]])
-    np.testing.assert_allclose(found[0], found[1], atol=1e-7)
-    np.testing.assert_allclose(found[2], found[3], atol=1e-7)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
+    np.testing.assert_allclose(found[2], found[3], atol=1e-5)
     assert np.abs(found[0] - found[2]).max() > 1e-3
 
 
@@ -100,7 +100,7 @@ def test_sentences_are_words_with_classes():
     )
     published = Judge(make_parts("spacy"))
     found = published.embed_texts(["A man walks."], ["a/DET man/NOUN walk/VERB"])
-    np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
     listed = published.embed_texts(["A man walks."], [["a/DET", "man/NOUN", "walk/VERB"]])
     np.testing.assert_array_equal(found, listed)
     plain = judge.embed_texts(["A man walks."])
@@ -113,7 +113,7 @@ def test_words_learned_from_plain_captions_need_no_tokens():
     found = judge.embed_texts(captions, ["walk/VERB", "", "man/NOUN"])
     np.testing.assert_array_equal(found, judge.embed_texts(captions))
     alone = np.concatenate([judge.embed_texts([caption]) for caption in captions])
-    np.testing.assert_allclose(found, alone, atol=1e-6)
+    np.testing.assert_allclose(found, alone, atol=1e-5)
 
 
 def test_only_captions_without_tokens_are_tagged(monkeypatch):
@@ -127,7 +127,7 @@ def test_only_captions_without_tokens_are_tagged(monkeypatch):
     judge = Judge(make_parts("spacy"))
     found = judge.embed_texts(["man", "a man", "walk"], ["man/OTHER", "", ["walk/OTHER"]])
     assert tagged == ["a man"]
-    np.testing.assert_allclose(found, judge.embed_texts(["man", "a man", "walk"]), atol=1e-6)
+    np.testing.assert_allclose(found, judge.embed_texts(["man", "a man", "walk"]), atol=1e-5)
 
 
 def test_what_cannot_be_judged_gets_one_line():

@@ -51,6 +51,7 @@ def record(evaluator: dict = OFFICIAL, dataset: str = "humanml3d", **changes: ob
         split="test",
         confidence=0.95,
         crop="random",
+        constant_bones=False,
         published={"humanml3d": PUBLISHED},
     )
     seen = {key: Estimate(mean, margin, 20) for key, (mean, margin) in REAL.items()}

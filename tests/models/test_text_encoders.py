@@ -157,8 +157,8 @@ def test_a_sentence_does_not_see_its_neighbours(encoder):
         words = alone.tokens.shape[1]
         assert alone.mask.all(), "one sentence alone carries no padding"
         assert together.mask[row].sum() == words
-        torch.testing.assert_close(together.pooled[row], alone.pooled[0], atol=1e-5, rtol=0)
-        torch.testing.assert_close(together.tokens[row, :words], alone.tokens[0], atol=1e-5, rtol=0)
+        torch.testing.assert_close(together.pooled[row], alone.pooled[0], atol=1e-4, rtol=0)
+        torch.testing.assert_close(together.tokens[row, :words], alone.tokens[0], atol=1e-4, rtol=0)
 
 
 def test_mask_marks_the_real_words_from_the_left_and_padding_is_zero(encoder):

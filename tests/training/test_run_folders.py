@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from lead.core.claims import beside
 from lead.core.errors import LeadError, RequestError, WorkError
 from lead.core.files import write_json, write_tensors
 from lead.core.reading import read_tensors
@@ -153,7 +154,7 @@ def test_a_folder_killed_before_its_first_file_is_no_obstacle(make_values, tmp_p
     folder = tmp_path / "run"
     (folder / "weights").mkdir(parents=True)
     shutil.rmtree(folder / "weights")
-    (folder / ".run.json.x1y2.json").write_text("{")
+    (folder / ".run.json.lead-new0.json").write_text("{")
     run = train_stage("vae", make_values("vae", folder, "resume=true"))
     assert run.record["status"] == "finished" and not list(folder.glob(".*"))
 
@@ -180,14 +181,14 @@ def test_a_finished_run_without_state_is_not_thrown_away(copies, make_values):
 
 def test_half_written_files_are_swept_up(copies, make_values):
     rubbish = [
-        copies["vae"] / "state" / ".trainer.ckpt.abc.ckpt",
-        copies["vae"] / "weights" / ".vae.safetensors.abc.safetensors",
-        copies["vae"] / ".metrics.csv.abc.csv",
+        beside(copies["vae"] / name, "new0", ending=True)
+        for name in ("state/trainer.ckpt", "weights/vae.safetensors", "metrics.csv")
     ]
-    for path in rubbish:
+    mine = copies["vae"] / ".metrics.csv.old.csv"
+    for path in (*rubbish, mine):
         path.write_bytes(b"half")
     train_stage("vae", make_values("vae", copies["vae"], "resume=true"))
-    assert not any(path.exists() for path in rubbish)
+    assert not any(path.exists() for path in rubbish) and mine.exists()
 
 
 # Resuming with something else

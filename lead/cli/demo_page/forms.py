@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from lead.core.errors import RequestError, did_you_mean
-from lead.export.checks import plain_text
+from lead.core.reading import plain_text
 from lead.models.text_encoders.learned_words import check_spelling
 
 TEXT_MOST = 500  # characters of a sentence

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.files import atomic_path
+from lead.core.reading import check_regular
 
 Curve = list[tuple[int, float]]
 """Steps with values, in the order of the steps."""
 
 COLUMNS = 3  # of panels at most
+PANELS_MOST, VALUES_MOST, NAME_MOST = 60, 2_000_000, 100  # of one run: curves, values, characters
+FLOAT32_MOST = 3.5e38
 LOGARITHMIC = 20.0  # from this ratio of the largest value to the smallest
 TRAIN = "train"
 
@@ -22,22 +25,38 @@ def read_curves(run: Path | str) -> dict[str, Curve]:
     Raises RequestError where there is no log or nothing in it, WorkError for a line that is none.
     """
     path = Path(run) / "metrics.csv"
-    if not path.is_file():
+    if not path.exists():
         raise RequestError(f"{run} has no metrics.csv: name a run that `lead train` made")
     curves: dict[str, Curve] = {}
-    with path.open(newline="", encoding="utf-8") as stream:
+    with check_regular(path).open(newline="", encoding="utf-8", errors="replace") as stream:
         lines = csv.reader(stream)
-        next(lines, None)
-        for line in lines:
-            try:
-                step, name, value = line
-                curves.setdefault(name, []).append((int(step), float(value)))
-            except ValueError as error:
-                where = f"{path}:{lines.line_num}"
-                raise WorkError(f"{where} is not `step,name,value`: train the run again") from error
+        try:
+            for place, line in enumerate(lines):
+                if place:
+                    name, point = _point(*line)
+                    curves.setdefault(name, []).append(point)
+                if place > VALUES_MOST or len(curves) > PANELS_MOST:
+                    raise RequestError(
+                        f"{path} has more than {VALUES_MOST} values or {PANELS_MOST} curves: draw "
+                        "another run"
+                    )
+        except (ValueError, TypeError, csv.Error) as error:
+            where = f"{path}:{lines.line_num}"
+            raise WorkError(f"{where} is not `step,name,value`: train the run again") from error
     if not curves:
         raise RequestError(f"{path} holds no value yet: wait for the first step that is logged")
     return {name: sorted(curve) for name, curve in curves.items()}
+
+
+def _point(step: str, name: str, value: str) -> tuple[str, tuple[int, float]]:
+    """A line's curve and point; ValueError for what no training logs. Infinite becomes NaN: a gap.
+
+    Steps and values are of the sizes that training has: whole numbers, float32.
+    """
+    point = int(step), float(value)
+    if not 0 <= point[0] < 2**53 or not name.isprintable() or len(name) > NAME_MOST:
+        raise ValueError(step)
+    return name, point if abs(point[1]) < FLOAT32_MOST else (point[0], math.nan)
 
 
 def choose_quantities(
