@@ -83,7 +83,7 @@ class MixSource:
     @property
     def licence(self) -> str:
         """The licences of the parts, each with its part."""
-        found = (f"{name}: {part.manifest['licence']}" for name, part in self._datasets.items())
+        found = (f"{name}: {part.manifest.licence}" for name, part in self._datasets.items())
         return "; ".join(found)
 
     def list_items(self) -> list[Item]:
