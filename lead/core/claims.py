@@ -42,7 +42,7 @@ def real_place(path: Path | str, *, folder: bool = False) -> Path:
     folder where a file is wanted. Only regular files and folders are ever replaced.
     """
     path = Path(path)
-    is_link = os.path.islink(path)
+    is_link = path.is_symlink()
     place = Path(os.path.realpath(path)) if is_link or path.name in ("", "..") else path
     try:
         mode = place.lstat().st_mode
