@@ -61,16 +61,9 @@ def _read(path: Path, pipeline):
 
 
 def _read_bvh(path: Path, pipeline):
-    from lead.data.bvh import load_bvh_joints
-    from lead.representation import joints_to_features
+    from lead.inversion import read_bvh_example
 
-    skeleton = pipeline.skeleton.name
-    if skeleton != "humanml3d":
-        raise RequestError(f"{path}: BVH files become 22 joints, the run has skeleton '{skeleton}'")
-    joints = load_bvh_joints(path, fps=pipeline.fps)
-    if len(joints) < 2:
-        raise RequestError(f"{path}: one frame at {pipeline.fps:g} fps is no motion")
-    return joints_to_features(joints, skeleton, shortest_turn=True)
+    return read_bvh_example(path, pipeline.skeleton.name, pipeline.fps)
 
 
 def _read_npz(path: Path, pipeline):

@@ -46,8 +46,8 @@ def run(overrides: Sequence[str]) -> int:
 
 def _learn(config: dict, entries: list[dict], files: list[Path]) -> int:
     from lead.cli.loading import choose_device, load_text_to_motion
-    from lead.cli.train import quiet_lightning
     from lead.core.building import build
+    from lead.training.quiet import quiet_lightning
 
     options = build(config["inversion"])
     pipeline = load_text_to_motion(config).to(choose_device(config["device"]))

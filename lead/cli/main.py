@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code (0 done, 1 the work failed, 2 the request was wrong)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _dispatch(arguments)
+        code = _dispatch(arguments)
+        sys.stdout.flush()  # here a full disk is told in one line
+        return code
     except LeadError as error:
         print(f"lead: {one_line(error)}", file=sys.stderr)
         return error.exit_code
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("lead: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         return 1
     except MemoryError:
         print("lead: there is not enough memory for this: ask for less at once", file=sys.stderr)
@@ -62,7 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("LEAD_TRACEBACK"):
             raise
         print(f"lead: {one_line(_os_error(error))}", file=sys.stderr)
+        _print_no_more()
         return 1
+
+
+def _print_no_more() -> None:
+    """Leave nothing for Python to write when it ends where nothing can be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -63,7 +63,7 @@ def _shared(work: Callable, todo: Iterator[tuple[int, Any]], count: int) -> Iter
         busy = [stack.enter_context(closing(_Process(packed))) for _ in range(count)]
         while busy:
             starting = any(process.place is None for process in busy)
-            for process in _answering(busy, 0 if starting and following else None):
+            for process in _answering(busy, at_once=bool(starting and following)):
                 place, answer = process.place, process.answer()
                 if following:
                     process.give(*following)
@@ -80,8 +80,9 @@ def _shared(work: Callable, todo: Iterator[tuple[int, Any]], count: int) -> Iter
                 yield place, work(piece)
 
 
-def _answering(busy: "list[_Process]", seconds: float | None) -> "list[_Process]":
-    ready = wait([process.channel for process in busy], seconds)
+def _answering(busy: "list[_Process]", *, at_once: bool) -> "list[_Process]":
+    """Those that have answered, or died; unless ``at_once``, there is at least one."""
+    ready = wait([process.channel for process in busy], 0 if at_once else None)
     return [process for process in busy if process.channel in ready]
 
 

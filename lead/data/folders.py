@@ -4,9 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from lead.core.errors import RequestError
+from lead.core.errors import RequestError, plain
 from lead.data.limits import FILES_MOST
-from lead.data.source import as_text
 
 
 def find_files(folder: Path | str, suffix: str) -> dict[Path, str]:
@@ -38,8 +37,8 @@ def _walk(folder: Path, suffix: str) -> Iterator[tuple[Path, str]]:
         for name in names:
             if name.lower().endswith(suffix) and not name.startswith("."):
                 path = Path(place, name)
-                text = as_text(str(path)) == str(path)
-                yield path, "" if text else "its name is not UTF-8: rename it"
+                utf8 = plain(path) == str(path)
+                yield path, "" if utf8 else "its name is not UTF-8: rename it"
     yield from map(_closed, closed)
 
 

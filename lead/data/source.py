@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from lead.core.errors import one_line
+from lead.core.errors import one_line, plain
 
 PROBLEM = "problem"
 """Label of an item that listing already found unusable: it is told, and never loaded."""
@@ -41,7 +41,7 @@ class Item:
 
 def problem_item(name: str, path: Path, reason: str) -> Item:
     """An item that cannot be used, for a reason that listing saw."""
-    return Item(as_text(name), path, "", labels={PROBLEM: reason})
+    return Item(plain(name), path, "", labels={PROBLEM: reason})
 
 
 def usable(items: Sequence[Item]) -> list[Item]:
@@ -78,13 +78,8 @@ class Rejected:
 
     def __post_init__(self):
         for name in ("id", "path"):
-            object.__setattr__(self, name, as_text(getattr(self, name)))
-        object.__setattr__(self, "reason", one_line(as_text(self.reason)))
-
-
-def as_text(name: str) -> str:
-    """``name`` with an escape for every character that UTF-8 has no bytes for."""
-    return name.encode("utf-8", "backslashreplace").decode()
+            object.__setattr__(self, name, plain(getattr(self, name)))
+        object.__setattr__(self, "reason", one_line(plain(self.reason)))
 
 
 @runtime_checkable

@@ -277,6 +277,37 @@ MALFORMED = {
     "frame time zero": (GOOD.replace("0.05", "0"), 18, "Frame Time takes"),
     "frame time negative": (GOOD.replace("0.05", "-0.05"), 18, "Frame Time takes"),
     "frame time NaN": (GOOD.replace("0.05", "nan"), 18, "Frame Time takes"),
+    **{
+        f"frame time {time}": (GOOD.replace("0.05", time), 18, "Frame Time takes seconds from")
+        for time in (
+            "5e-324",
+            "1e-300",
+            "9e-6",
+            "10.1",
+            "900",
+            "10001",
+            "1e308",
+            "inf",
+            "0x1",
+            "1_0",
+        )
+    },
+    **{
+        f"the number {number}": (GOOD.replace("13 14", f"13 {number}"), 20, f"'{number[:40]}'")
+        for number in ("1e10", "-1e38", "1e200", "1" * 5000, "1_000", "0x1F", "\x00", "½")
+    },
+    **{
+        f"the offset {number}": (GOOD.replace("0 10 0", f"0 {number} 0"), 8, f"'{number[:40]}")
+        for number in ("1e10", "-1e38", "1e200", "inf", "\x00")
+    },
+    "a name of a million letters": (
+        GOOD.replace("JOINT Head\n  {", "JOINT " + "H" * 10**6),
+        7,
+        "'{'",
+    ),
+    "no MOTION in a million characters": (GOOD.replace("MOTION", "\n" * 2**20), 1, "1048576"),
+    "a keyword of a million letters": (GOOD.replace("JOINT Head", "B" * 10**6), 6, "found 'BBB"),
+    "a line of a million numbers": (GOOD.replace("10 11", "0 " * 2**19 + "11"), 20, "1048576"),
     "frame time missing": (GOOD.replace("0.05", ""), 18, "Frame Time takes"),
     "unknown channel": (GOOD.replace("3 Zrotation", "3 Zrotatoin"), 9, "did you mean 'Zrotation'"),
     "channel count too high": (GOOD.replace("CHANNELS 3", "CHANNELS 4"), 10, "unknown channel"),
@@ -308,7 +339,7 @@ def test_malformed_files_are_named_with_their_line(tmp_path, case):
         read_bvh(path)
     message = str(caught.value)
     assert message.startswith(f"{path}:{line}: "), message
-    assert words in message
+    assert words in message.replace("found ' '", "found '\x00'").replace("is ' '", "is '\x00'")
     assert "\n" not in message
     assert len(message) < 300
 
@@ -332,6 +363,58 @@ def test_binary_files_are_no_bvh(tmp_path):
     path.write_bytes(bytes(4096))
     with pytest.raises(RequestError, match=r"image\.bvh:1: "):
         read_bvh(path)
+
+
+def test_a_deep_hierarchy_is_read(tmp_path):
+    """A joint in a joint in a joint: nothing here calls itself."""
+    path = tmp_path / "deep.bvh"
+    joints = "JOINT J {OFFSET 0 1 0 CHANNELS 1 Xrotation " * 20000
+    path.write_text(
+        "HIERARCHY ROOT R {OFFSET 0 0 0 CHANNELS 1 Xrotation " + joints + "}" * 20001 + "\nMOTION\n"
+        "Frames: 1\nFrame Time: 0.1\n" + "0 " * 20001 + "\n"
+    )
+    motion = read_bvh(path)
+    assert motion.parents == tuple(range(-1, 20000))
+
+
+BLANK = {  # text in which a pattern that tries every start would try for hours
+    "lines before MOTION": GOOD.replace("MOTION", "\n" * 10**6 + "MOTION"),
+    "lines after MOTION": GOOD.replace("MOTION", "MOTION" + "\n" * 10**6),
+    "blanks before MOTION": GOOD.replace("MOTION", " " * 10**6 + "MOTION"),
+    "blanks behind MOTION": GOOD.replace("MOTION", "MOTION" + " " * 10**6),
+    "blanks behind the count": GOOD.replace("Frames: 2", "Frames: 2" + " " * 10**6),
+    "blanks before the count": GOOD.replace("Frames: 2", "Frames:" + " " * 10**6 + "2"),
+    "blanks within the time": GOOD.replace("Frame Time", "Frame" + " " * 10**6 + "Time"),
+    "blanks within a row": GOOD.replace("13 14", "13" + " " * 10**6 + "14"),
+}
+
+
+@pytest.mark.parametrize("case", BLANK)
+def test_blanks_without_end_cost_what_they_take_to_read(tmp_path, case):
+    path = tmp_path / "blank.bvh"
+    path.write_text(BLANK[case])
+    assert read_bvh(path).values.shape == (2, 9)
+    assert read_bvh_header(path).frames == 2
+
+
+@pytest.mark.parametrize("width", [9, 1])
+def test_there_is_a_limit_of_values(tmp_path, monkeypatch, width):
+    monkeypatch.setattr("lead.data.bvh.parser.VALUES_MOST", 8 * 9)
+    rows = ["1 2 3 4 5 6 7 8 9"] * 9 if width == 9 else ["1"] * 81
+    path = tmp_path / "long.bvh"
+    path.write_text(
+        GOOD[: GOOD.index("1 2 3 4")].replace("Frames: 2", "Frames: 9") + "\n".join(rows)
+    )
+    with pytest.raises(RequestError, match="more than 72 values, which are the most"):
+        read_bvh(path)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_a_long_header_is_found_with_any_line_ending(tmp_path, newline):
+    path = tmp_path / "long.bvh"
+    text = GOOD.replace("JOINT Head", f"JOINT Head {'x' * 2**17}") + "1 2 3 4 5 6 7 8 9\n" * 5000
+    path.write_bytes(text.replace("\n", newline).encode())
+    assert read_bvh_header(path).frames == 2
 
 
 def fifo(path):

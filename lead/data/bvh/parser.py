@@ -17,8 +17,7 @@ from lead.data.bvh.hierarchy import Hierarchy, fail, finite_number, parse_hierar
 from lead.data.limits import FRAME_TIMES, HIERARCHY_MOST, LINE_MOST, NUMBER_MOST, VALUES_MOST
 
 _MOTION = re.compile(r"(?:^|\})[ \t]*(MOTION)[ \t]*$", re.IGNORECASE | re.MULTILINE)
-_FRAMES = re.compile(r"\s*Frames\s*:\s*(.*?)\s*", re.IGNORECASE)
-_FRAME_TIME = re.compile(r"\s*Frame\s*Time\s*:\s*(.*?)\s*", re.IGNORECASE)
+_FRAME_TIME = re.compile(r"^[ \t]*Frame[ \t]*Time.*\n", re.IGNORECASE | re.MULTILINE)
 _HEADER_READS = (1 << 15, 1 << 18, 4 * HIERARCHY_MOST + (1 << 15))  # bytes, until all of it is in
 
 
@@ -90,7 +89,7 @@ def read_bvh_header(path: Path | str) -> BvhHeader:
         whole = len(data) < size
         cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         text = _decode(path, data if whole else data[:cut])
-        if whole or re.search(r"^\s*Frame\s*Time.*\n", text, re.IGNORECASE | re.MULTILINE):
+        if whole or _FRAME_TIME.search(text):
             break
     return _parse_header(path, text)[0]
 
@@ -126,14 +125,14 @@ def _parse_header(path: Path, text: str) -> tuple[BvhHeader, int]:
         fail(path, text.rstrip().count("\n") + 1, "the file ends before MOTION: it is truncated")
     position = motion.end()
     words = []
-    for keyword, pattern in (("Frames", _FRAMES), ("Frame Time", _FRAME_TIME)):
+    for keyword in ("Frames", "Frame Time"):
         line, position = _next_line(text, position)
         number = text.count("\n", 0, position - 1) + 1
-        match = pattern.fullmatch(line)
-        if match is None:
+        name, colon, value = line.partition(":")
+        if not colon or "".join(name.split()).lower() != keyword.replace(" ", "").lower():
             found = f"'{line.strip()[:40]}'" if line.strip() else "the end of the file"
             fail(path, number, f"'{keyword}:' expected, found {found}")
-        words.append((match[1], number))
+        words.append((value.strip(), number))
     (count, count_line), (seconds, seconds_line) = words
     if not (count.isdecimal() and len(count) <= 9 and int(count) > 0):
         fail(path, count_line, f"Frames takes a whole number from 1 up, found '{count[:40]}'")
