@@ -14,16 +14,14 @@ from lead.core.errors import RequestError
 from lead.data.acclaim.skeleton import AcclaimSkeleton, Bone, read_skeleton
 from lead.data.acclaim.values import count_frames, read_values
 from lead.data.bvh.hierarchy import Hierarchy
+from lead.data.bvh.motion_files import AMC_FPS
 from lead.data.bvh.parser import BvhHeader, BvhMotion
-
-USUAL_FPS = 120.0
-"""AMC files do not say their frame rate; CMU's and HDM05's are recorded at this one."""
 
 _NO_TURN = 1e-9  # degrees; a constant turn of less is left out
 
 
 def read_acclaim(
-    path: Path | str, skeleton: Path | str | None = None, fps: float | int = USUAL_FPS
+    path: Path | str, skeleton: Path | str | None = None, fps: float | int = AMC_FPS
 ) -> BvhMotion:
     """Read an AMC file with its ASF file (see find_skeleton), angles in degrees.
 
@@ -47,7 +45,7 @@ def read_acclaim(
 
 
 def read_acclaim_header(
-    path: Path | str, skeleton: Path | str | None = None, fps: float | int = USUAL_FPS
+    path: Path | str, skeleton: Path | str | None = None, fps: float | int = AMC_FPS
 ) -> BvhHeader:
     """Skeleton and number of frames, by both ends of the AMC file and without its numbers."""
     path = Path(path)
@@ -80,7 +78,7 @@ def _begins(stem: str, start: str) -> bool:
     return stem == start or (stem.startswith(start) and not stem[len(start)].isalnum())
 
 
-def _header(tree: AcclaimSkeleton, frames: int, fps: float) -> BvhHeader:
+def _header(tree: AcclaimSkeleton, frames: int, fps: float | int) -> BvhHeader:
     bones = tree.bones
     parents = tuple(bone.parent for bone in bones)
     offsets = np.stack([bones[p].vector if p >= 0 else tree.position for p in parents])

@@ -8,7 +8,6 @@ that its first frame at 20 fps is left out too.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from lead.core.errors import RequestError
 from lead.data.acclaim import read_acclaim
 from lead.data.acclaim.values import count_frames
 from lead.data.bvh.joints import bvh_to_joints
+from lead.data.bvh.motion_files import AMC, AMC_FPS, SUFFIXES
 from lead.data.bvh.parser import BvhMotion, frame_rate, read_bvh, read_bvh_header
 from lead.data.bvh.resampling import sample_positions
 from lead.data.bvh.skeleton_maps import choose_skeleton_map
@@ -24,8 +24,6 @@ from lead.data.folders import find_files
 from lead.representation.skeletons import get_skeleton
 
 FPS = 20.0
-RECORDED_FPS = 120.0
-SUFFIXES = (".amc", ".bvh")
 CONVERSIONS = ("cmu", "cmu_daz")
 """Skeleton maps of the cgspeed conversions."""
 
@@ -43,7 +41,7 @@ class Trial:
     path: Path
     frames: int  # at 20 fps
     first: int = 0  # the first of them that shows the recording
-    fps: float = RECORDED_FPS
+    fps: float = AMC_FPS
 
     @property
     def subject(self) -> str:
@@ -64,7 +62,7 @@ class Trial:
             raise RequestError(f"{self.path}: {error}") from error
 
     def _read(self) -> BvhMotion:
-        if self.path.suffix.lower() == ".amc":
+        if self.path.suffix.lower() == AMC:
             return read_acclaim(self.path, fps=self.fps)
         motion = read_bvh(self.path)
         if not _is_t_pose(bvh_to_joints(replace(motion, values=motion.values[:1]))[0]):
@@ -79,7 +77,8 @@ def find_trials(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
     """
     found: dict[str, Path] = {}
     problems: dict[str, str] = {}
-    for path, problem in chain.from_iterable(find_files(folder, s).items() for s in SUFFIXES):
+    listed = sorted(find_files(folder, *SUFFIXES).items(), key=_amc_first)
+    for path, problem in listed:
         place = path.relative_to(folder).as_posix()
         if problem:
             problems[place] = problem
@@ -99,7 +98,7 @@ def read_trial(name: str, path: Path, seconds: float | None = None) -> Trial:
 
     Raises RequestError where the file is not a trial as the database has them.
     """
-    if path.suffix.lower() == ".amc":
+    if path.suffix.lower() == AMC:
         frames = count_frames(path)
         fps = _recorded_rate(path, frames, seconds)
         return Trial(name, path, _at_20_fps(frames, fps), fps=fps)
@@ -146,6 +145,11 @@ def _cosine(first: np.ndarray, second: np.ndarray) -> float:
     return float(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))
 
 
+def _amc_first(entry: tuple[Path, str]) -> tuple[bool, int, str]:
+    path = entry[0]
+    return path.suffix.lower() != AMC, len(path.parts), str(path)
+
+
 def _in_order(entry: tuple[str, Path]) -> tuple[int, int]:
     subject, _, trial = entry[0].partition("_")
     return int(subject), int(trial)
@@ -157,11 +161,11 @@ def _at_20_fps(frames: int, fps: float) -> int:
 
 def _recorded_rate(path: Path, frames: int, seconds: float | None) -> float:
     """120, or 60 where the trial's known length says so: AMC files do not."""
-    for fps in (RECORDED_FPS, RECORDED_FPS / 2):
+    for fps in (AMC_FPS, AMC_FPS / 2):
         if seconds is None or abs(frames / fps - seconds) <= _FRAMES_APART * seconds:
             return fps
-    _check_length(path, frames / RECORDED_FPS, seconds)
-    return RECORDED_FPS
+    _check_length(path, frames / AMC_FPS, seconds)
+    return AMC_FPS
 
 
 def _check_length(path: Path, found: float, seconds: float | None) -> None:

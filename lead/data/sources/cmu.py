@@ -20,10 +20,11 @@ from lead.core.errors import RequestError
 from lead.core.reading import read_yaml
 from lead.data.archives import is_archive, unpack
 from lead.data.bvh.loading import clip_features
+from lead.data.bvh.motion_files import SUFFIXES
 from lead.data.caption_kinds import KIND, count_kinds, table_lines
 from lead.data.cmu.pieces import Piece, lost_cuts, pieces_of
 from lead.data.cmu.sentences import Sentences, read_sentences
-from lead.data.cmu.trials import FPS, SUFFIXES, Trial, find_trials, read_trial
+from lead.data.cmu.trials import FPS, Trial, find_trials, read_trial
 from lead.data.source import PROBLEM, Item, LoadedClip, Rejected, problem_item, usable
 from lead.data.splits import check_frame_limits, stratified_splits
 from lead.representation.mirroring import mirror_joints
