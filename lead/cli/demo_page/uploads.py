@@ -4,6 +4,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 from lead.core.errors import RequestError
 
@@ -37,8 +38,8 @@ def read_upload(data: bytes, name: str, folder: Path, pipeline):
                 f"{name} lasts {seconds:.0f} s: cut out the part that shows the word, "
                 f"{SECONDS_MOST:.0f} s at most"
             )
-        entry = dict.fromkeys(("dataset", "style", "content"))
-        return choose_motions({**entry, "motions": [str(path)]}, pipeline, seed=0).motions[0]
+        entry = SimpleNamespace(motions=[str(path)], dataset=None, style=None, content=None)
+        return choose_motions(entry, pipeline, seed=0).motions[0]
     except RequestError as error:
         raise RequestError(str(error).replace(str(path), name)) from error
     finally:

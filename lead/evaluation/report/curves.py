@@ -1,12 +1,16 @@
 """Training curves: what a run directory logged, one panel a quantity."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
-from lead.core.errors import RequestError, WorkError, did_you_mean
+from pydantic import ConfigDict, Field
+
+from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import atomic_path
+from lead.core.reading import read_csv
+from lead.core.schema import Count, Name, Schema, check
 
 Curve = list[tuple[int, float]]
 """Steps with values, in the order of the steps."""
@@ -14,30 +18,34 @@ Curve = list[tuple[int, float]]
 COLUMNS = 3  # of panels at most
 LOGARITHMIC = 20.0  # from this ratio of the largest value to the smallest
 TRAIN = "train"
+STEPS_MOST = 10**12
 
 
 def read_curves(run: Path | str) -> dict[str, Curve]:
     """The curves of a run's ``metrics.csv`` by name, such as ``val/loss``.
 
-    Raises RequestError where there is no log or nothing in it, WorkError for a line that is none.
+    Raises RequestError where there is no log, nothing in it, or a line that is none.
     """
     path = Path(run) / "metrics.csv"
-    if not path.is_file():
+    if not path.exists():
         raise RequestError(f"{run} has no metrics.csv: name a run that `lead train` made")
     curves: dict[str, Curve] = {}
-    with path.open(newline="", encoding="utf-8") as stream:
-        lines = csv.reader(stream)
-        next(lines, None)
-        for line in lines:
-            try:
-                step, name, value = line
-                curves.setdefault(name, []).append((int(step), float(value)))
-            except ValueError as error:
-                where = f"{path}:{lines.line_num}"
-                raise WorkError(f"{where} is not `step,name,value`: train the run again") from error
+    for number, line in read_csv(path, ("step", "name", "value")):
+        logged = check(_Logged, line, f"{path}:{number}", "train the run again")
+        curves.setdefault(logged.name, []).append((logged.step, logged.value))
     if not curves:
         raise RequestError(f"{path} holds no value yet: wait for the first step that is logged")
     return {name: sorted(curve) for name, curve in curves.items()}
+
+
+class _Logged(Schema):
+    """A line of the log; values that are not finite leave a gap."""
+
+    model_config = ConfigDict(strict=False)  # a CSV knows text alone
+
+    step: Annotated[Count, Field(le=STEPS_MOST)]
+    name: Name
+    value: float
 
 
 def choose_quantities(
