@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from torch import nn
 
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import atomic_folder, content_hash, write_json
+from lead.core.reading import read_floats
 from lead.core.runs import SCHEMA_VERSION, Run
 from lead.data.packed import open_dataset
 from lead.data.sources.humanml3d import HumanML3DSource
@@ -163,18 +163,5 @@ def find_statistics(dataset: str, mean: str | None, std: str | None) -> Normaliz
             )
         return open_dataset(folder).normalizer
     width = get_skeleton(source.skeleton).features
-    return Normalizer(*(_vector(Path(path), width) for path in (mean, std)))
-
-
-def _vector(path: Path, width: int) -> np.ndarray:
-    if not path.is_file():
-        raise RequestError(f"{path} is no file: name an array of {width} numbers (.npy)")
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise RequestError(f"{path} is not a plain array (.npy): copy it again") from error
-    if array.shape != (width,) or array.dtype.kind != "f":
-        raise RequestError(
-            f"{path} holds {array.dtype} of shape {array.shape}, expected {width} numbers"
-        )
-    return array
+    advice = f"name mean=FILE std=FILE of {source.name}"
+    return Normalizer(*(read_floats(path, (width,), advice) for path in (mean, std)))

@@ -13,8 +13,9 @@ from torch import nn
 
 from lead.core.errors import WorkError
 from lead.core.files import content_hash, write_json, write_tensors
-from lead.core.reading import read_json, read_tensors
+from lead.core.reading import read_tensors
 from lead.core.runs import Run
+from lead.core.schema import Schema, read_file
 from lead.evaluation.extractor.networks import FeatureExtractor
 from lead.evaluation.extractor.words import Vocabulary, WordVectors
 from lead.representation.normalizer import Normalizer
@@ -60,14 +61,18 @@ def keep_beside_weights(folder: Path, normalizer: Normalizer, vocabulary: Vocabu
     write_json(folder / "vocabulary.json", {"words": list(vocabulary.words)})
 
 
+class _Words(Schema):
+    """vocabulary.json."""
+
+    words: list[str]
+
+
 def load_parts(run: Run) -> EvaluatorParts:
     """The parts of a run of stage ``evaluator``; WorkError where some of it is missing."""
     statistics = read_tensors(run.folder / "weights" / "normalizer.safetensors")
     if not {"mean", "std"} <= statistics.keys():
         raise WorkError(f"{run.folder}: normalizer.safetensors lacks mean or std: train it again")
-    listed = read_json(run.folder / "vocabulary.json").get("words")
-    if not isinstance(listed, list) or not all(isinstance(word, str) for word in listed):
-        raise WorkError(f"{run.folder / 'vocabulary.json'} holds no list of words: train it again")
+    listed = read_file(_Words, run.folder / "vocabulary.json", "train it again").words
     words = run.load_part("words")
     if len(words.vectors) != len(listed):
         raise WorkError(
