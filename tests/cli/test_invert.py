@@ -141,7 +141,7 @@ def test_the_script_is_the_verb(repository):
         ({"inversion__timestep_max": 5000}, "the last timestep of the run is 999"),
         ({"inversion__objective": "leda"}, "unknown objective 'leda'"),
         ({"templates__sentences": "[a person]"}, "template 'a person' has no <*>"),
-        ({"examples": -1}, "'examples' takes a number greater than or equal to 0, got -1"),
+        ({"examples": -1}, "examples takes a whole number from 0"),
         ({"concepts": "nowhere.yaml"}, "give either word= for one word or concepts=FILE"),
         ({"word": None, "concepts": "nowhere.yaml"}, "concepts=nowhere.yaml is missing"),
     ],
