@@ -44,6 +44,8 @@ combination of values, here or on a Slurm cluster: `lead VERB -m --help`.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code (0 done, 1 the work failed, 2 the request was wrong)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if hasattr(sys.stdout, "reconfigure"):  # names of files are printed as they are, UTF-8 or not
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()  # here a full disk is told in one line

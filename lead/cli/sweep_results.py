@@ -25,7 +25,7 @@ def report(planned: Sequence[Planned], joint: Planned | None) -> None:
         return
     text, file = "\n".join(tables), planned[0].sweep / "table.md"
     with atomic_path(file) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     print(f"\n{text}\nwritten: {file}", flush=True)
 
 

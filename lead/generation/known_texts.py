@@ -4,7 +4,6 @@ A model that knows walking and waving answers "a cat plays the violin" with some
 distance to the nearest training caption tells such sentences apart, as far as a text encoder can.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from lead.core.errors import WorkError
-from lead.core.files import write_tensors
+from lead.core.files import to_json, write_tensors
 from lead.core.reading import read_described
 from lead.core.runs import Run
 from lead.core.schema import Finite, Schema, check
@@ -90,7 +89,7 @@ def error_shares(
 def write_known_texts(run: Run, known: KnownTexts) -> None:
     """Keep them in a run directory, in half precision."""
     facts = {"threshold": known.threshold, **known.facts}
-    metadata = {_ENTRY: json.dumps(facts, ensure_ascii=False)}
+    metadata = {_ENTRY: to_json(facts)}
     write_tensors(run.folder / FILE, {"vectors": known.vectors.half()}, metadata)
 
 

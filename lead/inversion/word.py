@@ -4,7 +4,6 @@ The file holds one tensor ``vector`` (width,) and one metadata entry ``lead.word
 schema, word, encoder (fingerprint), and the facts of ``Word.about``.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
 from lead.core.errors import RequestError
-from lead.core.files import content_hash, write_tensors
+from lead.core.files import content_hash, to_json, write_tensors
 from lead.core.reading import read_described
 from lead.core.schema import Name, Schema, check
 from lead.models.text_encoders import TextEncoder
@@ -53,7 +52,7 @@ class Word:
 def write_word(path: Path | str, word: Word) -> None:
     """Write the word atomically; equal words make equal bytes."""
     facts = {"schema": SCHEMA, "word": word.word, "encoder": word.encoder, **word.about}
-    metadata = {_ENTRY: json.dumps(facts, ensure_ascii=False)}  # one entry: their order is random
+    metadata = {_ENTRY: to_json(facts)}  # one entry: their order is random
     write_tensors(path, {"vector": word.vector.float()}, metadata)
 
 
