@@ -125,8 +125,7 @@ def _licence(folder: Path) -> str:
     """Under which licence the data of a run stand, where it is known."""
     from lead.core.runs import Run
 
-    dataset = Run(folder).record.get("dataset", {})
-    return str(dataset.get("licence", "")) if isinstance(dataset, dict) else ""
+    return Run(folder).record.dataset.licence
 
 
 def _recipe(overrides: Sequence[str], *, projector: bool):
@@ -136,7 +135,7 @@ def _recipe(overrides: Sequence[str], *, projector: bool):
 
     chosen = any(word.startswith("inversion=") for word in overrides)
     words = [*overrides] if chosen or projector else [*overrides, "inversion=mld"]
-    options = build(compose("demo", words)["inversion"])
+    options = build("inversion", compose("demo", words)["inversion"])
     sentences = {
         means: tuple(compose("invert", [f"templates={name}"])["templates"]["sentences"])
         for means, name in (("manner", "style"), ("motion", "paper"))

@@ -47,10 +47,10 @@ def run(overrides: Sequence[str]) -> int:
     from lead.data.packed import open_dataset
 
     named = Run(Path(config["run"]))
-    name, skeleton = named.entry("dataset", "name"), named.entry("dataset", "skeleton")
+    skeleton = named.record.dataset.skeleton
     output = Path(config["output"] or named.folder / "metrics.json")
     check_output_file(output)
-    dataset = open_dataset(config["dataset"] or f"datasets/{name}")
+    dataset = open_dataset(config["dataset"] or named.default_dataset)
     if dataset.skeleton.name != skeleton:
         raise RequestError(
             f"{dataset.folder} has skeleton '{dataset.skeleton.name}', {named.folder} was trained "

@@ -46,7 +46,7 @@ def run(overrides: Sequence[str]) -> int:
     from lead.cli.train import quiet_lightning
     from lead.core.building import build
 
-    options = build(config["inversion"])
+    options = build("inversion", config["inversion"])
     pipeline = load_text_to_motion(config).to(choose_device(config["device"]))
     concepts = [_concept(entry, pipeline, config["seed"]) for entry in entries]
     quiet_lightning()

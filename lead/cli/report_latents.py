@@ -41,7 +41,7 @@ def run(overrides: Sequence[str]) -> int:
         raise RequestError(
             f"{named.folder} is a {named.stage} run: name a projector run, whose two spaces differ"
         )
-    dataset = open_dataset(config["dataset"] or f"datasets/{named.entry('dataset', 'name')}")
+    dataset = open_dataset(config["dataset"] or named.default_dataset)
     places, labels, key = _classes(dataset.split(config["split"]), config)
     spaces = _spaces(named, dataset, places, config)
     scores = {name: _scores(points, labels) for name, points in spaces.items()}

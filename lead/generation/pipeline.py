@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lead.core.building import build
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
 from lead.core.masks import lengths_to_mask
@@ -263,24 +262,24 @@ def load_pipeline(
     projector = None
     if projecting is not None:
         projector = load_projector(projecting, denoising)
-    encoder = build(denoising.entry("text_encoder"))
-    fingerprint = denoising.entry("text_fingerprint")  # an imported run knows none
+    encoder = denoising.build_text_encoder()
+    fingerprint = denoising.record.text_fingerprint  # an imported run knows none
     if fingerprint is not None and encoder.fingerprint != fingerprint:
         raise RequestError(
             f"{denoising.folder} was trained with another '{encoder.name}' text encoder than the "
             "one found here: put the same weights in place"
         )
-    vae = freeze(vae_run.load_part("vae"))
+    vae, facts = freeze(vae_run.load_part("vae")), vae_run.record.dataset
     return TextToMotion(
         vae=vae,
         denoiser=freeze(denoising.load_part("denoiser")),
         projector=projector,
         text_encoder=encoder,
         normalizer=load_normalizer(vae_run, vae.features),
-        schedule=build(denoising.entry("parts", "schedule")),
-        skeleton=get_skeleton(vae_run.entry("dataset", "skeleton")),
-        fps=vae_run.entry("dataset", "fps"),
-        frame_limits=tuple(vae_run.entry("dataset", "frames")),
+        schedule=denoising.build_part("schedule"),
+        skeleton=get_skeleton(facts.skeleton),
+        fps=facts.fps,
+        frame_limits=facts.frames,
         known_texts=_known_texts(denoising),
     )
 

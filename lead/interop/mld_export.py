@@ -50,7 +50,7 @@ def write_mld(run: Run, output: Path, evaluator: Path | None = None) -> dict[str
     shape = published_shape("mem_pos.pe", tuple(denoiser.positions.pe.shape))
     tensors["denoiser.mem_pos.pe"] = torch.zeros(shape)
     if evaluator is not None:
-        tensors |= _evaluator(evaluator, run.entry("dataset", "skeleton"))
+        tensors |= _evaluator(evaluator, run.record.dataset.skeleton)
     with atomic_path(output) as temporary:
         whole = {name: tensor.detach().clone() for name, tensor in tensors.items()}
         torch.save({"state_dict": whole, SIZES: sizes}, temporary)
@@ -65,7 +65,7 @@ def _check(run: Run, part: str, kind: type) -> dict[str, int]:
     defaults = {
         name: parameter.default for name, parameter in inspect.signature(kind).parameters.items()
     }
-    chosen = {**defaults, **run.entry("parts", part)}
+    chosen = run.options(part)
     for name, default in defaults.items():
         if name not in SIZES_OF[part] + FREE[part] and chosen[name] != default:
             raise RequestError(
@@ -87,7 +87,7 @@ def _check_shape(run: Run, sizes: dict[str, dict[str, int]]) -> None:
             f"{run.folder} reads text vectors as wide as its network ({denoiser['width']}): "
             "MLD has no text layer then"
         )
-    schedule = run.entry("parts", "schedule")
+    schedule = run.description("schedule")
     if {**SCHEDULE, **schedule} != SCHEDULE:
         raise RequestError(f"{run.folder} has another noise schedule than MLD: {schedule}")
 

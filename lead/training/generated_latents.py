@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lead.core.building import build
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
 from lead.core.runs import Run
@@ -48,7 +47,7 @@ class Regeneration:
                 f"{self.run.folder} is distilled: stage.latents=generated needs the run that it "
                 "learned from"
             )
-        schedule = build(self.run.entry("parts", "schedule"))
+        schedule = self.run.build_part("schedule")
         grid = leading_timesteps(schedule.num_train_timesteps, STEPS)
         visited = [timestep for timestep in grid if timestep <= self.timestep]
         if not visited:

@@ -37,13 +37,13 @@ def earlier_run(values: dict, key: str, dataset: PackedDataset) -> Run:
     run, stage = Run(Path(values[key])), STAGE_OF.get(key, key)
     if run.stage != stage:
         raise RequestError(f"{run.folder} is a {run.stage} run, but {key}= needs a {stage} run")
-    skeleton = run.entry("dataset", "skeleton")
+    skeleton = run.record.dataset.skeleton
     if skeleton != dataset.skeleton.name:
         raise RequestError(
             f"{run.folder} was trained on skeleton '{skeleton}', {dataset.folder} has "
             f"'{dataset.skeleton.name}': use one data set for all stages"
         )
-    data_hash = run.entry("dataset", "data_hash")
+    data_hash = run.record.dataset.data_hash
     if data_hash is None:
         _check_statistics(run, dataset)
     elif data_hash != dataset.data_hash and not _knows_motions(run, dataset):
@@ -56,8 +56,8 @@ def earlier_run(values: dict, key: str, dataset: PackedDataset) -> Run:
 
 def _knows_motions(run: Run, dataset: PackedDataset) -> bool:
     """Whether new captions alone came since a VAE that reads none was trained."""
-    reads_no_captions = run.stage == "vae" and "text_fingerprint" not in run.record
-    return reads_no_captions and run.entry("dataset", "data_hash") in dataset.same_motions
+    reads_no_captions = run.stage == "vae" and run.record.text_fingerprint is None
+    return reads_no_captions and run.record.dataset.data_hash in dataset.same_motions
 
 
 def _check_statistics(run: Run, dataset: PackedDataset) -> None:
@@ -74,7 +74,7 @@ def _check_statistics(run: Run, dataset: PackedDataset) -> None:
 
 def latent_sources(vae_run: Run, values: dict) -> tuple[Callable, Callable, nn.Module]:
     """Frozen encoders as functions for the caches; the VAE loads only where a cache is missing."""
-    encoder = build(values["text_encoder"])
+    encoder = build("text_encoder", values["text_encoder"], "text_encoder")
     accelerator = values["trainer"]["accelerator"]
     on_gpu = accelerator != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda" if on_gpu else "cpu")

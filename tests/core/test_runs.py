@@ -140,7 +140,7 @@ def test_updates_keep_the_other_fields_and_are_seen_at_once(chain):
     run = chain[0]
     assert run.stage == "vae"
     run.update(status="finished", step=7)
-    assert (run.record["status"], run.record["step"], run.stage) == ("finished", 7, "vae")
+    assert (run.record.status, run.record.step, run.stage) == ("finished", 7, "vae")
     assert read_json(run.folder / "run.json") == run.record
 
 

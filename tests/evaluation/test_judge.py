@@ -39,16 +39,14 @@ def clips(*lengths: int) -> list[np.ndarray]:
 
 def write_run(folder, parts: EvaluatorParts, **changes) -> Run:
     run = Run(folder)
-    target = "lead.evaluation.extractor"
     record = {
         "schema": SCHEMA_VERSION,
         "stage": "evaluator",
         "parts": {
-            "extractor": {
-                "_target_": f"{target}.networks.FeatureExtractor", "features": FEATURES, **SIZES
-            },
-            "words": {"_target_": f"{target}.words.WordVectors", "words": 7, "dim": 6},
+            "extractor": {"_target_": "t2m_extractor", "features": FEATURES, **SIZES},
+            "words": {"_target_": "word_vectors", "words": 7, "dim": 6},
         },
+        "dataset": {"name": "made", "skeleton": "humanml3d", "fps": 20.0, "frames": [10, 60]},
         "judge": judge_entry(parts.name, parts.tagger),
     }  # fmt: skip
     write_json(folder / "run.json", {**record, **changes})

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from lead.core.building import build
+from lead.core.building import CLASSES, build
 from lead.core.errors import RequestError
 from lead.models.text_encoders import (
     ClipTextEncoder,
@@ -492,14 +492,14 @@ def test_configs_name_the_encoder_and_all_its_values(file, tmp_path, monkeypatch
 
     monkeypatch.chdir(tmp_path)
     description = yaml.safe_load(file.read_text())
-    module, _, attribute = description["_target_"].rpartition(".")
+    module, _, attribute = CLASSES["text_encoder"][description["_target_"]].rpartition(".")
     signature = inspect.signature(getattr(importlib.import_module(module), attribute))
     assert set(description) - {"_target_"} == set(signature.parameters)
     for key, parameter in signature.parameters.items():
         assert description[key] == parameter.default, key
     assert description["name"] == file.stem
     if file.stem == "hash":
-        assert build(description).encode(["walk"]).pooled.shape == (1, 64)
+        assert build("text_encoder", description).encode(["walk"]).pooled.shape == (1, 64)
 
 
 def test_there_is_a_config_per_encoder():

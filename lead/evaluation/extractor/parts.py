@@ -74,10 +74,10 @@ def load_parts(run: Run) -> EvaluatorParts:
             f"{run.folder} has {len(listed)} words and {len(words.vectors)} vectors: train it again"
         )
     return EvaluatorParts(
-        run.entry("judge", "name"),
+        run.record.judge.name,
         run.load_part("extractor"),
         Normalizer(statistics["mean"], statistics["std"]),
         Vocabulary(tuple(listed)),
         words,
-        run.entry("judge", "tagger"),
+        run.record.judge.tagger,
     )
