@@ -107,14 +107,14 @@ def _spaces(named, dataset, places: list[int], config: dict) -> dict:
     import torch
 
     from lead.cli.loading import choose_device
-    from lead.core.freezing import freeze
     from lead.data.clips import length_sorted_batches, pad_clips
-    from lead.generation.pipeline import load_normalizer
+    from lead.generation.pipeline import load_projector, load_vae
+    from lead.representation.normalizer import load_normalizer
 
     device, split = choose_device(config["device"]), dataset.split(config["split"])
     vae_run = named.ancestor("vae")
-    vae = freeze(vae_run.load_part("vae")).to(device)
-    projector = freeze(named.load_part("projector")).to(device)
+    vae = load_vae(vae_run).to(device)
+    projector = load_projector(named, named).to(device)
     normalizer = load_normalizer(vae_run, vae.features).to(device)
     rows: dict[int, tuple] = {}
     with torch.no_grad():

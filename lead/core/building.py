@@ -105,6 +105,16 @@ def full_options(kind: str, description: object, where: str = "") -> dict[str, o
     return {**defaults, **given}
 
 
+def check_fit(options: Mapping, where: str, **wanted: object) -> None:
+    """RequestError where one of the ``wanted`` options is there and has another value."""
+    for name, value in wanted.items():
+        if options.get(name, value) != value:
+            raise RequestError(
+                f"{where}: {name} is {shown(options[name])}, what it works with has {value}: "
+                "make the two equal"
+            )
+
+
 def known_name(kind: str, name: object) -> str:
     """The short name of a class of this kind; ValueError for a name that is not in the table."""
     short = _SHORT.get(name, name) if isinstance(name, str) else name

@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lead.core.building import build, full_options, with_short_names
+from lead.core.building import build, check_fit, full_options, with_short_names
 from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.files import content_hash, write_json, write_tensors
 from lead.core.reading import FORM_BYTES, read_json, read_tensors
@@ -132,8 +132,12 @@ class Run:
         """Build a part from its description, with fresh weights."""
         return build(part, self.description(part), f"{self.file} ({part})", **changes)
 
-    def load_part(self, part: str):
-        """Build a part from its description and fill in its weights, every tensor accounted for."""
+    def load_part(self, part: str, **wanted: object):
+        """Build a part from its description and fill in its weights, every tensor accounted for.
+
+        ``wanted`` are options that need these values, where the part has them, to work with others.
+        """
+        check_fit(self.options(part), f"{self.file} ({part})", **wanted)
         module = self.build_part(part)
         fill(module, self.tensors(part), f"{self.folder} ({part})")
         return module

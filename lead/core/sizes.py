@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 NUMBERS_MOST = 200_000_000  # weights and buffers of one network; the paper's have 18 million
 SIZE_MOST = 16_384  # of one dimension
 Size = Annotated[int, Field(ge=1, le=SIZE_MOST)]
-Layers = Annotated[int, Field(ge=1, le=199)]
+Layers = Annotated[int, Field(ge=1, le=99)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
+Some = Annotated[int, Field(ge=1, le=65_536)]  # rows at once, words of a sentence
 Scale = Annotated[float, Field(gt=0, le=1000)]  # what an input is multiplied by
 Timesteps = Annotated[int, Field(ge=1, le=100_000)]  # of a noise schedule
 

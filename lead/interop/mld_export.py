@@ -11,12 +11,12 @@ from lead.core.errors import RequestError
 from lead.core.files import atomic_path
 from lead.core.runs import Run
 from lead.evaluation.extractor.official import load_official_extractor, weights_file
-from lead.generation.pipeline import load_normalizer
 from lead.interop.checkpoint import SIZES
 from lead.interop.names import DENOISER, EVALUATOR, VAE, published_shape, to_published
 from lead.interop.runs import SCHEDULE
 from lead.models.denoiser import MldDenoiser
 from lead.models.vae import MotionVAE
+from lead.representation.normalizer import load_normalizer
 
 BODY = ("latent_dim", "width", "layers", "heads", "feed_forward")
 SIZES_OF = {

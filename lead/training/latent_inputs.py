@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from lead.core.building import build
 from lead.core.errors import RequestError
-from lead.core.freezing import freeze
 from lead.core.runs import Run
 from lead.data.cache import cached_posteriors, cached_texts
 from lead.data.latents import LatentDataset
 from lead.data.packed import PackedDataset
-from lead.generation.pipeline import load_normalizer
+from lead.generation.pipeline import load_vae
+from lead.representation.normalizer import load_normalizer
 from lead.training.datamodule import StepDataModule, latent_data, validation_split
 from lead.training.fit import choose_precision
 from lead.training.generated_latents import Regeneration
@@ -84,7 +84,7 @@ def latent_sources(vae_run: Run, values: dict) -> tuple[Callable, Callable, nn.M
     @torch.no_grad()
     def posterior(batch) -> tuple[Tensor, Tensor]:
         if not loaded:
-            loaded.append(freeze(vae_run.load_part("vae")).to(device))
+            loaded.append(load_vae(vae_run).to(device))
         moved = batch.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             return loaded[0].encode(moved.x, moved.mask)

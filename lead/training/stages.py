@@ -10,7 +10,7 @@ import yaml
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
-from lead.core.building import build
+from lead.core.building import build, check_fit, full_options
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import atomic_path, check_writable, make_folder, write_json, write_tensors
 from lead.core.run_record import SCHEMA_VERSION, RunRecord
@@ -236,14 +236,19 @@ def _some_clips(dataset: PackedDataset) -> Iterator[Tensor]:
 def _diffusion_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
     vae_run = earlier_run(values, "vae", dataset)
     posterior, text, encoder = latent_sources(vae_run, values)
+    vae = vae_run.options("vae")
     description = {
         **values["model"]["denoiser"],
-        "latent_dim": vae_run.options("vae")["latent_dim"],
+        "latent_dim": vae["latent_dim"],
         "text_dim": encoder.dim,
     }
+    schedule = build("schedule", values["model"]["schedule"], "model.schedule")
+    check_fit(
+        *(full_options("denoiser", description, "model.denoiser"), "model.denoiser"),
+        **{"latent_tokens": vae["latent_tokens"], "timesteps": schedule.num_train_timesteps},
+    )
     # Before the data: filling a cache draws random numbers, and the weights start from the seed.
     denoiser = build("denoiser", description, "model.denoiser")
-    schedule = build("schedule", values["model"]["schedule"], "model.schedule")
     data = latent_module(values, dataset, posterior, text, encoder)
     if isinstance(denoiser, MlpDenoiser):
         latents = data.train

@@ -231,10 +231,10 @@ def test_no_size_is_built_that_no_memory_holds(no_memory, kind, option, size):
     ("kind", "options"),
     [
         ("vae", {"width": 16_384, "heads": 2}),
-        ("vae", {"width": 1024, "feed_forward": 16_384, "layers": 199}),
+        ("vae", {"width": 1024, "feed_forward": 16_384, "layers": 99}),
         ("vae", {"principal_frames": 16_384, "latent_tokens": 1000, "latent_dim": 1000}),
         ("denoiser", {"text_dim": 16_384, "width": 16_384}),
-        ("projector", {"kind": "mlp", "width": 1024, "feed_forward": 16_384, "layers": 199}),
+        ("projector", {"kind": "mlp", "width": 1024, "feed_forward": 16_384, "layers": 99}),
         ("extractor", {"motion_width": 16_384}),
         ("words", {"words": 10_000_000}),
         ("network", {"width": 16_384}),

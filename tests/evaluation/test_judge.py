@@ -168,16 +168,38 @@ def test_what_is_no_evaluator_gets_one_line(tmp_path):
         load_judge(tmp_path / "nowhere")
     with pytest.raises(RequestError, match="no evaluator run, and .* no published .* for 'mine'"):
         load_judge(tmp_path, dataset="mine")
-    run = write_run(tmp_path, make_parts(), stage="vae")
+    vae = {"vae": {"_target_": "motion_vae"}}
+    run = write_run(tmp_path, make_parts(), stage="vae", parts=vae)
     with pytest.raises(RequestError, match="is a vae run, no evaluator"):
         load_judge(tmp_path)
-    write_run(tmp_path, make_parts())
+    run = write_run(tmp_path, make_parts())
     write_json(tmp_path / "vocabulary.json", {"words": ["sos", "eos", "unk"]})
-    with pytest.raises(WorkError, match="3 words and 7 vectors"):
+    with pytest.raises(RequestError, match="words is 7, what it works with has 3"):
         load_parts(run)
-    write_json(tmp_path / "vocabulary.json", {"words": 3})
-    with pytest.raises(WorkError, match="holds no list of words"):
-        load_parts(Run(tmp_path))
     (tmp_path / "weights/normalizer.safetensors").unlink()
-    with pytest.raises(RequestError, match="normalizer.safetensors is missing"):
+    write_json(tmp_path / "vocabulary.json", {"words": list(VOCABULARY.words)})
+    with pytest.raises(RequestError, match="no weights of its normalizer"):
         load_judge(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *('{"words": 3}', '{"words": null}', '{"words": [3]}', '{"words": {"sos": 1}}', "{}"),
+        *("[]", '{"words": ["\\ud800"]}', '{"words": ["sos"', "[" * 100_000, "9" * 5000),
+    ],
+    ids=lambda content: content[:16],
+)
+def test_a_vocabulary_of_another_form_is_one_line(tmp_path, content):
+    run = write_run(tmp_path, make_parts())
+    (tmp_path / "vocabulary.json").write_text(content)
+    with pytest.raises(WorkError, match="vocabulary.json") as error:
+        load_parts(run)
+    assert "\n" not in str(error.value) and len(str(error.value)) <= 300
+
+
+@pytest.mark.parametrize("entry", [None, 3, {}, {"name": "x"}, {"name": "x", "tagger": "guess"}])
+def test_a_judge_entry_of_another_form_is_one_line(tmp_path, entry):
+    run = write_run(tmp_path, make_parts(), judge=entry)
+    with pytest.raises(WorkError, match="judge|tagger"):
+        load_parts(run)

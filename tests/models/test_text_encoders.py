@@ -12,6 +12,7 @@ import yaml
 
 from lead.core.building import CLASSES, build
 from lead.core.errors import RequestError
+from lead.core.schema import shown
 from lead.models.text_encoders import (
     ClipTextEncoder,
     HashTextEncoder,
@@ -464,9 +465,13 @@ def test_hash_depends_on_its_seed_alone():
     assert first.state_dict() == {}
 
 
-def test_hash_refuses_impossible_sizes():
-    with pytest.raises(RequestError, match="at least 1"):
-        HashTextEncoder(dim=0)
+@pytest.mark.parametrize("value", [0, -1, 10**9, 10**4000, "8", 8.5, [8], None, True], ids=shown)
+@pytest.mark.parametrize("option", ["dim", "buckets", "max_words", "batch_size"])
+def test_hash_refuses_impossible_sizes(option, value):
+    with pytest.raises(RequestError, match=f"'{option}' takes"):
+        build("text_encoder", {"_target_": "hash", option: value})
+    with pytest.raises(RequestError, match="numbers, 200000000 are the most"):
+        build("text_encoder", {"_target_": "hash", "dim": 10_000, "buckets": 100_000})
 
 
 # --- package ---------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
 from lead.core.reading import read_json
+from lead.core.sizes import Some
 from lead.models.text_encoders.base import TextEmbedding, TextEncoder
 from lead.models.text_encoders.clip import at_end_mark
 from lead.models.text_encoders.loading import folder_fingerprint
@@ -37,7 +38,7 @@ class OpenClipTextEncoder(TextEncoder):
         name: str = "open_clip_l14",
         path: str | Path | None = None,
         hub: str | None = "timm/vit_large_patch14_clip_224.openai",
-        batch_size: int = 64,
+        batch_size: Some = 64,
     ):
         super().__init__()
         self.name = name
