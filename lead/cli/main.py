@@ -20,6 +20,9 @@ VERBS = {
     "demo": "a web page on this machine: text -> motion, and a JSON endpoint for other programs",
 }
 
+COMMAND = (sys.executable, "-P", "-m", "lead.cli.main")
+"""How lead starts itself again: -P keeps the working folder off the path of modules."""
+
 MODULES = {"import": "import_checkpoint"}
 """Modules of lead.cli that do not have the name of their verb: no module can be called import."""
 
@@ -43,6 +46,7 @@ combination of values, here or on a Slurm cluster: `lead VERB -m --help`.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code (0 done, 1 the work failed, 2 the request was wrong)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    os.environ["PYTHONSAFEPATH"] = "1"  # -P for whatever other libraries start
     try:
         return _dispatch(arguments)
     except LeadError as error:
@@ -104,4 +108,6 @@ def _os_error(error: OSError) -> str:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        sys.path.pop(0)  # the working folder, which `python -m` puts there
     sys.exit(main())

@@ -37,7 +37,7 @@ def clips(*lengths: int) -> list[np.ndarray]:
     return [rng.normal(size=(n, FEATURES)).astype(np.float32) for n in lengths]
 
 
-def write_run(folder, parts: EvaluatorParts, **changes) -> Run:
+def write_run(folder, made: EvaluatorParts, **changes) -> Run:
     run = Run(folder)
     record = {
         "schema": SCHEMA_VERSION,
@@ -47,12 +47,12 @@ def write_run(folder, parts: EvaluatorParts, **changes) -> Run:
             "words": {"_target_": "word_vectors", "words": 7, "dim": 6},
         },
         "dataset": {"name": "made", "skeleton": "humanml3d", "fps": 20.0, "frames": [10, 60]},
-        "judge": judge_entry(parts.name, parts.tagger),
+        "judge": judge_entry(made.name, made.tagger),
     }  # fmt: skip
     write_json(folder / "run.json", {**record, **changes})
-    keep_beside_weights(folder, parts.normalizer, parts.vocabulary)
-    run.save_part("extractor", parts.extractor.state_dict())
-    run.save_part("words", parts.words.state_dict())
+    keep_beside_weights(folder, made.normalizer, made.vocabulary)
+    run.save_part("extractor", made.extractor.state_dict())
+    run.save_part("words", made.words.state_dict())
     return run
 
 
