@@ -28,6 +28,7 @@ os.environ.update(
     HF_HUB_OFFLINE="1",
     WANDB_MODE="offline",
     MPLBACKEND="Agg",
+    PYTHONSAFEPATH="1",  # as `lead` sets it
 )
 
 settings.register_profile("lead", deadline=None, derandomize=True)

@@ -55,8 +55,8 @@ def run(overrides: Sequence[str]) -> int:
 def _evaluate(named, config: dict, output: Path) -> int:
     from lead.data.packed import open_dataset
 
-    name, skeleton = named.entry("dataset", "name"), named.entry("dataset", "skeleton")
-    dataset = open_dataset(config["dataset"] or f"datasets/{name}")
+    skeleton = named.record.dataset.skeleton
+    dataset = open_dataset(config["dataset"] or named.default_dataset)
     if dataset.skeleton.name != skeleton:
         raise RequestError(
             f"{dataset.folder} has skeleton '{dataset.skeleton.name}', {named.folder} was trained "

@@ -97,9 +97,10 @@ class WordStudy:
 
     def _measure_words(self, learning: Learning, seed: int) -> None:
         """Learn every word in one optimisation and measure the motions of its sentences."""
-        recipe = replace(build(self.options["recipe"]), objective=learning.objective)
+        recipe = {**self.options["recipe"], "objective": learning.objective}
+        options = build("inversion", recipe, "study.recipe")
         concepts = [one.concept for one in self.studied]
-        words = invert(concepts, learning.pipeline, recipe, seed=seed, progress=True)
+        words = invert(concepts, learning.pipeline, options, seed=seed, progress=True)
         taught = learning.pipeline.with_words({word.word: word.vector for word in words})
         sentences = [text for one in self.studied for text in one.with_word()]
         self._measure_generated(learning.title, taught, seed, sentences)

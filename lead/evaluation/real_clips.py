@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lead.core.errors import RequestError
 from lead.data.packed import PackedDataset
 from lead.evaluation.tally import groups_of
 from lead.representation import Skeleton
@@ -44,16 +43,10 @@ def real_clips(
 ) -> RealClips:
     """The clips of a split, or those at ``places``; features stay in the memory-mapped file.
 
-    Raises RequestError for an unknown split and where a clip has no caption.
+    Raises RequestError for an unknown split.
     """
     packed = dataset.split(split)
     chosen = range(len(packed)) if places is None else places
-    for place in chosen:
-        if not packed.captions[place]:
-            raise RequestError(
-                f"{dataset.folder} {split}: clip {packed.ids[place]} has no caption, the protocol "
-                "needs one for each: prepare the data set with captions"
-            )
     return RealClips(
         dataset.manifest.name,
         split,

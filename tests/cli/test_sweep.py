@@ -96,8 +96,8 @@ def test_a_path_with_a_comma_that_exists_is_one_value(tmp_path):
 
 
 def test_the_last_word_for_a_key_counts_and_rows_come_last():
-    rows = {"one": ("seed=7",), "two": ("seed=8", "size=tiny")}
-    experiment = Experiment("train", ("seed=1,2", "size=small"), rows)
+    rows = {"one": ["seed=7"], "two": ["seed=8", "size=tiny"]}
+    experiment = Experiment(verb="train", words=["seed=1,2", "size=small"], rows=rows)
     jobs = expand("train", ["size=paper", "stage=projector"], experiment)
     assert {job.words for job in jobs if job.labels["row"] == "two"} == {
         ("seed=8", "size=tiny", "stage=projector")
