@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from lead.cli.evaluate_record import record, rows_record
+from lead.cli.evaluate_record import grouped_record, record, rows_record
 from lead.cli.evaluate_rows import load_rows
 from lead.cli.evaluate_sharing import join_processes
 from lead.cli.loading import choose_device
@@ -18,16 +18,17 @@ from lead.evaluation.protocol import COLUMNS, REAL, Protocol, ProtocolResult
 from lead.evaluation.real_clips import RealClips, real_clips
 from lead.evaluation.reality_gate import headline
 from lead.evaluation.table import format_table
+from lead.evaluation.tally import format_grouped
 
 
 def judge_run(
     named: Run, dataset: PackedDataset, places: list[int], config: dict, output: Path
 ) -> None:
     """Judge every row, write metrics.json and print the tables; the first process of several."""
-    protocol: Protocol = build(config["protocol"])
+    protocol: Protocol = build("protocol", config["protocol"])
     sharing = join_processes()
     device = choose_device(config["device"])
-    judge = load_judge(config["evaluator"], device, dataset.manifest["name"])
+    judge = load_judge(config["evaluator"], device, dataset.manifest.name)
     real = real_clips(dataset, config["split"], places)
     rows = load_rows(named, dataset, config)
     result = run_protocol(
@@ -55,6 +56,7 @@ def judge_run(
             "multimodality_texts": result.multimodality_texts,
             "half_fid": asdict(result.half_fid),
             "rows": rows_record(result.rows),
+            "physical_by": grouped_record(result.grouped),
             "replications": result.replications,
             "multimodality": result.multimodality,
         },
@@ -89,4 +91,5 @@ def _told(
         "Physical measures of the first replication, interval over clips\n",
         format_table(result.rows, physical.COLUMNS),
     ]
+    lines.append(format_grouped(result.grouped))
     return "\n".join(lines)

@@ -13,7 +13,6 @@ import numpy as np
 from lead.cli.evaluate_record import record, rows_record
 from lead.cli.evaluate_rows import DrawnLatents, rebuilding
 from lead.cli.loading import choose_device, load_text_to_motion, make_sampling
-from lead.cli.train import quiet_lightning
 from lead.cli.word_concepts import Studied, studied_concepts
 from lead.core.building import build
 from lead.core.errors import RequestError
@@ -30,6 +29,7 @@ from lead.generation.pipeline import TextToMotion, load_projector
 from lead.inversion.objectives import OBJECTIVES
 from lead.models.projector import Projector
 from lead.training.inversion_stage import invert
+from lead.training.quiet import quiet_lightning
 
 REAL, REBUILT = "Real", "VAE reconstruction"
 RETRIEVED, PLAIN = "nearest training clip", "plain word"
@@ -61,7 +61,7 @@ class WordStudy:
         self.studied = studied_concepts(dataset, config["split"], self.options, config["seed"])
         self.requests = [asked.request for one in self.studied for asked in one.asked]
         classifier = config["classifier"] and load_classifier(config["classifier"], device)
-        name = dataset.manifest["name"]
+        name = dataset.manifest.name
         self.judge: Embedder | None = config["evaluator"] and load_judge(
             config["evaluator"], device, name
         )
@@ -97,9 +97,10 @@ class WordStudy:
 
     def _measure_words(self, learning: Learning, seed: int) -> None:
         """Learn every word in one optimisation and measure the motions of its sentences."""
-        recipe = replace(build(self.options["recipe"]), objective=learning.objective)
+        recipe = {**self.options["recipe"], "objective": learning.objective}
+        options = build("inversion", recipe, "study.recipe")
         concepts = [one.concept for one in self.studied]
-        words = invert(concepts, learning.pipeline, recipe, seed=seed, progress=True)
+        words = invert(concepts, learning.pipeline, options, seed=seed, progress=True)
         taught = learning.pipeline.with_words({word.word: word.vector for word in words})
         sentences = [text for one in self.studied for text in one.with_word()]
         self._measure_generated(learning.title, taught, seed, sentences)
@@ -182,7 +183,7 @@ def study_words(named: Run, dataset: PackedDataset, config: dict, output: Path) 
     if study.options["figure"]:
         from lead.cli.word_figure import write_words_figure
 
-        licence = dataset.manifest["licence"]
+        licence = dataset.manifest.licence
         figure = Path(study.options["figure"])
         files = write_words_figure(figure, _lines(study), dataset.fps, dataset.skeleton, licence)
         print(f"figure: {', '.join(map(str, files.values()))}")
@@ -217,8 +218,6 @@ def check_study(config: dict) -> None:
         for name in study[key]:
             if name not in known:
                 raise RequestError(f"study.{key}: unknown '{name}', known: {', '.join(known)}")
-    if study["seeds"] < 1 or study["styles"]["clips"] < 1 or study["styles"]["concepts"] < 1:
-        raise RequestError("study.seeds, styles.clips and styles.concepts take numbers from 1 up")
 
 
 def _plain_sentences(studied: Sequence[Studied]) -> list[str]:

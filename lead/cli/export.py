@@ -16,15 +16,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lead.cli.config import compose
+from lead.cli.config import compose_with_words
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import claimed
 
 
 def run(overrides: Sequence[str]) -> int:
     """Convert motion files."""
-    files = [word for word in overrides if "=" not in word]
-    config = compose("export", [word for word in overrides if "=" in word])
+    config, files = compose_with_words("export", overrides)
     if config["format"] == "starter":
         from lead.cli.export_starter import export_starter
 
@@ -43,14 +42,11 @@ def run(overrides: Sequence[str]) -> int:
     if format not in FORMATS:
         raise RequestError(f"unknown format '{format}': {did_you_mean(format, FORMATS)}")
     outputs = _outputs(paths, config, together=format in PAGES)
-    scale = _scale(config["scale"])
     with claimed(*outputs):
-        return _convert(paths, outputs, scale, config)
+        return _convert(paths, outputs, config)
 
 
-def _convert(
-    paths: list[Path], outputs: list[Path], scale: float | int | None, config: dict
-) -> int:
+def _convert(paths: list[Path], outputs: list[Path], config: dict) -> int:
     from lead.export.formats import PAGES, export_motion
     from lead.export.motion_file import read_motion
 
@@ -66,7 +62,7 @@ def _convert(
         print(outputs[0])
         return 0
     for motion, output in zip(motions, outputs, strict=True):
-        remark = export_motion(motion, output, format, scale)
+        remark = export_motion(motion, output, format, config["scale"])
         print(f"{output}: {remark}" if remark else output)
     return 0
 
@@ -88,9 +84,3 @@ def _outputs(paths: list[Path], config: dict, *, together: bool) -> list[Path]:
         if os.path.realpath(output) in read:
             raise RequestError(f"{output} is the motion file itself: name another output=FILE")
     return outputs
-
-
-def _scale(value: object) -> float | int | None:
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return value
-    raise RequestError(f"scale must be a number (units in a metre), got '{value}'")

@@ -16,6 +16,7 @@ from pathlib import Path
 from lead.cli.config import compose
 from lead.cli.outputs import IMPORTED, RUN, output_folder
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.reading import check_regular
 
 TEXT_ENCODERS = {"mld": "clip_l14", "motionlcm": "sentence_t5", "t2m": "clip_l14"}
 
@@ -24,8 +25,10 @@ def run(overrides: Sequence[str]) -> int:
     """Import a checkpoint."""
     config = _compose(overrides)
     project, checkpoint = config["source"], config["checkpoint"]
-    if checkpoint is None or not Path(checkpoint).exists():
-        raise RequestError(f"checkpoint={checkpoint or ''} is no file: name the checkpoint")
+    if checkpoint is None:
+        raise RequestError("import needs checkpoint=FILE: name the checkpoint")
+    if not Path(checkpoint).is_dir():
+        check_regular(checkpoint, "checkpoint=")
     output = Path(config["output"] or f"checkpoints/{project}-{config['dataset']}")
     made = RUN if project == "t2m" else IMPORTED
     with output_folder(output, made, overwrite=config["overwrite"]):
@@ -39,7 +42,7 @@ def _import(config: dict, output: Path) -> int:
     origin = Origin(project, Path(checkpoint), dataset)
     if project == "t2m":
         made = import_evaluator(origin, output, config["overwrite"])
-        print(f"{made.folder}: evaluator {made.entry('judge', 'name')}")
+        print(f"{made.folder}: evaluator {made.record.judge.name}")
         print(f"next: lead evaluate run=RUN protocol=t2m evaluator={made.folder}")
         return 0
     statistics = find_statistics(dataset, config["mean"], config["std"])

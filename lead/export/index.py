@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from lead.core.errors import RequestError
 from lead.core.files import atomic_path, write_json
-from lead.export.checks import plain_text
+from lead.core.reading import plain_text
 
 SCHEMA = 1
 PICTURES = ("gif", "webp", "png")  # what the page shows, the first that a clip has
