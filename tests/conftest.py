@@ -3,7 +3,7 @@
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ os.environ.update(
     HF_HUB_OFFLINE="1",
     WANDB_MODE="offline",
     MPLBACKEND="Agg",
+    PYTHONSAFEPATH="1",  # as `lead` sets it
 )
 
 settings.register_profile("lead", deadline=None, derandomize=True)
@@ -93,6 +94,28 @@ def same_start() -> Iterator[None]:
         torch.set_num_threads(threads)  # training sets its own
         assert torch.get_default_dtype() == torch.float32 and torch.is_grad_enabled()
         assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.fixture
+def count_calls() -> Callable[[Callable[[], object]], int]:
+    """How many functions of lead some work calls, and of C from there: its cost anywhere."""
+
+    def count(work: Callable[[], object]) -> int:
+        ours, found = str(REPOSITORY / "lead"), []
+
+        def hear(frame, kind: str, _argument) -> None:
+            if kind in ("call", "c_call") and frame.f_code.co_filename.startswith(ours):
+                found.append(kind)
+
+        before = sys.getprofile()
+        sys.setprofile(hear)
+        try:
+            work()
+        finally:
+            sys.setprofile(before)
+        return len(found)
+
+    return count
 
 
 @pytest.fixture(scope="session")

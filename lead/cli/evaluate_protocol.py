@@ -1,6 +1,5 @@
 """`lead evaluate ... protocol=P evaluator=E`: the table of a protocol and its record."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,16 +18,14 @@ from lead.evaluation.protocol import COLUMNS, REAL, Protocol, ProtocolResult
 from lead.evaluation.real_clips import RealClips, real_clips
 from lead.evaluation.reality_gate import headline
 from lead.evaluation.table import format_table
-from lead.evaluation.tally import GROUPED
-
-GROUP_LEAST = 5  # clips of a group that is printed; metrics.json has all
+from lead.evaluation.tally import format_grouped
 
 
 def judge_run(
     named: Run, dataset: PackedDataset, places: list[int], config: dict, output: Path
 ) -> None:
     """Judge every row, write metrics.json and print the tables; the first process of several."""
-    protocol: Protocol = build(config["protocol"])
+    protocol: Protocol = build("protocol", config["protocol"])
     sharing = join_processes()
     device = choose_device(config["device"])
     judge = load_judge(config["evaluator"], device, dataset.manifest.name)
@@ -94,19 +91,5 @@ def _told(
         "Physical measures of the first replication, interval over clips\n",
         format_table(result.rows, physical.COLUMNS),
     ]
-    grouped = [column for column in physical.COLUMNS if column.key in GROUPED]
-    for kind, rows in result.grouped.items():
-        if beside := _beside(rows):
-            lines.append(f"By {kind}, groups of {GROUP_LEAST} clips and more\n")
-            lines.append(format_table(beside, grouped))
+    lines.append(format_grouped(result.grouped))
     return "\n".join(lines)
-
-
-def _beside(rows: Mapping[str, Mapping[str, Mapping]]) -> dict[str, Mapping]:
-    """A line for each group and row, those of a group beside one another; Real's order."""
-    return {
-        f"{group}: {name}": groups[group]
-        for group in sorted(rows[REAL])
-        for name, groups in rows.items()
-        if group in groups and groups[group]["jitter"].count >= GROUP_LEAST
-    }

@@ -13,7 +13,6 @@ import numpy as np
 from lead.cli.evaluate_record import record, rows_record
 from lead.cli.evaluate_rows import DrawnLatents, rebuilding
 from lead.cli.loading import choose_device, load_text_to_motion, make_sampling
-from lead.cli.train import quiet_lightning
 from lead.cli.word_concepts import Studied, studied_concepts
 from lead.core.building import build
 from lead.core.errors import RequestError
@@ -30,6 +29,7 @@ from lead.generation.pipeline import TextToMotion, load_projector
 from lead.inversion.objectives import OBJECTIVES
 from lead.models.projector import Projector
 from lead.training.inversion_stage import invert
+from lead.training.quiet import quiet_lightning
 
 REAL, REBUILT = "Real", "VAE reconstruction"
 RETRIEVED, PLAIN = "nearest training clip", "plain word"
@@ -97,9 +97,10 @@ class WordStudy:
 
     def _measure_words(self, learning: Learning, seed: int) -> None:
         """Learn every word in one optimisation and measure the motions of its sentences."""
-        recipe = replace(build(self.options["recipe"]), objective=learning.objective)
+        recipe = {**self.options["recipe"], "objective": learning.objective}
+        options = build("inversion", recipe, "study.recipe")
         concepts = [one.concept for one in self.studied]
-        words = invert(concepts, learning.pipeline, recipe, seed=seed, progress=True)
+        words = invert(concepts, learning.pipeline, options, seed=seed, progress=True)
         taught = learning.pipeline.with_words({word.word: word.vector for word in words})
         sentences = [text for one in self.studied for text in one.with_word()]
         self._measure_generated(learning.title, taught, seed, sentences)

@@ -75,8 +75,8 @@ def _foreign(folder: Path, made: Made) -> str:
         return f"was not made by lead as {made.kind} (it has no {made.mark})"
     try:
         mark = read_json(folder / made.mark)
-    except LeadError as error:
-        return f"was not made by lead ({error})"
+    except LeadError:
+        return f"was not made by lead (its {made.mark} is broken)"
     missing = [key for key in made.keys if key not in mark]
     if missing or mark.get("schema") != made.schema:
         what = f"no '{missing[0]}'" if missing else f"schema {mark.get('schema')!r:.20}"

@@ -64,7 +64,7 @@ def _make_source(config: dict, name: str):
         extra["source"] = path
     elif name not in WITHOUT_FOLDER:
         raise RequestError(f"data={name} needs source=DIR: the folder that holds the collection")
-    return build(config["data"], **extra)
+    return build("source", config["data"], "data", **extra)
 
 
 def _prepare(source, output: Path, config: dict) -> int:

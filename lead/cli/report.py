@@ -81,7 +81,7 @@ def _write(tables: list, format: str, reason: str | None, config: dict) -> None:
         print(text, end="")
     else:
         with atomic_path(config["output"]) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
         print(f"written: {config['output']}")
     if config["plot"] and config["output"]:
         print(f"written: {config['plot']}")

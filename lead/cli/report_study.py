@@ -87,7 +87,7 @@ def _summarise(key: Path, folder: Path, config: dict) -> int:
     summary = summarise(answers, config["seed"])
     text = markdown_summary(answers, summary)
     with atomic_path(folder / RESULTS[0]) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     write_ratings(folder / RESULTS[1], answers)
     write_ratings_plot(folder / RESULTS[2], answers, summary)
     print(text)

@@ -55,7 +55,7 @@ def run(verb: str, words: Sequence[str]) -> int:
 
     from lead.core.building import build
 
-    launcher = build(config["launcher"])
+    launcher = build("launcher", config["launcher"])
     planned = [Planned(replace(job, measure=()) if together else job, sweep) for job in jobs]
     joint = None
     with _stopping_politely():
@@ -119,7 +119,7 @@ def _launch(launcher, planned: Sequence[Planned]) -> list[JobFolder]:
     failed = []
     for place in launcher.run(left) if left else ():
         done += 1
-        seconds = place.record.get("seconds", 0)
+        seconds = place.record.seconds
         _say(f"[{done}/{len(planned)}] {place.state} {place.name} {seconds:.0f} s")
         if place.state != FINISHED:
             failed.append(place)
@@ -132,7 +132,7 @@ def _say(line: str) -> None:
 
 def _say_failed(failed: Sequence[JobFolder]) -> int:
     for place in failed:
-        error = place.record["error"]
+        error = place.record.error
         print(f"failed: {place.name}: {error}; log: {place.log}", file=sys.stderr)
     if failed:
         print("the same command runs these again, and no others", file=sys.stderr)

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import choice, compose
+from lead.training.quiet import quiet_lightning
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -41,21 +42,10 @@ def run(overrides: Sequence[str]) -> int:
     finished = train_stage(stage, config)
     if rank_zero_only.rank:
         return 0  # one of several processes speaks
-    best = finished.record.get("best", {})
-    print(f"{finished.folder}: {stage} finished at step {finished.record['step']}, best {best}")
+    record = finished.record
+    print(f"{finished.folder}: {stage} finished at step {record.step}, best {record.best}")
     print(f"next: {_next(stage, finished.folder, name)}")
     return 0
-
-
-def quiet_lightning() -> None:
-    """Leave out Lightning's advice; its errors still show. It sets its own level when imported."""
-    import logging
-    import warnings
-
-    import pytorch_lightning
-
-    logging.getLogger(pytorch_lightning.__name__).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="pytorch_lightning.*")
 
 
 def _next(stage: str, folder: Path, name: str) -> str:

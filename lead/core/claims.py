@@ -10,8 +10,10 @@ import errno
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -39,10 +41,10 @@ def real_place(path: Path | str, *, folder: bool = False) -> Path:
     Raises RequestError where anything else stands there: a device, a FIFO, a link to nowhere, a
     folder where a file is wanted. Only regular files and folders are ever replaced.
     """
-    path = Path(path)
-    plain = path.name not in ("", "..") and not path.is_symlink()
-    place = path if plain else Path(os.path.realpath(path))
+    place = path = Path(path)
     try:
+        if path.is_symlink() or path.name in ("", ".."):
+            place = Path(os.path.realpath(path))
         mode = place.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         if path.is_symlink():
@@ -169,6 +171,27 @@ def replace_folder(new: Path, place: Path) -> None:
         raise
     old.replace(new)  # the name of something that nobody needs
     shutil.rmtree(new)
+
+
+@contextmanager
+def scratch_folder(kind: str) -> Iterator[Path]:
+    """A new folder among the system's temporary files, which goes at the end.
+
+    Those of the same kind that killed processes left go first.
+    """
+    name = f"lead-{kind}-"
+    root = Path(tempfile.gettempdir())
+    for left in root.glob(f"{name}*") if fcntl is not None else ():
+        with suppress(LeadError), sole_writer(left):
+            shutil.rmtree(left, ignore_errors=True)
+    process, place = os.getpid(), root / f"{name}{secrets.token_hex(4)}"
+    with sole_writer(place):
+        place.mkdir(mode=0o700)
+        try:
+            yield place
+        finally:
+            if os.getpid() == process:
+                shutil.rmtree(place, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -142,11 +143,16 @@ def make_folder(path: Path | str) -> Path:
     return path
 
 
+def to_json(value: object, indent: int | None = None) -> str:
+    """JSON that every file can hold: bytes of names that are no UTF-8 stand as escapes."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return re.sub(r"[\ud800-\udfff]", lambda half: rf"\\u{ord(half[0]):04x}", text)
+
+
 def write_json(path: Path | str, value: object) -> None:
     """Write JSON atomically, readable by people (indented, sorted as given)."""
     with atomic_path(path) as temporary:
-        text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(to_json(value, indent=2) + "\n", encoding="utf-8")
 
 
 def write_tensors(path: Path | str, tensors: Mapping, metadata: Mapping[str, str] | None = None):

@@ -143,7 +143,8 @@ def read_tensors(
 ) -> dict:
     """A safetensors file; RequestError where it is missing, WorkError where it is broken.
 
-    Only tensors whose name is ``wanted`` are read, by default all.
+    Broken is, too, what holds a number that is not finite. Only tensors whose name is ``wanted``
+    are read, by default all.
     """
     return _tensors(path, wanted, most, advice)[0]
 
@@ -153,7 +154,7 @@ def read_described(path: Path | str, entry: str, advice: str) -> tuple[dict, obj
 
     RequestError where it is missing, WorkError where it is broken or has no such entry.
     """
-    tensors, metadata = _tensors(path, None, FORM_BYTES, advice)
+    tensors, metadata = _tensors(path, None, TEXT_BYTES, advice)
     if entry not in metadata:
         raise WorkError(f"{path} is of another kind (it has no entry '{entry}'): {advice}")
     try:
@@ -171,9 +172,16 @@ def _tensors(
     try:
         with safe_open(path, framework="pt") as stored:
             names = [name for name in stored.keys() if wanted is None or wanted(name)]  # noqa: SIM118
-            return {name: stored.get_tensor(name) for name in names}, stored.metadata() or {}
+            tensors = {name: stored.get_tensor(name) for name in names}
+            metadata = stored.metadata() or {}
     except SafetensorError as error:
         raise WorkError(f"{path} is not a whole safetensors file ({error}): {advice}") from error
+    for name, tensor in tensors.items():
+        if not (tensor.float() if tensor.itemsize == 1 else tensor).isfinite().all():
+            raise WorkError(
+                f"{path}: '{name:.60}' holds a number that is not finite (NaN, infinity): {advice}"
+            )
+    return tensors, metadata
 
 
 def map_array(path: Path | str, advice: str = "get it again") -> "np.ndarray":

@@ -7,13 +7,14 @@ import gzip
 import lzma
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from io import IOBase
 from pathlib import Path
 
 from tqdm import tqdm
 
+from lead.core.claims import scratch_folder
 from lead.core.errors import LeadError, RequestError, WorkError
 from lead.core.files import atomic_folder, content_hash
 from lead.core.reading import TEXT_BYTES, check_regular
@@ -48,9 +49,9 @@ def unpack(archive: Path, suffix: str, cache: Path | None = None) -> Path:
 
 @functools.cache
 def _temporary_root() -> Path:
-    root = Path(tempfile.mkdtemp(prefix="lead-archives-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
-    return root
+    held = ExitStack()
+    atexit.register(held.close)
+    return held.enter_context(scratch_folder("archives"))
 
 
 def _archive_key(archive: Path) -> str:

@@ -109,8 +109,8 @@ def embed_generated(
         [request.seed for request in requests],
     )
     if tally is not None:
-        for request, motion in zip(requests, motions, strict=True):
-            tally.add(motion, None, real.groups(request.crop.clip, request.crop.frames))
+        crops = [request.crop for request in requests]
+        tally.add_all(motions, [real.groups(crop.clip, crop.frames) for crop in crops])
     return judge.embed_motions(motions)
 
 

@@ -26,7 +26,7 @@ from lead.evaluation.protocol import REAL, TOP_K, Protocol, ProtocolResult
 from lead.evaluation.real_clips import RealClips
 from lead.evaluation.replication import Replication, Request, draw_replication, draw_same_text
 from lead.evaluation.sharing import Sharing
-from lead.evaluation.tally import Clip, PhysicalTally
+from lead.evaluation.tally import Clip, PhysicalTally, grouped
 
 LOG_SECONDS = 30  # between two lines of progress, where nobody watches a terminal
 Tallies = dict[str, PhysicalTally]
@@ -104,10 +104,7 @@ def run_protocol(
     rows = _estimates(protocol, values, repeated)
     return ProtocolResult(
         rows={name: row | tallies[name].estimates() for name, row in rows.items()},
-        grouped={
-            kind: {name: tally.by_group(kind) for name, tally in tallies.items()}
-            for kind in real.kinds
-        },
+        grouped=grouped(tallies),
         replications=values,
         multimodality=repeated,
         half_fid=estimate([_half_fid(fixed, one) for one in drawn], protocol.quantile),

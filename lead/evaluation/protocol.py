@@ -87,7 +87,7 @@ class ProtocolResult:
     """Every row of the table, with what it was computed from."""
 
     rows: dict[str, dict[str, Estimate]]  # protocol and physical measures
-    grouped: dict[str, dict[str, dict[str, dict[str, Estimate]]]]  # kind -> row -> group -> ...
+    grouped: dict[str, dict[str, dict[str, dict[str, Estimate]]]]  # physical measures, see tally
     replications: dict[str, dict[str, list[float]]]  # row -> measure -> a value per replication
     multimodality: dict[str, list[list[float]]]  # row -> set -> a value per sentence
     half_fid: Estimate  # of one half of the real motions against the other

@@ -1,18 +1,13 @@
 """The real motions of a split, as a protocol draws on them."""
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lead.core.errors import RequestError
 from lead.data.packed import PackedDataset
+from lead.evaluation.tally import groups_of
 from lead.representation import Skeleton
-
-LENGTHS = (2.5, 3.5, 5.0, 7.0)  # seconds that bound the groups by length
-LABELS = ("part", "captions", "content")
-"""Labels of clips that physical measures are told by, where a data set has them."""
 
 
 @dataclass(frozen=True)
@@ -38,27 +33,9 @@ class RealClips:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of groups that physical measures are told by; see ``groups``."""
-        known = [kind for kind in LABELS if any(kind in labels for labels in self.labels)]
-        return ("length", *known)
-
     def groups(self, clip: int, frames: int) -> dict[str, str]:
-        """The groups of a part of a clip, by kind: its length, and what labels say it shows."""
-        labels = self.labels[clip] if self.labels else {}
-        known = {kind: labels[kind] for kind in LABELS if kind in labels}
-        return {"length": _length(frames / self.fps), **known}
-
-
-def _length(seconds: float) -> str:
-    """The group by length: ``up to 2.5 s``, ``2.5 to 3.5 s``, ..., ``above 7 s``."""
-    place = bisect_left(LENGTHS, seconds)
-    if place == 0:
-        return f"up to {LENGTHS[0]:g} s"
-    if place == len(LENGTHS):
-        return f"above {LENGTHS[-1]:g} s"
-    return f"{LENGTHS[place - 1]:g} to {LENGTHS[place]:g} s"
+        """The groups of a part of a clip, by kind."""
+        return groups_of(self.labels[clip] if self.labels else {}, frames / self.fps)
 
 
 def real_clips(
@@ -66,16 +43,10 @@ def real_clips(
 ) -> RealClips:
     """The clips of a split, or those at ``places``; features stay in the memory-mapped file.
 
-    Raises RequestError for an unknown split and where a clip has no caption.
+    Raises RequestError for an unknown split.
     """
     packed = dataset.split(split)
     chosen = range(len(packed)) if places is None else places
-    for place in chosen:
-        if not packed.captions[place]:
-            raise RequestError(
-                f"{dataset.folder} {split}: clip {packed.ids[place]} has no caption, the protocol "
-                "needs one for each: prepare the data set with captions"
-            )
     return RealClips(
         dataset.manifest.name,
         split,

@@ -16,6 +16,7 @@ from lead.cli.main import KINDS, MODULES, VERBS, main
 from lead.cli.paths import config_folder
 
 HEAVY = {"torch", "hydra", "omegaconf", "numpy", "transformers", "pytorch_lightning", "matplotlib"}
+HEAVY |= {"fastapi", "starlette", "uvicorn"}
 
 TEXTS = (
     "a person walks, turns, and waves",

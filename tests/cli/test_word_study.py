@@ -84,7 +84,8 @@ def test_where_exemplars_show_everything_the_sentences_do_too(styled):
 
 
 def test_without_held_out_styles_a_motion_is_a_concept(styled):
-    manifest = dict(styled.manifest, clips={"train": 36, "val": 12, "test": 12})
+    clips = {"train": 36, "val": 12, "test": 12}
+    manifest = styled.manifest.model_copy(update={"clips": clips})
     studied = concepts_of(PackedDataset(styled.folder, manifest), "study.motions.count=5")
     assert len(studied) == 5
     for one in studied:

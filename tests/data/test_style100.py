@@ -138,10 +138,10 @@ def test_a_prepared_dataset_holds_the_labels(folder, tmp_path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("STYLE,FW\nAeroplane,3\n", r"Frame_Cuts.csv:1: no column 'style_name'"),
+        ("STYLE,FW\nAeroplane,3\n", r"Frame_Cuts.csv:1: no columns STYLE_NAME"),
         (HEADER + "Aeroplane,30,x,,,,\n", r"Frame_Cuts.csv:2: FW from '30' to 'x' is no range"),
         (HEADER + "Aeroplane,30,20,,,,\n", r"Frame_Cuts.csv:2: FW from '30' to '20' is no range"),
-        (HEADER + "Aeroplane,30\n", r"Frame_Cuts.csv:2: FW from '30' to '' is no range"),
+        (HEADER + "Aeroplane,30\n", r"Frame_Cuts.csv:2: FW from '30' to None is no range"),
         (HEADER + "Zombie,1,2,,,,\n", r"Aeroplane_FW.bvh: Frame_Cuts.csv has no frames for"),
     ],
 )

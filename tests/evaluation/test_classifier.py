@@ -97,7 +97,7 @@ def test_held_out_clips_are_halved_within_every_style_and_content(styled):
 
 
 def test_a_data_set_without_held_out_styles_keeps_nothing_back(styled):
-    manifest = {**styled.manifest, "clips": {"train": 36}}
+    manifest = styled.manifest.model_copy(update={"clips": {"train": 36}})
     assert divide_held_out(PackedDataset(styled.folder, manifest)) == {"taught": [], "kept": []}
 
 

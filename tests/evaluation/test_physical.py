@@ -455,3 +455,12 @@ class TestSummary:
         toes_alone[:, 7:9, 1] = 0.2  # ankles too high to count
         assert physical.foot_skating_ratio(toes_alone, 20.0, HUMANML3D) == 0
         assert physical.measure(toes_alone, 20.0, HUMANML3D)["skating_speed"] > 0
+
+    def test_a_frame_more_costs_no_call_and_every_clip_as_many(self, count_calls):
+        def calls(clips: int, frames: int = 40) -> int:
+            made = [random_motion(frames, seed=seed) for seed in range(clips)]
+            return count_calls(lambda: physical.summary(made, 20.0, HUMANML3D, made[::-1]))
+
+        calls(2)  # what is set up at the first use
+        assert calls(2, 400) < 1.05 * calls(2)
+        assert calls(16) - calls(8) < 1.05 * 8 * (calls(3) - calls(2))

@@ -5,6 +5,7 @@ each file the style is shown: columns STYLE_NAME, then CONTENT_START and CONTENT
 content, ``N/A`` where a style lacks it. What stands before and after is no part of the style.
 """
 
+import csv
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,6 @@ from typing import ClassVar
 import numpy as np
 
 from lead.core.errors import RequestError, did_you_mean
-from lead.core.reading import read_csv
 from lead.data.bvh.caption_tables import name_words
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
 from lead.data.bvh.survey import survey
@@ -184,31 +184,37 @@ def _problem(path: Path, cuts: Mapping[tuple[str, str], tuple[int, int]]) -> str
 
 def _read_cuts(path: Path) -> dict[tuple[str, str], tuple[int, int]]:
     """The table of cuts; RequestError with file and line where it is not right."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path} cannot be read ({error}): fetch it again") from error
+    rows = csv.DictReader(lines)
+    names = [name.strip() for name in rows.fieldnames or ()]
+    rows.fieldnames = names
+    contents = [name.removesuffix("_START") for name in names if name.endswith("_START")]
+    if "STYLE_NAME" not in names or not contents:
+        raise RequestError(f"{path}:1: no columns STYLE_NAME, FW_START, FW_STOP, ...: wrong file?")
     cuts = {}
-    for line, row in read_csv(path, ("style_name", "fw_start", "fw_stop")):
-        for name in row:
-            if not name.endswith("_start"):
-                continue
-            content = name.removesuffix("_start")
-            start, stop = row[name], row.get(f"{content}_stop", "")
-            cut = _cut(start, stop)
+    for row in rows:
+        for content in contents:
+            cut = _cut(row.get(f"{content}_START"), row.get(f"{content}_STOP"))
             if cut is None:
                 raise RequestError(
-                    f"{path}:{line}: {content.upper()} from '{start:.40}' to '{stop:.40}' is no "
-                    "range of frames: fetch it again"
+                    f"{path}:{rows.line_num}: {content} from {row.get(f'{content}_START')!r} to "
+                    f"{row.get(f'{content}_STOP')!r} is no range of frames"
                 )
             if cut:
-                cuts[row["style_name"].strip(), content.upper()] = cut
+                cuts[row["STYLE_NAME"].strip(), content] = cut
     return cuts
 
 
-def _cut(start: str, stop: str) -> tuple[int, int] | tuple[()] | None:
+def _cut(start: str | None, stop: str | None) -> tuple[int, int] | tuple[()] | None:
     """The range, an empty tuple where the style lacks the content, None where it is no range."""
-    texts = [text.strip() for text in (start, stop)]
+    texts = [(text or "").strip() for text in (start, stop)]
     if all(text.upper() in ("", "N/A", "NA", "NAN") for text in texts):
         return ()
     try:
         first, end = (int(float(text)) for text in texts)
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
     return (first, end) if 0 <= first < end else None
