@@ -104,8 +104,10 @@ def _members(archive: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]
             if member.size < 0:
                 raise ValueError("a negative size")
             if count > MEMBERS_MOST or total > most:
-                reached = f"{count} members of {total} bytes, {MEMBERS_MOST} of {most} are the most"
-                raise RequestError(f"{archive} unpacks to {reached}")
+                limits = f"{most} in {MEMBERS_MOST} are the most"
+                raise RequestError(
+                    f"{archive} unpacks to {total} bytes in {count} members, {limits}"
+                )
             yield tar, member
 
 
