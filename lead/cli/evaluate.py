@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.evaluate_sharing import is_one_of_several, start_processes
-from lead.cli.loading import compose_for_run
+from lead.cli.loading import check_processes, compose_for_run
 from lead.cli.outputs import check_output_file
 from lead.core.errors import RequestError
 
@@ -114,6 +114,7 @@ def _check_request(config: dict) -> None:
             f"evaluator={config['evaluator']} is not there: name a run of `lead train "
             "stage=evaluator` or the folder of a published evaluator"
         )
+    check_processes("devices", config["devices"])
     if config["devices"] > 1 and protocol is None:
         raise RequestError("devices= shares out a protocol: name one, protocol=t2m|open")
 

@@ -13,6 +13,7 @@ import numpy as np
 from lead.cli.evaluate_record import record, rows_record
 from lead.cli.evaluate_rows import DrawnLatents, rebuilding
 from lead.cli.loading import choose_device, load_text_to_motion, make_sampling
+from lead.cli.outputs import check_place
 from lead.cli.train import quiet_lightning
 from lead.cli.word_concepts import Studied, studied_concepts
 from lead.core.building import build
@@ -212,6 +213,8 @@ def _lines(study: WordStudy) -> list[Sequence[tuple[np.ndarray, str]]]:
 def check_study(config: dict) -> None:
     """RequestError for options of a study that cannot work."""
     study = config["study"]
+    if study["figure"]:
+        check_place(Path(study["figure"]))
     for key, known in (("objectives", OBJECTIVES), ("project", PROJECT)):
         for name in study[key]:
             if name not in known:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lead.core.errors import RequestError
+from lead.core.reading import ARCHIVE_BYTES, check_regular, map_array
 
 KINDS = (".bvh", ".npz", ".npy")
 UNKNOWN_LICENCE = "unknown: ask the owner of the files"
@@ -83,11 +84,7 @@ def _read_npz(path: Path, pipeline):
 def _read_npy(path: Path, pipeline):
     import numpy as np
 
-    try:
-        features = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise RequestError(f"{path} is no array of features ({reason})") from error
+    features = map_array(check_regular(path, most=ARCHIVE_BYTES))
     width = pipeline.skeleton.features
     if features.ndim != 2 or features.shape[1] != width or features.dtype.kind != "f":
         raise RequestError(

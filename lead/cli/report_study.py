@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose_with_words
-from lead.cli.outputs import check_output
+from lead.cli.outputs import check_output, check_place
 from lead.core.errors import RequestError
 
 MARK = "key.json"
@@ -76,9 +76,7 @@ def _read_answers(config: dict) -> int:
         raise RequestError("answers need key=FILE, the key.json that was written with the page")
     key = Path(config["key"])
     folder = Path(config["output"] or key.parent / "results")
-    from lead.core.files import check_writable
-
-    check_writable(folder)
+    check_place(folder)
 
     from lead.core.files import atomic_path
     from lead.evaluation.report.ratings_plot import write_ratings_plot

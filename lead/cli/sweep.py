@@ -22,10 +22,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from lead.cli.config import compose
+from lead.cli.outputs import check_place
 from lead.cli.sweep_job import FINISHED, JobFolder, Planned, stop_jobs
 from lead.cli.sweep_words import Experiment, Job, expand, load_experiment
 from lead.core.errors import RequestError
-from lead.core.files import check_writable
 
 FLAGS = ("-m", "--multirun")
 OWN = ("sweep", "rows", "measure", "launcher")
@@ -51,7 +51,7 @@ def run(verb: str, words: Sequence[str]) -> int:
         _check(job)
     together = _together(config, experiment, own) and any(job.measure for job in jobs)
     sweep = Path(config["sweep"] or f"outputs/sweeps/{name}")
-    check_writable(sweep)
+    check_place(sweep)
 
     from lead.core.building import build
 

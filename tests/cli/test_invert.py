@@ -170,7 +170,7 @@ def test_motions_that_cannot_be_learned_from_are_one_line(world, invert, refused
     np.save(path, features[:, :100])
     assert "the run takes float features (frames, 263)" in refused(invert(motions=path))
     path.write_bytes(b"nothing")
-    assert "is no array of features" in refused(invert(motions=path))
+    assert "not a whole .npy array" in refused(invert(motions=path))
     other = world.here / "fast.npz"
     np.savez(other, **{**entries, "fps": np.array(30.0)})
     assert "has 30 frames a second, the run 20" in refused(invert(motions=other))
