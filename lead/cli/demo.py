@@ -17,46 +17,54 @@ device=auto      cpu | cuda
 Bridges call POST /generate: docs/demo.md. Ctrl-C stops it and removes its temporary files.
 """
 
-import math
 import signal
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lead.cli.config import compose
 from lead.cli.loading import compose_for_run
-from lead.core.errors import RequestError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-SECONDS = 4.0  # of a clip, where the model can
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(overrides: Sequence[str]) -> int:
     """Serve the page until Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, _stop)
+    before = {name: signal.getsignal(name) for name in STOPS}
+    heard = [name for name in STOPS if before[name] is not signal.SIG_IGN]  # nohup ignores one
     try:
-        with tempfile.TemporaryDirectory(prefix="lead-demo-") as folder:
-            _serve(make_server(overrides, Path(folder)))
+        for name in heard:
+            signal.signal(name, _stop)
+        with (
+            tempfile.TemporaryDirectory(prefix="lead-demo-") as folder,
+            make_server(overrides, Path(folder)) as server,
+        ):
+            _say_where(server)
+            server.wait()
     except KeyboardInterrupt:
-        print("lead demo: stopped")
+        with suppress(OSError):  # the terminal may be gone
+            print("lead demo: stopped", flush=True)
+        heard.clear()  # they stay ignored: nothing more has to be stopped
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for name in heard:
+            signal.signal(name, before[name])
     return 0
 
 
 def _stop(*_: object) -> None:
+    """End the work; while that tidies up, more signals change nothing."""
+    for name in STOPS:
+        signal.signal(name, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
-def _check(config: dict) -> None:
-    """RequestError for values that no server could use."""
-    for key in ("waiting", "kept"):
-        if config[key] < 1:
-            raise RequestError(f"{key} must be at least 1, got {config[key]}")
-    if not 0 < config["upload_mb"] <= 1000:
-        raise RequestError(f"upload_mb must be above 0, up to 1000, got {config['upload_mb']}")
-    if not 0 <= config["port"] < 2**16:
-        raise RequestError(f"port must be from 0 to 65535, got {config['port']}")
+def _say_where(server) -> None:
+    host = server.settings.host
+    print(f"{server.studio.run}: open {server.url} in a browser; Ctrl-C stops", flush=True)
+    if host not in LOOPBACK:
+        print(f"listening on {host}: whoever reaches it can use it, there is no password")
 
 
 def make_server(overrides: Sequence[str], folder: Path):
@@ -65,91 +73,56 @@ def make_server(overrides: Sequence[str], folder: Path):
     Raises RequestError where the options, the run or the port cannot be used.
     """
     config = compose_for_run("demo", overrides)
-    _check(config)
-    from lead.cli.demo_page.server import DemoServer, check_address
+    from lead.core.runs import Run
+    from lead.service.forms import Settings, fill
+    from lead.service.server import DemoServer, listen
 
-    check_address(config["host"], config["port"])
-    studio = _studio(config, overrides, folder)
-    return DemoServer(studio, _defaults(studio), _settings(config))
+    licence = Run(Path(config["run"])).record.dataset.licence
+    values = {name: config[name] for name in Settings.model_fields if name in config}
+    settings = fill(Settings, {**values, "licence": licence})
+    listener = listen(settings.host, settings.port)
+    try:
+        return DemoServer(listener, _studio(config, overrides, folder), settings)
+    except BaseException:
+        listener.close()
+        raise
 
 
 def _studio(config: dict, overrides: Sequence[str], folder: Path):
     """The model with its words; those in the run's own folder where none are named."""
-    from lead.cli.demo_page.studio import Studio
-    from lead.cli.loading import choose_device, load_text_to_motion, make_sampling, split_list
+    from lead.cli.feet import with_clean_feet
+    from lead.cli.loading import (
+        choose_device,
+        load_text_to_motion,
+        make_sampling,
+        split_list,
+        with_words,
+    )
     from lead.inversion import read_word
+    from lead.service.studio import Studio
 
     files = split_list(config["words"])
-    if config["words"] is None and config["run"] is not None:
+    if config["words"] is None:
         files = sorted((Path(config["run"]) / "words").glob("*.safetensors"))
     words = [read_word(path) for path in files]
     print("loading the model", flush=True)
     pipeline = load_text_to_motion(config).to(choose_device(config["device"]))
     recipe = _recipe(overrides, projector=pipeline.projector is not None)
     name = Path(config["run"]).resolve().name
-    return Studio(pipeline, make_sampling(config), name, words, recipe, folder)
-
-
-def _defaults(studio):
-    """What a request asks for where it says nothing."""
-    from lead.cli.demo_page.forms import ClipForm
-
-    sampling, limits = studio.sampling, studio.limits
-    shortest, longest = limits.seconds
-    return ClipForm(
-        text="",
-        seconds=min(max(SECONDS, math.ceil(shortest * 10) / 10), longest),
-        guidance=sampling.guidance_scale,
-        steps=sampling.steps if sampling.timesteps is None else len(sampling.timesteps),
-        projector="on" if limits.projector else "off",
-    )
-
-
-def _settings(config: dict):
-    """Where the server listens and what it takes."""
-    from lead.cli.demo_page.server import Settings
-
-    return Settings(
-        host=config["host"],
-        port=config["port"],
-        names=tuple(name.lower() for name in config["names"]),
-        upload_bytes=round(config["upload_mb"] * 1e6),
-        waiting=config["waiting"],
-        kept=config["kept"],
-        examples=tuple(config["examples"]),
-        licence=_licence(Path(config["run"])),
-    )
-
-
-def _licence(folder: Path) -> str:
-    """Under which licence the data of a run stand, where it is known."""
-    from lead.core.runs import Run
-
-    dataset = Run(folder).record.get("dataset", {})
-    return str(dataset.get("licence", "")) if isinstance(dataset, dict) else ""
+    sampling, known = make_sampling(config), with_words(pipeline, words)
+    return Studio(known, sampling, name, words, recipe, with_clean_feet, folder)
 
 
 def _recipe(overrides: Sequence[str], *, projector: bool):
     """How uploads become words; without a projector, by MLD's objective unless one is chosen."""
-    from lead.cli.demo_page.studio import Recipe
     from lead.core.building import build
+    from lead.service.studio import Recipe
 
     chosen = any(word.startswith("inversion=") for word in overrides)
     words = [*overrides] if chosen or projector else [*overrides, "inversion=mld"]
-    options = build(compose("demo", words)["inversion"])
+    options = build("inversion", compose("demo", words)["inversion"])
     sentences = {
         means: tuple(compose("invert", [f"templates={name}"])["templates"]["sentences"])
         for means, name in (("manner", "style"), ("motion", "paper"))
     }
     return Recipe(options, sentences)
-
-
-def _serve(server) -> None:
-    host = server.settings.host
-    print(f"{server.studio.run}: open {server.url} in a browser; Ctrl-C stops", flush=True)
-    if host not in LOOPBACK:
-        print(f"listening on {host}: whoever reaches it can use it, there is no password")
-    try:
-        server.serve_forever(poll_interval=0.2)
-    finally:
-        server.close()

@@ -13,10 +13,9 @@ import numpy as np
 from lead.cli.evaluate_record import record, rows_record
 from lead.cli.evaluate_rows import DrawnLatents, rebuilding
 from lead.cli.loading import choose_device, load_text_to_motion, make_sampling
-from lead.cli.outputs import check_place
-from lead.cli.train import quiet_lightning
 from lead.cli.word_concepts import Studied, studied_concepts
 from lead.core.building import build
+from lead.core.claims import real_place
 from lead.core.errors import RequestError
 from lead.core.files import write_json
 from lead.core.runs import Run
@@ -31,6 +30,7 @@ from lead.generation.pipeline import TextToMotion, load_projector
 from lead.inversion.objectives import OBJECTIVES
 from lead.models.projector import Projector
 from lead.training.inversion_stage import invert
+from lead.training.quiet import quiet_lightning
 
 REAL, REBUILT = "Real", "VAE reconstruction"
 RETRIEVED, PLAIN = "nearest training clip", "plain word"
@@ -62,7 +62,7 @@ class WordStudy:
         self.studied = studied_concepts(dataset, config["split"], self.options, config["seed"])
         self.requests = [asked.request for one in self.studied for asked in one.asked]
         classifier = config["classifier"] and load_classifier(config["classifier"], device)
-        name = dataset.manifest["name"]
+        name = dataset.manifest.name
         self.judge: Embedder | None = config["evaluator"] and load_judge(
             config["evaluator"], device, name
         )
@@ -98,9 +98,10 @@ class WordStudy:
 
     def _measure_words(self, learning: Learning, seed: int) -> None:
         """Learn every word in one optimisation and measure the motions of its sentences."""
-        recipe = replace(build(self.options["recipe"]), objective=learning.objective)
+        recipe = {**self.options["recipe"], "objective": learning.objective}
+        options = build("inversion", recipe, "study.recipe")
         concepts = [one.concept for one in self.studied]
-        words = invert(concepts, learning.pipeline, recipe, seed=seed, progress=True)
+        words = invert(concepts, learning.pipeline, options, seed=seed, progress=True)
         taught = learning.pipeline.with_words({word.word: word.vector for word in words})
         sentences = [text for one in self.studied for text in one.with_word()]
         self._measure_generated(learning.title, taught, seed, sentences)
@@ -171,18 +172,19 @@ def study_words(named: Run, dataset: PackedDataset, config: dict, output: Path) 
     study = WordStudy(named, dataset, config)
     rows = study.measure()
     about = record(named, dataset, len(study.requests), config)
+    table = format_table(rows, COLUMNS)
     write_json(output, {**about, **_found(study, rows)})
     print(
         f"{len(study.studied)} concepts, {len(study.requests)} sentences, "
         f"{study.options['seeds']} seeds; style, content, both and skating: mean ± 95 % over "
         "concepts, the others over seeds\n"
     )
-    print(format_table(rows, COLUMNS))
+    print(table)
     print(f"written: {output}")
     if study.options["figure"]:
         from lead.cli.word_figure import write_words_figure
 
-        licence = dataset.manifest["licence"]
+        licence = dataset.manifest.licence
         figure = Path(study.options["figure"])
         files = write_words_figure(figure, _lines(study), dataset.fps, dataset.skeleton, licence)
         print(f"figure: {', '.join(map(str, files.values()))}")
@@ -214,7 +216,7 @@ def check_study(config: dict) -> None:
     """RequestError for options of a study that cannot work."""
     study = config["study"]
     if study["figure"]:
-        check_place(Path(study["figure"]))
+        real_place(study["figure"], folder=True)
     for key, known in (("objectives", OBJECTIVES), ("project", PROJECT)):
         for name in study[key]:
             if name not in known:

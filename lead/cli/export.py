@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose_with_words
-from lead.cli.outputs import check_output_file
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.files import claimed
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -36,13 +36,21 @@ def run(overrides: Sequence[str]) -> int:
     if not paths:
         raise RequestError("export needs motion=FILE.npz: a file that `lead generate` wrote")
 
-    from lead.export.formats import FORMATS, PAGES, export_motion
-    from lead.export.motion_file import read_motion
+    from lead.export.formats import FORMATS, PAGES
 
     format = config["format"]
     if format not in FORMATS:
         raise RequestError(f"unknown format '{format}': {did_you_mean(format, FORMATS)}")
     outputs = _outputs(paths, config, together=format in PAGES)
+    with claimed(*outputs):
+        return _convert(paths, outputs, config)
+
+
+def _convert(paths: list[Path], outputs: list[Path], config: dict) -> int:
+    from lead.export.formats import PAGES, export_motion
+    from lead.export.motion_file import read_motion
+
+    format = config["format"]
     motions = [read_motion(path) for path in paths]
     if config["clean_feet"]:
         from lead.cli.feet import with_clean_feet
@@ -71,9 +79,8 @@ def _outputs(paths: list[Path], config: dict, *, together: bool) -> list[Path]:
         outputs = [paths[0].with_name(f"player.{config['format']}")]
     if config["output"] is not None:
         outputs = [Path(config["output"])]
-    read = [os.path.realpath(path) for path in paths]
+    read = {os.path.realpath(path) for path in paths}
     for output in outputs:
         if os.path.realpath(output) in read:
             raise RequestError(f"{output} is the motion file itself: name another output=FILE")
-        check_output_file(output)
     return outputs

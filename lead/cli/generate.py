@@ -28,12 +28,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.loading import compose_for_run
-from lead.cli.outputs import check_output
+from lead.cli.outputs import CLIPS, output_folder
 from lead.cli.paths import last_name
 from lead.cli.starter import word_files
 from lead.cli.stopwatch import Stopwatch
 from lead.cli.values import read_number
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.files import atomic_folder
 from lead.core.reading import plain_text, read_text
 
 MOST_CLIPS = 100_000  # of one call; they are held in memory
@@ -46,10 +47,13 @@ def run(overrides: Sequence[str]) -> int:
     if config["run"] is None:
         raise RequestError("generate needs run=RUN: a run that `lead train` made")
     prompts = _prompts(config)
-    folder = _output_folder(config, prompts)
-    formats = _formats(config)
-    watch.lap("read options")
+    folder, formats = _output_name(config, prompts), _formats(config)
+    with output_folder(folder, CLIPS, overwrite=config["overwrite"]):
+        watch.lap("read options")
+        return _make(config, prompts, folder, formats, watch)
 
+
+def _make(config: dict, prompts: list, folder: Path, formats: list[str], watch: Stopwatch) -> int:
     from lead.cli.loading import load_for_inference, make_sampling, with_words
 
     words = _read_words(config, prompts)
@@ -134,12 +138,10 @@ def _remarks(pipeline, texts: list[str]) -> dict[str, str]:
     return remarks
 
 
-def _output_folder(config: dict, prompts: list[tuple[str, float]]) -> Path:
+def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:
     words = re.sub(r"[^a-z0-9]+", "-", prompts[0][0].lower()).strip("-")[:40].strip("-")
     default = f"outputs/{last_name(config['run'])}-{words or 'motion'}"
-    folder = Path(config["output"] or default)
-    check_output(folder, "index.json", overwrite=config["overwrite"])
-    return folder
+    return Path(config["output"] or default)
 
 
 def _formats(config: dict) -> list[str]:
@@ -206,7 +208,6 @@ def _write(
 ) -> None:
     from tqdm import tqdm
 
-    from lead.core.files import atomic_folder
     from lead.export.contact_sheet import write_contact_sheet
     from lead.export.formats import PAGES, export_motion
     from lead.export.index import IndexEntry, write_index

@@ -31,9 +31,9 @@ def _own_sampling(folder: str | None) -> str | None:
     run = Run(Path(folder or ""))
     if not run.exists():
         return None
-    if "denoiser" not in run.entry("parts") and not run.has_ancestor("diffusion"):
+    if "denoiser" not in run.record.parts and not run.has_ancestor("diffusion"):
         return None
-    return run.holding("denoiser", "diffusion").record.get("sampling")
+    return run.holding("denoiser", "diffusion").record.sampling
 
 
 def load_text_to_motion(config: dict):

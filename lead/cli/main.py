@@ -21,6 +21,9 @@ VERBS = {
     "demo": "a web page on this machine: text -> motion, and a JSON endpoint for other programs",
 }
 
+COMMAND = (sys.executable, "-P", "-m", "lead.cli.main")
+"""How lead starts itself again: -P keeps the working folder off the path of modules."""
+
 MODULES = {"import": "import_checkpoint"}
 """Modules of lead.cli that do not have the name of their verb: no module can be called import."""
 
@@ -44,8 +47,13 @@ combination of values, here or on a Slurm cluster: `lead VERB -m --help`.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code (0 done, 1 the work failed, 2 the request was wrong)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if hasattr(sys.stdout, "reconfigure"):  # names of files are printed as they are, UTF-8 or not
+        sys.stdout.reconfigure(errors="surrogateescape")
+    os.environ["PYTHONSAFEPATH"] = "1"  # -P for whatever other libraries start
     try:
-        return _dispatch(arguments)
+        code = _dispatch(arguments)
+        sys.stdout.flush()  # here a full disk is told in one line
+        return code
     except LeadError as error:
         print(f"lead: {one_line(error)}", file=sys.stderr)
         return error.exit_code
@@ -53,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("lead: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         return 1
     except MemoryError:
         print("lead: there is not enough memory for this: ask for less at once", file=sys.stderr)
@@ -62,7 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("LEAD_TRACEBACK"):
             raise
         print(f"lead: {one_line(_os_error(error))}", file=sys.stderr)
+        _print_no_more()
         return 1
+
+
+def _print_no_more() -> None:
+    """Leave nothing for Python to write when it ends where nothing can be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -111,4 +128,6 @@ def _os_error(error: OSError) -> str:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        sys.path.pop(0)  # the working folder, which `python -m` puts there
     sys.exit(main())

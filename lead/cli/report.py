@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose_with_words
-from lead.cli.outputs import check_output_file
 from lead.core.errors import RequestError
+from lead.core.files import atomic_path, claimed
 
 ENDINGS = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
 HOW_TO = "a table is needed: `lead report TABLE`, 1 to 6 of the LEAD paper, or none for runs alone"
@@ -37,7 +37,11 @@ def run(overrides: Sequence[str]) -> int:
     table, runs = config["table"], [*config["runs"], *words]
     ending = Path(config["output"] or "").suffix.lower()
     format = config["format"] or ENDINGS.get(ending, "markdown")
-    _check_files(config)
+    with claimed(*_files(config)):
+        return _report(table, runs, format, config)
+
+
+def _report(table: str, runs: list[str], format: str, config: dict) -> int:
     if table == "none" and not runs:
         raise RequestError("table none has measured rows alone: name runs, `lead report none RUN`")
 
@@ -60,7 +64,6 @@ def run(overrides: Sequence[str]) -> int:
 
 
 def _write(tables: list, format: str, reason: str | None, config: dict) -> None:
-    from lead.core.files import atomic_path
     from lead.evaluation.report import layout
 
     lay_out = {
@@ -78,16 +81,14 @@ def _write(tables: list, format: str, reason: str | None, config: dict) -> None:
         print(text, end="")
     else:
         with atomic_path(config["output"]) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
         print(f"written: {config['output']}")
     if config["plot"] and config["output"]:
         print(f"written: {config['plot']}")
 
 
-def _check_files(config: dict) -> None:
-    """RequestError before any work where a file cannot be written."""
-    files = [Path(config[key]) for key in ("output", "plot") if config[key] is not None]
-    for file in files:
-        check_output_file(file)
+def _files(config: dict) -> list[Path]:
+    """What is written."""
     if config["plot"] and Path(config["plot"]).suffix.lower() != ".png":
         raise RequestError(f"plot={config['plot']} is drawn as PNG: name it FILE.png")
+    return [Path(config[key]) for key in ("output", "plot") if config[key] is not None]

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose_with_words
-from lead.cli.outputs import check_output_file
 from lead.cli.paths import last_name
 from lead.core.errors import RequestError
+from lead.core.files import claimed
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -25,12 +25,11 @@ def run(overrides: Sequence[str]) -> int:
     output = Path(config["output"] or f"outputs/curves-{last_name(folders[0])}.png")
     if output.suffix.lower() != ".png":
         raise RequestError(f"output={output} is drawn as PNG: name it FILE.png")
-    check_output_file(output)
+    with claimed(output):
+        from lead.evaluation.report.curves import choose_quantities, read_curves, write_curves
 
-    from lead.evaluation.report.curves import choose_quantities, read_curves, write_curves
-
-    curves = {name: read_curves(folder) for name, folder in _named(folders).items()}
-    write_curves(output, curves, choose_quantities(curves, config["quantities"]))
+        curves = {name: read_curves(folder) for name, folder in _named(folders).items()}
+        write_curves(output, curves, choose_quantities(curves, config["quantities"]))
     print(f"written: {output}")
     return 0
 

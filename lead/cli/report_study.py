@@ -22,10 +22,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose_with_words
-from lead.cli.outputs import check_output, check_place
+from lead.cli.outputs import STUDY, output_folder
 from lead.core.errors import RequestError
+from lead.core.files import atomic_folder, atomic_path, claimed
 
-MARK = "key.json"
+RESULTS = ("summary.md", "ratings.csv", "plot.png")
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -45,18 +46,16 @@ def run(overrides: Sequence[str]) -> int:
 def _make_page(runs: list[str], config: dict, sampling: list[str]) -> int:
     _check(runs, config)
     folder = Path(config["output"] or "outputs/study")
-    check_output(folder, MARK, overwrite=config["overwrite"])
+    with output_folder(folder, STUDY, overwrite=config["overwrite"]):
+        from lead.cli.study_pairs import draw_study
+        from lead.export.study import write_study
 
-    from lead.cli.study_pairs import draw_study
-    from lead.core.files import atomic_folder
-    from lead.export.study import write_study
-
-    study = draw_study(runs, config, sampling)
-    with atomic_folder(folder, replace=config["overwrite"]) as temporary:
-        write_study(temporary, study)
+        study = draw_study(runs, config, sampling)
+        with atomic_folder(folder, replace=config["overwrite"]) as temporary:
+            write_study(temporary, study)
     print(f"{study.systems[0]} against {study.systems[1]}, {len(study.pairs)} pairs")
     print(study.choice)
-    print(f"send {folder / 'study.html'} to participants; keep {folder / MARK} to yourself")
+    print(f"send {folder / 'study.html'} to participants; keep {folder / STUDY.mark} to yourself")
     return 0
 
 
@@ -76,19 +75,21 @@ def _read_answers(config: dict) -> int:
         raise RequestError("answers need key=FILE, the key.json that was written with the page")
     key = Path(config["key"])
     folder = Path(config["output"] or key.parent / "results")
-    check_place(folder)
+    with claimed(*(folder / name for name in RESULTS)):
+        return _summarise(key, folder, config)
 
-    from lead.core.files import atomic_path
+
+def _summarise(key: Path, folder: Path, config: dict) -> int:
     from lead.evaluation.report.ratings_plot import write_ratings_plot
     from lead.evaluation.study import markdown_summary, read_answers, summarise, write_ratings
 
     answers = read_answers(key, [Path(name) for name in config["answers"]])
     summary = summarise(answers, config["seed"])
     text = markdown_summary(answers, summary)
-    with atomic_path(folder / "summary.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    write_ratings(folder / "ratings.csv", answers)
-    write_ratings_plot(folder / "plot.png", answers, summary)
+    with atomic_path(folder / RESULTS[0]) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    write_ratings(folder / RESULTS[1], answers)
+    write_ratings_plot(folder / RESULTS[2], answers, summary)
     print(text)
-    print(f"written: {folder}/ summary.md, ratings.csv, plot.png")
+    print(f"written: {folder}/ {', '.join(RESULTS)}")
     return 0

@@ -22,10 +22,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from lead.cli.config import compose
-from lead.cli.outputs import check_place
 from lead.cli.sweep_job import FINISHED, JobFolder, Planned, stop_jobs
 from lead.cli.sweep_words import Experiment, Job, expand, load_experiment
 from lead.core.errors import RequestError
+from lead.core.files import check_writable
 
 FLAGS = ("-m", "--multirun")
 OWN = ("sweep", "rows", "measure", "launcher")
@@ -51,11 +51,11 @@ def run(verb: str, words: Sequence[str]) -> int:
         _check(job)
     together = _together(config, experiment, own) and any(job.measure for job in jobs)
     sweep = Path(config["sweep"] or f"outputs/sweeps/{name}")
-    check_place(sweep)
+    check_writable(sweep)
 
     from lead.core.building import build
 
-    launcher = build(config["launcher"])
+    launcher = build("launcher", config["launcher"])
     planned = [Planned(replace(job, measure=()) if together else job, sweep) for job in jobs]
     joint = None
     with _stopping_politely():
@@ -119,7 +119,7 @@ def _launch(launcher, planned: Sequence[Planned]) -> list[JobFolder]:
     failed = []
     for place in launcher.run(left) if left else ():
         done += 1
-        seconds = place.record.get("seconds", 0)
+        seconds = place.record.seconds
         _say(f"[{done}/{len(planned)}] {place.state} {place.name} {seconds:.0f} s")
         if place.state != FINISHED:
             failed.append(place)
@@ -132,7 +132,7 @@ def _say(line: str) -> None:
 
 def _say_failed(failed: Sequence[JobFolder]) -> int:
     for place in failed:
-        error = place.record["error"]
+        error = place.record.error
         print(f"failed: {place.name}: {error}; log: {place.log}", file=sys.stderr)
     if failed:
         print("the same command runs these again, and no others", file=sys.stderr)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from itertools import islice, product
 from random import shuffle
 
-import yaml
-
 from lead.cli.config import PATHS, SENTENCES, entries_of, parse
 from lead.cli.paths import config_folder
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.reading import read_yaml
+from lead.core.schema import ClosedSchema, read_file
 
 JOBS_MOST = 1000  # of one sweep
 AFTERWARDS = "evaluate."
@@ -31,13 +31,12 @@ class Job:
     labels: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Experiment:
+class Experiment(ClosedSchema):
     """A file of configs/experiment: words of every job, and named rows with words of their own."""
 
     verb: str
-    words: tuple[str, ...] = ()
-    rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    words: list[str] = []
+    rows: dict[str, list[str]] = {}
     measure: str | None = None
 
 
@@ -47,10 +46,8 @@ def load_experiment(name: str) -> Experiment:
     known = entries_of("experiment")
     if name not in known:
         raise RequestError(f"unknown experiment '{name}': {did_you_mean(name, known)}")
-    found = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
-    rows = {str(row): tuple(words) for row, words in found.get("rows", {}).items()}
-    words = tuple(found.get("words", ()))
-    return Experiment(found["verb"], words, rows, found.get("measure"))
+    file = folder / f"{name}.yaml"
+    return read_file(Experiment, file, "correct it", load=read_yaml, error=RequestError)
 
 
 def expand(
@@ -96,7 +93,7 @@ def _chosen_rows(
     for row in rows:
         if row not in known:
             raise RequestError(f"unknown row '{row}': {did_you_mean(row, known)}")
-    return {row: known[row] for row in rows or known} or {None: ()}
+    return {row: tuple(known[row]) for row in rows or known} or {None: ()}
 
 
 def _values(word: str) -> list[tuple[str, str | None]]:

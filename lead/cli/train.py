@@ -22,8 +22,8 @@ from pathlib import Path
 
 from lead.cli.config import choice, compose
 from lead.cli.loading import check_processes
-from lead.cli.outputs import check_place
 from lead.core.errors import RequestError
+from lead.training.quiet import quiet_lightning
 
 OTHERS = {"WORLD_SIZE", "MASTER_ADDR", "SLURM_NTASKS"}
 """Of the environment: what tells a process of others on other machines."""
@@ -37,7 +37,6 @@ def run(overrides: Sequence[str]) -> int:
     config["dataset"] = config["dataset"] or f"datasets/{name}"
     config["run"] = config["run"] or f"checkpoints/{name}-{config['size_name']}-{stage}"
     del config["data"]
-    check_place(Path(config["run"]))
     _check_processes(config["trainer"])
 
     quiet_lightning()
@@ -50,8 +49,8 @@ def run(overrides: Sequence[str]) -> int:
     finished = train_stage(stage, config)
     if rank_zero_only.rank:
         return 0  # one of several processes speaks
-    best = finished.record.get("best", {})
-    print(f"{finished.folder}: {stage} finished at step {finished.record['step']}, best {best}")
+    record = finished.record
+    print(f"{finished.folder}: {stage} finished at step {record.step}, best {record.best}")
     print(f"next: {_next(stage, finished.folder, name)}")
     return 0
 
@@ -64,17 +63,6 @@ def _check_processes(trainer: dict) -> None:
             f"trainer.num_nodes={trainer['num_nodes']}, but nothing starts the processes of the "
             "others: use torchrun or Slurm on each"
         )
-
-
-def quiet_lightning() -> None:
-    """Leave out Lightning's advice; its errors still show. It sets its own level when imported."""
-    import logging
-    import warnings
-
-    import pytorch_lightning
-
-    logging.getLogger(pytorch_lightning.__name__).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="pytorch_lightning.*")
 
 
 def _next(stage: str, folder: Path, name: str) -> str:

@@ -83,7 +83,7 @@ EVERYWHERE = {
 """By the last part of the key."""
 
 OWN = {
-    "workers": Takes(int, 1, 256),
+    "workers": Takes(int, 1, 128),
     "data.clips": Takes(int, 1, 1_000_000),
     "data.template": Takes(str, null=True),
     "data.captions_per_clip": Takes(int, 1, 1000),

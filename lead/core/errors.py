@@ -45,6 +45,11 @@ def one_line(message: object) -> str:
     return _shortened(text, LINE_MOST)
 
 
+def plain(name: object) -> str:
+    """A file's name as text that every file can hold: bytes that are no UTF-8 stand as escapes."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
 def _shortened(text: str, most: int) -> str:
     half = (most - 3) // 2
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"

@@ -1,20 +1,36 @@
 """One schema for each kind of file or request from outside: reading gives an object or one line."""
 
-from collections.abc import Callable
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import pydantic
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
-from lead.core.errors import LeadError, WorkError, did_you_mean
+from lead.core.errors import LeadError, RequestError, WorkError, did_you_mean
 from lead.core.reading import read_json
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
+Rate = Annotated[float, Field(ge=0.1, le=1000)]
+"""Frames a second."""
+
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{16,64}$")]
+
+
+def _within(name: str) -> str:
+    if not all(re.fullmatch(r"\w[^\0]*", part) for part in name.split("/")):
+        raise ValueError("names of files here, without '..', are expected")
+    return name
+
+
+FileName = Annotated[Name, AfterValidator(_within)]
+"""Of a file beside or below the one that names it, so that nothing else is opened."""
 
 
 class Schema(pydantic.BaseModel):
@@ -37,14 +53,15 @@ def read_file(
     path: Path | str,
     advice: str,
     *,
-    load: Callable[[Path], Any] = read_json,
+    load: Callable[[Path], Any] | None = None,
     error: type[LeadError] = WorkError,
 ) -> S:
     """The object that a JSON file (or one that ``load`` reads) holds.
 
     Raises ``error`` with file, key, what is wanted and ``advice``, such as "prepare it again".
     """
-    return check(schema, load(Path(path)), str(path), advice, error=error)
+    value = load(Path(path)) if load else read_json(path, advice=advice)
+    return check(schema, value, str(path), advice, error=error)
 
 
 def check(
@@ -62,14 +79,54 @@ def check(
         raise error(f"{where}: {first_mistake(schema, problem)}: {advice}") from problem
 
 
+def check_options(make: Callable, options: Mapping, where: str) -> dict[str, Any]:
+    """``options`` as the parameters of ``make`` take them, by their types and limits.
+
+    Raises RequestError for what is unknown, missing, of another type or out of its limits. What
+    ``Annotated[int, Field(ge=1)]`` says of a parameter is its one limit, wherever it comes from.
+    """
+    schema = _options_of(make)
+    try:
+        checked = schema.model_validate(dict(options))
+    except pydantic.ValidationError as problem:
+        raise RequestError(f"{where}: {first_mistake(schema, problem)}") from problem
+    return {name: getattr(checked, name) for name in checked.model_fields_set}
+
+
+@cache
+def _options_of(make: Callable) -> type[pydantic.BaseModel]:
+    source = make.__init__ if inspect.isclass(make) else make
+    types = get_type_hints(source, include_extras=True)
+    fields = {
+        name: (types.get(name, Any), ... if given.default is given.empty else given.default)
+        for name, given in inspect.signature(make).parameters.items()
+    }
+    return pydantic.create_model(make.__name__, __config__=_OPTIONS, **fields)
+
+
+_OPTIONS = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+def one_of(known: Iterable[str]) -> AfterValidator:
+    """The limit of a text that has to be one of these names."""
+
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"unknown '{name:.60}', {did_you_mean(name, known)}")
+        return name
+
+    return AfterValidator(check)
+
+
 def first_mistake(schema: type[pydantic.BaseModel], problem: pydantic.ValidationError) -> str:
     """The first mistake in words: which key, what it takes, what it holds."""
-    found = problem.errors(include_url=False)[0]
+    mistakes = problem.errors(include_url=False)
+    found = min(mistakes, key=lambda one: one["type"] != "extra_forbidden")  # misspelt, not missing
     key = ".".join(f"{part:.40}" if isinstance(part, str) else str(part) for part in found["loc"])
     kind, context = found["type"], found.get("ctx", {})
     if kind == "missing":
         return f"it has no '{key}'"
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "invalid_key"):
         known = schema.model_fields if len(found["loc"]) == 1 else ()
         return (
             f"unknown key '{key}', {did_you_mean(str(found['loc'][-1]), known)}"
@@ -105,6 +162,7 @@ _WANTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
+    "float_parsing": "a number",
     "finite_number": "a finite number",
     "bool_type": "true or false",
     "list_type": "a list",
@@ -112,4 +170,6 @@ _WANTED = {
     "dict_type": "an object of keys and values",
     "model_type": "an object of keys and values",
     "string_too_short": "a text that is not empty",
+    "string_pattern_mismatch": "a text of another form",
+    "too_short": "an entry or more",
 }

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lead.cli.main import main
+from lead.data.contents import STAMPS
 
 LIGHT = (
     *("size=tiny", "text_encoder=hash", "trainer.accelerator=cpu", "trainer.precision=fp32"),
@@ -60,8 +61,9 @@ class World:
         return ["generate", *(word for word in given if not word.endswith("=None"))]
 
     def copy_data(self) -> Path:
+        """A copy of the dataset, to be changed: without the stamps that would tell of it."""
         return shutil.copytree(
-            self.data, self.here / "data", ignore=shutil.ignore_patterns("cache")
+            self.data, self.here / "data", ignore=shutil.ignore_patterns("cache", STAMPS)
         )
 
     def copy_runs(self) -> Path:

@@ -1,7 +1,6 @@
 """`lead demo` as a visitor sees it: a headless Chromium generates, plays, downloads, teaches."""
 
 import importlib.util
-import threading
 from pathlib import Path
 
 import pytest
@@ -47,14 +46,9 @@ def page(browser, chain, tmp_path_factory):
     """The page of the tiny chain, open in the browser."""
     run = chain / "checkpoints" / "synthetic-tiny-projector"
     options = ("port=0", "device=cpu", "sampling.steps=2", "inversion.steps=2", "upload_mb=0.3")
-    server = make_server([f"run={run}", *options], tmp_path_factory.mktemp("demo"))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    browser.open(server.url)
-    yield browser
-    server.shutdown()
-    thread.join()
-    server.close()
+    with make_server([f"run={run}", *options], tmp_path_factory.mktemp("demo")) as server:
+        browser.open(server.url)
+        yield browser
 
 
 def status(page) -> str:
@@ -165,3 +159,13 @@ def test_all_controls_are_reached_by_the_tab_key(page):
 def test_a_narrow_window_needs_no_sideways_scrolling(page):
     page.resize(360, 640)
     assert page.run("document.documentElement.scrollWidth") == 360
+
+
+def test_a_visitor_who_leaves_takes_the_request_along(page):
+    url = page.run("location.href")
+    page.run("document.getElementById('steps').value = 1000")
+    ask(page, "a person walks away")
+    page.wait("document.getElementById('status').textContent.startsWith('Drawing')")
+    job = page.run("current")
+    page.open(url)  # anew: the old page goes
+    page.wait(f"call('/jobs/{job}').then((job) => job.state === 'cancelled')")

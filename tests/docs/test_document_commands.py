@@ -45,7 +45,7 @@ def only_compose(monkeypatch, tmp_path) -> None:
     # All before the first patch: a later import would take the patch for the real function.
     for loaded in [importlib.import_module(name) for name in names]:
         if loaded.__name__ == "lead.cli.sweep":  # composes the options of every job, then begins
-            monkeypatch.setattr(loaded, "check_place", stop_before_the_jobs)
+            monkeypatch.setattr(loaded, "check_writable", stop_before_the_jobs)
         elif hasattr(loaded, "compose"):
             monkeypatch.setattr(loaded, "compose", stop)
 

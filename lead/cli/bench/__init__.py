@@ -28,8 +28,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose_with_words
-from lead.cli.outputs import check_output_file
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.files import claimed
 
 SUBJECTS = {
     "generate": "lead.cli.bench.generate",
@@ -47,7 +47,12 @@ def run(overrides: Sequence[str]) -> int:
     config, words = compose_with_words("bench", overrides)
     config["subject"] = _subject(words, config["subject"])
     _check(config)
+    files = [Path(config[key]) for key in ("plot", "output") if config[key] is not None]
+    with claimed(*files):
+        return _measure(config)
 
+
+def _measure(config: dict) -> int:
     import importlib
 
     from lead.cli.bench.machine import measure_machine
@@ -80,6 +85,3 @@ def _check(config: dict) -> None:
             raise RequestError("plot= draws the cost of `lead bench linear`: leave it out here")
         if Path(config["plot"]).suffix.lower() != ".png":
             raise RequestError(f"plot={config['plot']} is drawn as PNG: name it FILE.png")
-        check_output_file(Path(config["plot"]))
-    if config["output"] is not None:
-        check_output_file(Path(config["output"]))

@@ -9,7 +9,6 @@ import torch
 from torch.utils.data import Dataset
 
 from lead.cli.bench.setting import CLOCKS, Setting
-from lead.cli.train import quiet_lightning
 from lead.data.clips import pad_clips
 from lead.data.latents import LatentDataset
 from lead.data.packed import PackedSplit
@@ -17,6 +16,7 @@ from lead.training.averaging import ExponentialAverage
 from lead.training.datamodule import StepDataModule, latent_data
 from lead.training.fit import quicken_on_cpu
 from lead.training.optimization import GradientClipping
+from lead.training.quiet import quiet_lightning
 from lead.training.randomness import StepSeeding
 
 FEATURES = 263

@@ -279,7 +279,9 @@ function listen() {
     event.preventDefault();
     $("ask").requestSubmit();
   };
-  $("cancel").onclick = () => current && call(`/jobs/${current}`, { method: "DELETE" }).catch(fail);
+  // keepalive: a visitor who leaves the page takes the request along
+  const cancel = () => current && call(`/jobs/${current}`, { method: "DELETE", keepalive: true }).catch(fail);
+  $("cancel").onclick = onpagehide = cancel;
   $("other-seed").onclick = () => ($("seed").value = Math.floor(Math.random() * 100000));
   for (const id of ["seconds", "guidance"]) $(id).oninput = showValues;
 }

@@ -5,7 +5,9 @@ import re
 import tempfile
 from pathlib import Path
 
-from lead.core.errors import RequestError
+from lead.core.errors import LeadError, RequestError
+from lead.data.bvh import read_bvh_header
+from lead.inversion import read_bvh_example
 
 HEADER_MOST = 256 * 1024  # bytes before the motion; usual ones have 10 kB
 LINE_MOST = 16 * 1024  # characters of a row; 65 joints with six channels take 5000
@@ -19,11 +21,8 @@ def read_upload(data: bytes, name: str, folder: Path, pipeline):
     """Un-normalised features (frames, F) of a BVH file; ``name`` is what messages call it.
 
     Raises RequestError where it is no BVH file, is packed, holds no person's skeleton or values
-    that are not finite, or is longer than two minutes.
+    that are not finite, is longer than two minutes, or cannot be read for whatever reason.
     """
-    from lead.cli.exemplars import choose_motions
-    from lead.data.bvh import read_bvh_header
-
     _check_bytes(data, name)
     handle, file = tempfile.mkstemp(suffix=".bvh", dir=folder)
     path = Path(file)
@@ -37,10 +36,11 @@ def read_upload(data: bytes, name: str, folder: Path, pipeline):
                 f"{name} lasts {seconds:.0f} s: cut out the part that shows the word, "
                 f"{SECONDS_MOST:.0f} s at most"
             )
-        entry = dict.fromkeys(("dataset", "style", "content"))
-        return choose_motions({**entry, "motions": [str(path)]}, pipeline, seed=0).motions[0]
-    except RequestError as error:
-        raise RequestError(str(error).replace(str(path), name)) from error
+        return read_bvh_example(path, pipeline.skeleton.name, pipeline.fps)
+    except Exception as error:  # numbers beyond all sense make NumPy raise whatever it likes
+        reason = str(error) if isinstance(error, LeadError) else f"no motion: {error!r:.200}"
+        reason = reason.replace(str(path), name)
+        raise RequestError(reason if name in reason else f"{name}: {reason}") from error
     finally:
         path.unlink(missing_ok=True)
 

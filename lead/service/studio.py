@@ -5,17 +5,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lead.cli.demo_page.forms import ClipForm, Limits, WordForm
-from lead.cli.demo_page.uploads import read_upload
-from lead.cli.loading import with_words
 from lead.core.errors import RequestError
 from lead.export.motion_file import Motion
 from lead.generation import Sampling
-from lead.generation.pipeline import TextToMotion
 from lead.inversion import Concept, InversionOptions, Word
 from lead.models.text_encoders.learned_words import check_taught
+from lead.service.forms import ClipForm, WordForm
+from lead.service.uploads import read_upload
 
 Report = Callable[[float, str], None]
+CleanFeet = Callable[[Sequence[Motion]], tuple[list[Motion], str]]
 
 WORDS_MOST = 50  # that visitors have taught; the oldest is forgotten
 
@@ -38,27 +37,26 @@ class Recipe:
 
 
 class Studio:
-    """A pipeline with its settings. One thread may generate and teach; any may ask the rest."""
+    """A pipeline that knows ``words``. One thread may generate and teach; any may ask the rest.
+
+    ``pipeline`` is a TextToMotion or what answers like one. ``clean_feet`` stills the feet of
+    motions and says what that changed. Files stand in ``folder``.
+    """
 
     def __init__(
         self,
-        pipeline: TextToMotion,
+        pipeline,
         sampling: Sampling,
         run: str,
         words: Sequence[Word],
         recipe: Recipe,
+        clean_feet: CleanFeet,
         folder: Path,
     ) -> None:
-        self.sampling, self.run, self.recipe, self.folder = sampling, run, recipe, folder
-        self.pipeline = with_words(pipeline, list(words))
+        self.pipeline, self.sampling, self.run = pipeline, sampling, run
+        self.recipe, self.clean_feet, self.folder = recipe, clean_feet, folder
         self.given = {word.word: word for word in words}
         self.taught: dict[str, Word] = {}
-
-    @property
-    def limits(self) -> Limits:
-        """What a ClipForm may ask for."""
-        pipeline = self.pipeline
-        return Limits(pipeline.fps, pipeline.frame_limits, pipeline.projector is not None)
 
     @property
     def words(self) -> dict[str, Word]:
@@ -96,18 +94,16 @@ class Studio:
             f"the sentence is {far}" for far in pipeline.remarks([form.text]).values() if far
         ]
         if form.clean_feet:
-            from lead.cli.feet import with_clean_feet
-
             report(1.0, "cleaning the feet")
-            made, remark = with_clean_feet(made)
+            made, remark = self.clean_feet(made)
             remarks.append(remark)
         return Take(tuple(made), sides, tuple(remarks))
 
     def teach(self, form: WordForm, data: bytes, report: Report) -> Word:
         """Learn a word from an uploaded BVH file; from then on sentences may use it."""
         report(0.0, "reading the motion")
-        from lead.cli.train import quiet_lightning
         from lead.training.inversion_stage import MEASURED_BATCHES, invert
+        from lead.training.quiet import quiet_lightning
 
         features = read_upload(data, form.file, self.folder, self.pipeline)
         templates = self.recipe.templates[form.means]

@@ -1,0 +1,180 @@
+"""What may be asked for, one model a form; one line says what is wrong with a request."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from lead.core.errors import RequestError, did_you_mean
+from lead.core.reading import plain_text
+from lead.generation import Sampling
+from lead.models.text_encoders.learned_words import check_spelling
+
+SECONDS = 4.0  # of a clip where a request says nothing, if the model can
+LINE_MOST = 300  # characters of a message
+
+
+def _sentence(name: str, example: str, text: str) -> str:
+    """The text on one line; RequestError where nothing is left of it or no screen shows it."""
+    text = " ".join(plain_text(name, text).split())
+    if not text:
+        raise RequestError(f"{name} is empty: give one, such as {example}")
+    if not text.isprintable():
+        raise RequestError(f"{name} must be plain text without control characters")
+    return text
+
+
+def _shown_name(name: str) -> str:
+    """The last part of a file name, printable and short."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(c for c in last if c.isprintable())[-80:] or "upload.bvh"
+
+
+def _text(name: str, example: str, meaning: str) -> Any:
+    facts = Field(min_length=1, max_length=500, examples=[example], description=meaning)
+    return Annotated[str, facts, AfterValidator(partial(_sentence, name, example))]
+
+
+Guidance = Annotated[float, Field(ge=0, le=30, description="higher keeps closer to the words")]
+Steps = Annotated[int, Field(ge=1, le=1000, description="of the sampler")]
+Side = Literal["on", "off", "both"]
+
+
+class Form(BaseModel):
+    """What may be asked for: these fields, each of its type, and no others."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ClipForm(Form):
+    """One clip to generate, or two of the same latent: with the projector and without."""
+
+    text: _text("text", "a person walks forward", "the sentence; learned words as <zombie>")
+    seconds: float = Field(SECONDS, description="length of the clip")
+    seed: int = Field(1, ge=0, le=2**53 - 1, description="same sentence and seed: same motion")
+    guidance: Guidance = 7.5
+    steps: Steps = 50
+    projector: Side = "on"
+    clean_feet: bool = Field(False, description="keep feet still while they stand")
+    joints: bool = Field(False, description="answer with the joints' places")
+    wait: bool = Field(True, description="answer when the clip is there; false: at once")
+
+
+class WordForm(Form):
+    """One word to learn from an uploaded BVH file."""
+
+    word: Annotated[_text("word", "<zombie>", "the new word"), AfterValidator(check_spelling)]
+    init: _text("init", "walk", "the plain word that it begins as")
+    means: Literal["manner", "motion"] = Field(
+        "manner", description="manner: a <word> person waves; motion: a person <word>"
+    )
+    file: Annotated[str, AfterValidator(_shown_name)] = Field(
+        "upload.bvh", description="what messages call the upload; no file gets this name"
+    )
+    wait: bool = Field(True, strict=False, description="answer when it is learned; false: at once")
+
+
+class Settings(Form):
+    """Where the server listens and what it takes; ``names`` are hosts that it is called by."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(7860, ge=0, le=65535)
+    names: list[str] = []
+    upload_mb: float = Field(10.0, gt=0, le=1000)
+    waiting: int = Field(8, ge=1)  # requests in line
+    kept: int = Field(20, ge=1)  # results that can still be looked at
+    examples: list[str] = []  # sentences to begin with
+    licence: str = ""  # of the data that the model was trained on
+
+    @property
+    def upload_bytes(self) -> int:
+        """Largest upload."""
+        return round(self.upload_mb * 1e6)
+
+
+def clip_form(pipeline, sampling: Sampling) -> type[ClipForm]:
+    """The form of one model, with its limits and with what it does where a request says nothing."""
+
+    def check_side(side: str) -> str:
+        if side != "off" and pipeline.projector is None:
+            raise RequestError('the model has no projector: ask for "projector": "off"')
+        return side
+
+    shortest, longest = (frames / pipeline.fps for frames in pipeline.frame_limits)
+    usual = min(max(SECONDS, math.ceil(shortest * 10) / 10), longest)
+    steps = sampling.steps if sampling.timesteps is None else len(sampling.timesteps)
+    side = "on" if pipeline.projector is not None else "off"
+    return create_model(
+        "Clip",
+        __base__=ClipForm,
+        __doc__=ClipForm.__doc__,
+        seconds=(float, Field(usual, ge=shortest, le=longest, description="length of the clip")),
+        guidance=(Guidance, sampling.guidance_scale),
+        steps=(Steps, steps),
+        projector=(Annotated[Side, AfterValidator(check_side)], side),
+    )
+
+
+F = TypeVar("F", bound=Form)
+
+
+def fill(form: type[F], values: bytes | Mapping[str, object]) -> F:
+    """The form that a JSON object or a mapping fills in; RequestError for what does not fit."""
+    try:
+        if isinstance(values, bytes):
+            return form.model_validate_json(values)
+        return form.model_validate(values)
+    except ValidationError as error:
+        raise RequestError(first_mistake(form, error.errors(include_url=False))) from error
+
+
+def first_mistake(form: type[Form], mistakes: Sequence[Mapping[str, Any]]) -> str:
+    """The first of pydantic's error records as a line: which field, what it takes, what it got."""
+    first = mistakes[0]
+    kind, given = first["type"], first["input"]
+    place = [part for part in first["loc"] if part != "query"]
+    if kind == "json_invalid":
+        return f"the body is not valid JSON in UTF-8 ({first['ctx']['error']})"
+    if not place:
+        return 'the body must be a JSON object, such as {"text": "a person walks"}'
+    known, name = form.model_json_schema()["properties"], str(place[0])
+    if name not in known:
+        return f"unknown field '{name:.40}': {did_you_mean(name, known)}"
+    facts = known[name]
+    if kind in ("missing", "string_too_short"):
+        return f"{name} is empty: give one, such as {facts['examples'][0]}"
+    if kind == "string_too_long":
+        return f"{name} has {len(given)} characters: {facts['maxLength']} are the most"
+    if kind == "literal_error":
+        return f"unknown {name} '{given!s:.40}': {did_you_mean(str(given), facts['enum'])}"
+    wanted = f"takes {_KINDS[facts['type']]}"
+    if kind.startswith(("greater_than", "less_than")):
+        wanted = f"must be {_range(facts)}"
+    return f"{name} {wanted}, got {json.dumps(given, default=str):.60}"
+
+
+def _range(facts: Mapping[str, Any]) -> str:
+    low, high = facts.get("minimum"), facts.get("maximum")
+    if low is None:
+        return f"above {facts['exclusiveMinimum']}, up to {high}"
+    if high is None:
+        return f"at least {low}"
+    return f"from {low:g} to {high:g}" if isinstance(high, float) else f"from {low} to {high}"
+
+
+_KINDS = {
+    "string": "a text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "array": "a list of words",
+}
+
+
+def one_line(message: object) -> str:
+    """A message as visitors get it: no line breaks, nothing that UTF-8 cannot hold, never long."""
+    text = " ".join(str(message).encode("utf-8", "replace").decode().split())
+    return text if len(text) <= LINE_MOST else f"{text[: LINE_MOST - 1]}…"

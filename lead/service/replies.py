@@ -1,0 +1,145 @@
+"""What the server says of jobs, clips and words."""
+
+import re
+from importlib.util import find_spec
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from lead import __version__
+from lead.export.formats import FORMATS
+from lead.inversion import Word
+from lead.representation import get_skeleton
+from lead.service.forms import ClipForm, Settings, one_line
+from lead.service.jobs import Job
+from lead.service.studio import Studio, Take
+from lead.service.uploads import SECONDS_MOST
+
+NEEDS = {"mp4": ("av", "pip install lead[video]")}
+"""Formats that need a package which may not be there, and how to get it."""
+
+
+class Refusal(BaseModel):
+    """Why a request is not answered, in one line of at most 300 characters."""
+
+    error: str
+
+
+class WordFacts(BaseModel):
+    """A learned word, the losses before and after, and where its file is."""
+
+    word: str
+    init: str | None
+    loss: tuple[float | None, float | None]
+    file: str
+
+
+class ClipFacts(BaseModel):
+    """One clip; ``joints`` (frames J 3) in metres, y up, where they were asked for."""
+
+    text: str
+    seed: int
+    projector: str
+    fps: float
+    frames: int
+    seconds: float
+    skeleton: str
+    files: dict[str, str]
+    joints: list[list[tuple[float, float, float]]] = []
+
+
+class JobFacts(BaseModel):
+    """A job as it stands; what it has made is there when it is done."""
+
+    id: str
+    state: str
+    progress: float
+    doing: str
+    before: int
+    error: str = ""
+    word: WordFacts | None = None
+    clips: list[ClipFacts] = []
+    player: str = ""
+    remarks: list[str] = []
+
+
+def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str, object]:
+    """All that a page or a bridge has to know before it asks."""
+    skeleton = get_skeleton(studio.pipeline.skeleton.name)
+    fields = form.model_json_schema()["properties"]
+    ranges = {
+        name: [facts["minimum"], facts["maximum"]]
+        for name, facts in fields.items()
+        if "minimum" in facts
+    }
+    return {
+        "lead": __version__,
+        "run": studio.run,
+        "sampler": studio.sampling.sampler,
+        "projector": studio.pipeline.projector is not None,
+        "fps": studio.pipeline.fps,
+        "skeleton": {
+            "name": skeleton.name,
+            "joints": list(skeleton.joint_names),
+            "parents": list(skeleton.parents),
+        },
+        "defaults": {name: facts["default"] for name, facts in fields.items() if name != "text"},
+        "limits": {
+            "text": fields["text"]["maxLength"],
+            **ranges,
+            "upload_seconds": SECONDS_MOST,
+        },
+        "formats": {name: missing(name) for name in FORMATS},
+        "words": [word_facts(word) for word in studio.words.values()],
+        "upload_bytes": settings.upload_bytes,
+        "examples": settings.examples,
+        "licence": settings.licence,
+    }
+
+
+def missing(format: str) -> str | None:
+    """How to get what a format needs, or None where all is there."""
+    package, advice = NEEDS.get(format, (None, ""))
+    return advice if package and find_spec(package) is None else None
+
+
+def word_facts(word: Word) -> WordFacts:
+    """A learned word and where its file is."""
+    loss = (word.about.get("loss_before"), word.about.get("loss_after"))
+    file = f"/words/{quote(word.word.strip('<>'))}.safetensors"
+    return WordFacts(word=word.word, init=word.about.get("init"), loss=loss, file=file)
+
+
+def job_facts(job: Job, before: int, *, joints: bool = False) -> JobFacts:
+    """A job as it stands, with its clips or its word where it is done; ``before`` come first."""
+    facts = {"id": job.name, "state": job.state, "progress": round(job.progress, 3)}
+    facts |= {"doing": job.doing, "before": before}
+    if job.error is not None:
+        facts["error"] = one_line(job.error)
+    if isinstance(job.result, Word):
+        facts["word"] = word_facts(job.result)
+    if isinstance(job.result, Take):
+        facts |= {"player": f"/jobs/{job.name}/player", "remarks": list(job.result.remarks)}
+        facts["clips"] = _clips(job.name, job.result, joints=joints)
+    return JobFacts(**facts)
+
+
+def _clips(name: str, take: Take, *, joints: bool) -> list[ClipFacts]:
+    plain = ("text", "seed", "fps", "frames", "seconds", "skeleton")
+    formats = [format for format in FORMATS if missing(format) is None]
+    clips = []
+    for number, motion in enumerate(take.motions):
+        facts = {key: getattr(motion, key) for key in plain}
+        facts["files"] = {format: f"/jobs/{name}/{number}.{format}" for format in formats}
+        if joints:
+            facts["joints"] = motion.joints.astype(float).round(4).tolist()
+        clips.append(ClipFacts(**facts, projector=take.projectors[number]))
+    return clips
+
+
+def download_name(take: Take, number: int, format: str) -> str:
+    """A file name that says what is in the file."""
+    motion = take.motions[number]
+    words = re.sub(r"[^a-z0-9]+", "-", motion.text.lower()).strip("-")[:50].strip("-")
+    side = f"-projector-{take.projectors[number]}" if len(take.motions) > 1 else ""
+    return f"{words or 'motion'}-seed{motion.seed}{side}.{format}"
