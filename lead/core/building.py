@@ -35,8 +35,11 @@ CLASSES: dict[str, dict[str, str]] = {
     "source": {
         "bandai_namco": "lead.data.sources.bandai_namco.BandaiNamcoSource",
         "bvh": "lead.data.sources.bvh.BvhSource",
+        "cmu": "lead.data.sources.cmu.CmuSource",
+        "cmu_open": "lead.data.sources.cmu_open.CmuOpenSource",
         "humanml3d": "lead.data.sources.humanml3d.HumanML3DSource",
         "kitml": "lead.data.sources.kitml.KitMlSource",
+        "mix": "lead.data.sources.mix.MixSource",
         "style100": "lead.data.sources.style100.Style100Source",
         "synthetic": "lead.data.sources.synthetic.SyntheticSource",
     },
