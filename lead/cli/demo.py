@@ -73,14 +73,10 @@ def make_server(overrides: Sequence[str], folder: Path):
     Raises RequestError where the options, the run or the port cannot be used.
     """
     config = compose_for_run("demo", overrides)
-    from lead.core.runs import Run
     from lead.service.forms import Settings, fill
     from lead.service.server import DemoServer, listen
 
-    dataset = Run(Path(config["run"])).record.get("dataset", {})
-    licence = str(dataset.get("licence", "")) if isinstance(dataset, dict) else ""
-    values = {name: config[name] for name in Settings.model_fields if name in config}
-    settings = fill(Settings, {**values, "licence": licence})
+    settings = fill(Settings, {name: config[name] for name in Settings.model_fields})
     listener = listen(settings.host, settings.port)
     try:
         return DemoServer(listener, _studio(config, overrides, folder), settings)
@@ -99,19 +95,20 @@ def _studio(config: dict, overrides: Sequence[str], folder: Path):
         split_list,
         with_words,
     )
+    from lead.core.runs import Run
     from lead.inversion import read_word
     from lead.service.studio import Studio
 
     files = split_list(config["words"])
-    if config["words"] is None:
+    if config["words"] is None and config["run"] is not None:
         files = sorted((Path(config["run"]) / "words").glob("*.safetensors"))
     words = [read_word(path) for path in files]
     print("loading the model", flush=True)
     pipeline = load_text_to_motion(config).to(choose_device(config["device"]))
     recipe = _recipe(overrides, projector=pipeline.projector is not None)
-    name = Path(config["run"]).resolve().name
+    run = Run(Path(config["run"]).resolve())
     sampling, known = make_sampling(config), with_words(pipeline, words)
-    return Studio(known, sampling, name, words, recipe, with_clean_feet, folder)
+    return Studio(known, sampling, run, words, recipe, with_clean_feet, folder)
 
 
 def _recipe(overrides: Sequence[str], *, projector: bool):

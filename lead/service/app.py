@@ -22,22 +22,13 @@ from lead.core.errors import LeadError, RequestError
 from lead.export.formats import FORMATS, export_motion
 from lead.export.player import write_player
 from lead.inversion import write_word
-from lead.service import replies
-from lead.service.forms import (
-    ClipForm,
-    Settings,
-    WordForm,
-    clip_form,
-    fill,
-    first_mistake,
-    one_line,
-)
+from lead.service import forms, replies
 from lead.service.jobs import BusyError, CancelledError, Job, JobQueue, mistake
 from lead.service.studio import Studio, Take
 
 JSON, BINARY = "application/json", "application/octet-stream"
 JSON_MOST = 20_000  # bytes of a request for a clip
-UPLOADS_AT_ONCE = 8  # that are held in memory as they arrive; others wait at their senders'
+UPLOADS_AT_ONCE = 8  # that are held in memory while they arrive; others wait
 BODY_SECONDS = 30.0  # for a body to arrive, and as long again for each megabyte
 GLANCE = 0.02  # seconds between two looks at whether a visitor is still there
 
@@ -54,9 +45,9 @@ JOB = {"response_model": replies.JobFacts, "response_model_exclude_unset": True}
 class Desk:
     """Takes requests and gives answers; ``app`` is what a server calls."""
 
-    def __init__(self, studio: Studio, settings: Settings) -> None:
+    def __init__(self, studio: Studio, settings: forms.Settings) -> None:
         self.studio, self.settings = studio, settings
-        self.form = clip_form(studio.pipeline, studio.sampling)
+        self.form = forms.clip_form(studio.pipeline, studio.sampling)
         self.queue = JobQueue(settings.waiting, settings.kept)
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._writing, self._closed = threading.Lock(), False
@@ -90,12 +81,14 @@ class Desk:
 
     async def generate(self, request: Request, response: Response):
         """One clip of a sentence, or two of the same latent."""
-        form = fill(self.form, await _body(request, JSON, JSON_MOST))
+        form = forms.fill(self.form, await _body(request, JSON, JSON_MOST))
         self.studio.check_text(form.text)
         job = self.queue.submit(lambda job: self.studio.generate(form, job.report))
         return await self._answer(job, form, request, response)
 
-    async def teach(self, form: Annotated[WordForm, Query()], request: Request, response: Response):
+    async def teach(
+        self, form: Annotated[forms.WordForm, Query()], request: Request, response: Response
+    ):
         """Learn a word from the BVH file that is the body."""
         async with self._uploads:
             data = await _body(request, BINARY, self.settings.upload_bytes)
@@ -103,7 +96,7 @@ class Desk:
         return await self._answer(job, form, request, response)
 
     async def _answer(
-        self, job: Job, form: ClipForm | WordForm, request: Request, response: Response
+        self, job: Job, form: forms.ClipForm | forms.WordForm, request: Request, response: Response
     ) -> replies.JobFacts:
         """The job at once or at its end; it is cancelled where the visitor leaves before that."""
         if not form.wait:
@@ -228,7 +221,7 @@ async def _refuse(request: Request, error: Exception) -> JSONResponse:
     """Whatever ends a request, as one line."""
     headers = None
     if isinstance(error, RequestValidationError):
-        error = RequestError(first_mistake(WordForm, error.errors()))
+        error = RequestError(forms.first_mistake(forms.WordForm, error.errors()))
     if isinstance(error, HTTPException):
         status, headers, reason = error.status_code, error.headers, error.detail
         if reason == HTTPStatus(status).phrase:  # nobody has said more
@@ -238,4 +231,4 @@ async def _refuse(request: Request, error: Exception) -> JSONResponse:
         status = STATUS.get(type(reason), 500)
     if status == 503:
         headers = {"Retry-After": "5"}
-    return JSONResponse({"error": one_line(reason)}, status, headers)
+    return JSONResponse({"error": forms.one_line(reason)}, status, headers)

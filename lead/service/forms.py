@@ -87,7 +87,6 @@ class Settings(Form):
     waiting: int = Field(8, ge=1)  # requests in line
     kept: int = Field(20, ge=1)  # results that can still be looked at
     examples: list[str] = []  # sentences to begin with
-    licence: str = ""  # of the data that the model was trained on
 
     @property
     def upload_bytes(self) -> int:

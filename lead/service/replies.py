@@ -93,7 +93,7 @@ def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str,
         "words": [word_facts(word) for word in studio.words.values()],
         "upload_bytes": settings.upload_bytes,
         "examples": settings.examples,
-        "licence": settings.licence,
+        "licence": studio.licence,
     }
 
 

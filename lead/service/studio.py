@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lead.core.errors import RequestError
+from lead.core.runs import Run
 from lead.export.motion_file import Motion
 from lead.generation import Sampling
 from lead.inversion import Concept, InversionOptions, Word
@@ -39,21 +40,23 @@ class Recipe:
 class Studio:
     """A pipeline that knows ``words``. One thread may generate and teach; any may ask the rest.
 
-    ``pipeline`` is a TextToMotion or what answers like one. ``clean_feet`` stills the feet of
-    motions and says what that changed. Files stand in ``folder``.
+    ``pipeline`` is a TextToMotion, or answers like one, of ``run``. ``clean_feet`` stills the feet
+    of motions and says what that changed. Files stand in ``folder``.
     """
 
     def __init__(
         self,
         pipeline,
         sampling: Sampling,
-        run: str,
+        run: Run,
         words: Sequence[Word],
         recipe: Recipe,
         clean_feet: CleanFeet,
         folder: Path,
     ) -> None:
-        self.pipeline, self.sampling, self.run = pipeline, sampling, run
+        self.pipeline, self.sampling, self.run = pipeline, sampling, run.folder.name
+        dataset = run.record.get("dataset", {}) if run.exists() else {}
+        self.licence = str(dataset.get("licence", "")) if isinstance(dataset, dict) else ""
         self.recipe, self.clean_feet, self.folder = recipe, clean_feet, folder
         self.given = {word.word: word for word in words}
         self.taught: dict[str, Word] = {}

@@ -1,6 +1,5 @@
 """An uploaded BVH file: read in a folder of the server's own, gone again whatever happens."""
 
-import os
 import re
 import tempfile
 from pathlib import Path
@@ -24,25 +23,22 @@ def read_upload(data: bytes, name: str, folder: Path, pipeline):
     that are not finite, is longer than two minutes, or cannot be read for whatever reason.
     """
     _check_bytes(data, name)
-    handle, file = tempfile.mkstemp(suffix=".bvh", dir=folder)
-    path = Path(file)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        header = read_bvh_header(path)
-        seconds = header.frames * header.frame_time
-        if seconds > SECONDS_MOST:
-            raise RequestError(
-                f"{name} lasts {seconds:.0f} s: cut out the part that shows the word, "
-                f"{SECONDS_MOST:.0f} s at most"
-            )
-        return read_bvh_example(path, pipeline.skeleton.name, pipeline.fps)
-    except Exception as error:  # numbers beyond all sense make NumPy raise whatever it likes
-        reason = str(error) if isinstance(error, LeadError) else f"no motion: {error!r:.200}"
-        reason = reason.replace(str(path), name)
-        raise RequestError(reason if name in reason else f"{name}: {reason}") from error
-    finally:
-        path.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        path = Path(place, "upload.bvh")
+        path.write_bytes(data)
+        try:
+            header = read_bvh_header(path)
+            seconds = header.frames * header.frame_time
+            if seconds > SECONDS_MOST:
+                raise RequestError(
+                    f"{name} lasts {seconds:.0f} s: cut out the part that shows the word, "
+                    f"{SECONDS_MOST:.0f} s at most"
+                )
+            return read_bvh_example(path, pipeline.skeleton.name, pipeline.fps)
+        except Exception as error:  # numbers beyond all sense make NumPy raise whatever it likes
+            reason = str(error) if isinstance(error, LeadError) else f"no motion: {error!r:.200}"
+            reason = reason.replace(str(path), name)
+            raise RequestError(reason if name in reason else f"{name}: {reason}") from error
 
 
 def _check_bytes(data: bytes, name: str) -> None:

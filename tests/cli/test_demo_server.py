@@ -152,6 +152,7 @@ def test_an_uploaded_motion_becomes_a_word_for_sentences(demo, world, tmp_path):
         ({"host": "x" * 300}, "cannot listen on x"),
         ({"words": "nowhere.safetensors"}, "nowhere.safetensors is no file"),
         ({"run": "nowhere"}, "nowhere is not a run directory"),
+        ({"run": "null", "projector": "nowhere"}, "no run given: say run=RUN"),
         ({"sampling": "ddim5"}, "unknown sampling 'ddim5'"),
     ],
 )
