@@ -9,7 +9,8 @@ STAMP := $(VENV)/installed.stamp
 PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
 # torch starts one thread per core by default; with several workers that is slower, not faster.
-TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+THREADS  ?= 1
+TEST_ENV := LEAD_TEST_THREADS=$(THREADS) OMP_NUM_THREADS=$(THREADS) MKL_NUM_THREADS=$(THREADS)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint docs bench bench-gpu clean
@@ -22,8 +23,8 @@ help: ## list the targets
 demo: $(STAMP) ## clips from the starter model, then the three stages at tiny size on embedded motions
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
 
-test: $(STAMP) ## run the default tests (WORKERS=2, PYTEST="-k word" for more options)
-	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)
+test: $(STAMP) ## run the default tests (WORKERS=2, THREADS=1, PYTEST="-k word" for more options)
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 2 $(PYTEST)
 
 lint: $(STAMP) ## check style, formatting and what may import what
 	$(BIN)/ruff check .

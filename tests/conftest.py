@@ -1,8 +1,10 @@
-"""What all tests share: one thread, fixed seeds, no network, and where the sample data lies."""
+"""What all tests share: threads, seeds, limits, no network, and where the sample data lies."""
 
 import os
 import random
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,22 +12,35 @@ from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+THREADS = os.environ.get("LEAD_TEST_THREADS", "1")
+LONG = 900
+"""Seconds for a test marked ``slow`` or ``dev``; pyproject.toml limits the others."""
+
 # Set before torch is imported, and inherited by the commands that tests start.
 os.environ.update(
-    OMP_NUM_THREADS="1",
-    MKL_NUM_THREADS="1",
+    OMP_NUM_THREADS=THREADS,
+    MKL_NUM_THREADS=THREADS,
     TOKENIZERS_PARALLELISM="false",
     HF_HUB_OFFLINE="1",
     WANDB_MODE="offline",
     MPLBACKEND="Agg",
+    PYTHONSAFEPATH="1",  # as `lead` sets it
 )
 
 settings.register_profile("lead", deadline=None, derandomize=True)
 settings.load_profile("lead")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave the order to pytest-randomly, the seeds to the fixture below."""
+    config.option.randomly_reset_seed = False
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests marked ``gpu`` where there is no CUDA device."""
+    """Give long tests time; skip the ones marked ``gpu`` where there is no CUDA device."""
+    for item in items:
+        if item.get_closest_marker("slow") or item.get_closest_marker("dev"):
+            item.add_marker(pytest.mark.timeout(LONG))
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if not marked:
         return
@@ -36,14 +51,71 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
-@pytest.fixture(autouse=True)
-def fixed_seeds() -> None:
-    """Start every test from the same global random state, in whatever order the tests run."""
+@contextmanager
+def fixed_seeds() -> Iterator[None]:
+    """The same random state at every start, and the one from before at the end."""
+    numpy, torch = (sys.modules.get(name) for name in ("numpy", "torch"))
+    before = (
+        random.getstate(),
+        numpy and numpy.random.get_state(),
+        torch and torch.get_rng_state(),
+    )
     random.seed(0)
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(0)
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(0)
+    if numpy:
+        numpy.random.seed(0)
+    if torch:
+        torch.manual_seed(0)
+    yield
+    random.setstate(before[0])
+    if numpy:
+        numpy.random.set_state(before[1])
+    if torch:
+        torch.set_rng_state(before[2])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef, request) -> object:
+    """A shared fixture holds the same numbers, whichever test comes first and asks for it."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with fixed_seeds():
+        return (yield)
+
+
+@pytest.fixture(autouse=True)
+def same_start() -> Iterator[None]:
+    """Every test starts from the same state, in whatever order the tests run, and leaves it so."""
+    folder, torch = Path.cwd(), sys.modules.get("torch")
+    threads = torch and torch.get_num_threads()
+    with fixed_seeds():
+        yield
+    assert Path.cwd() == folder, "the working directory is another than before"
+    if torch:
+        torch.set_num_threads(threads)  # training sets its own
+        assert torch.get_default_dtype() == torch.float32 and torch.is_grad_enabled()
+        assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.fixture
+def count_calls() -> Callable[[Callable[[], object]], int]:
+    """How many functions of lead some work calls, and of C from there: its cost anywhere."""
+
+    def count(work: Callable[[], object]) -> int:
+        ours, found = str(REPOSITORY / "lead"), []
+
+        def hear(frame, kind: str, _argument) -> None:
+            if kind in ("call", "c_call") and frame.f_code.co_filename.startswith(ours):
+                found.append(kind)
+
+        before = sys.getprofile()
+        sys.setprofile(hear)
+        try:
+            work()
+        finally:
+            sys.setprofile(before)
+        return len(found)
+
+    return count
 
 
 @pytest.fixture(scope="session")

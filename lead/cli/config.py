@@ -1,11 +1,14 @@
 """From ``key=value`` words to a plain dictionary; every mistake in them is one line."""
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
 from lead.cli.paths import config_folder
+from lead.cli.values import takes
 from lead.core.errors import RequestError, did_you_mean
 
 SENTENCES = ("text", "word", "init", "data.template", "data.licence")
@@ -17,32 +20,25 @@ PATHS = (
 )
 """Options of both kinds are taken as they are: commas, quotes and brackets need no escaping."""
 
-NULLABLE = (
-    *("text_encoder.package", "text_encoder.hub", "text_encoder.sha256"),
-    *("model.schedule.beta_start", "model.schedule.beta_end", "sampling.timesteps"),
-)
-"""Options that have a value in the YAML files and may be set to null; others keep their type."""
+DEEPEST = 10  # brackets within brackets, of a value that is not taken as it is
 
-WORDS_FOR_NUMBERS = {"trainer.devices": ("auto",)}
-
-_OPTION = re.compile(r"([A-Za-z_]\w*(?:[./]\w+)*)=(.*)", re.DOTALL)
+_OPTION = re.compile(r"(?=[^=]{1,200}=)([A-Za-z_]\w*(?:[./]\w+)*)=(.*)", re.DOTALL)
 
 
 def compose(name: str, overrides: Sequence[str]) -> dict:
     """Compose ``configs/NAME.yaml`` with overrides; RequestError for anything that does not fit.
 
-    A value has to be of the type of the one that it replaces; where that is null, any type goes
-    and the verb checks it.
+    A value has to be one that its option takes, see lead.cli.values.
     """
     options = [_split(word) for word in overrides]
     groups = [f"{key}={_choose(key, value)}" for key, value in options if _is_group(key)]
-    config = _hydra(name, groups)
+    config = deepcopy(_hydra(name, tuple(groups)))
     default = _plain(config)
     known = dict(_walk(default))
     values: dict[str, object] = {}
     free: dict[str, str | None] = {}
     for key, value in options:
-        if key in known and key in SENTENCES + PATHS:
+        if key in SENTENCES + PATHS and isinstance(known.get(key, ()), str | None):
             free[key] = _free(key, value)
         elif not _is_group(key):
             if key not in known:
@@ -50,10 +46,16 @@ def compose(name: str, overrides: Sequence[str]) -> dict:
             if isinstance(known[key], dict) and not value.startswith("{"):
                 raise RequestError(f"{key} takes several values: write {key}.NAME=VALUE")
             values[key] = _parsed(key, value)
-    plain = _with_types_of(default, _plain(config, values), [*values])
+    plain = _taken(name, default, _plain(config, values), [*values])
     for key, value in free.items():
         _put(plain, key, value)
     return plain
+
+
+def compose_with_words(name: str, overrides: Sequence[str]) -> tuple[dict, list[str]]:
+    """The same, and the words without ``=`` among the overrides: files, runs, a table."""
+    options = [word for word in overrides if "=" in word]
+    return compose(name, options), [word for word in overrides if "=" not in word]
 
 
 def choice(overrides: Sequence[str], group: str, default: str) -> str:
@@ -73,8 +75,13 @@ def _is_group(key: str) -> bool:
     return "." not in key and (config_folder() / key).is_dir()
 
 
+def entries_of(group: str) -> list[str]:
+    """The names that stand in a folder of the YAML files; none where there is no such folder."""
+    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+
+
 def _choose(group: str, value: str) -> str:
-    choices = [path.stem for path in (config_folder() / group).glob("*.yaml")]
+    choices = entries_of(group)
     if not choices:
         inner = sorted(path.name for path in (config_folder() / group).iterdir())
         raise RequestError(f"'{group}' is a group of options: set {group}.{inner[0]}.KEY=VALUE")
@@ -83,26 +90,36 @@ def _choose(group: str, value: str) -> str:
     return value
 
 
-def _parsed(key: str, value: str) -> object:
-    """The value as Hydra's grammar reads it; RequestError where it does not."""
+def parse(key: str, value: str):
+    """An option as Hydra's grammar reads it; RequestError where it does not."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    word = f"{key}={value}"
+    steps = ((mark in "([{") - (mark in ")]}") for mark in value)
+    if max(accumulate(steps), default=0) > DEEPEST:
+        raise RequestError(f"{key}: brackets stand {DEEPEST} deep at most: take some away")
+    if "${" in value:
+        raise RequestError(f"{key} is taken as it is written: give a value for ${{...}}")
     try:
-        override = OverridesParser.create().parse_override(word)
-    except HydraException as error:
+        return OverridesParser.create().parse_override(f"{key}={value}")
+    except (HydraException, ValueError) as error:  # ValueError: a number of 5,000 digits
         raise RequestError(
-            f"cannot read the value of {key} in '{word}': close its brackets and quotes, or put "
-            f"it in quotes, {key}=\"'...'\""
+            f"cannot read the value of {key} in '{key}={value}': close its brackets and quotes, or "
+            f"put it in quotes, {key}=\"'...'\""
         ) from error
+
+
+def _parsed(key: str, value: str) -> object:
+    override = parse(key, value)
     if override.is_sweep_override():
+        word = f"{key}={value}"
         raise RequestError(f"'{word}' gives several values: give one, or a list, {key}=[A,B]")
     return override.value()
 
 
-def _hydra(name: str, groups: Sequence[str]):
-    """The verb's values, with the chosen entries of its groups."""
+@cache
+def _hydra(name: str, groups: tuple[str, ...]):
+    """The verb's values, with the chosen entries of its groups; a sweep asks many times."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.errors import ConfigCompositionException
@@ -169,67 +186,25 @@ def _free(key: str, value: str) -> str | None:
     return value
 
 
-def _with_types_of(default: dict, config: dict, written: Sequence[str]) -> dict:
-    """``config`` with whole numbers and words as in ``default``; RequestError for other types."""
-    problems: dict[str, str] = {}
-    typed = _typed("", default, config, problems)
-    if problems:
-        key = next((key for key in written if key in problems), next(iter(problems)))
-        raise RequestError(f"{key} takes {problems[key]}")
-    return typed
+def _taken(name: str, default: dict, config: dict, written: Sequence[str]) -> dict:
+    """``config`` as the options of a verb take it; RequestError for the first that does not fit."""
+    problems: dict[str, RequestError] = {}
 
+    def read(key: str, default: object, value: object) -> object:
+        if isinstance(default, dict) and isinstance(value, dict):
+            prefix = f"{key}." if key else ""
+            return {
+                entry: read(f"{prefix}{entry}", default[entry], of) if entry in default else of
+                for entry, of in value.items()
+            }
+        try:
+            return takes(name, key, default).read(key, value)
+        except RequestError as problem:
+            problems[key] = problem
+            return value
 
-def _typed(key: str, default: object, value: object, problems: dict[str, str]) -> object:
-    """``value`` in the type of ``default``; what does not fit is noted under its key."""
-    if isinstance(default, dict) and isinstance(value, dict):
-        prefix = f"{key}." if key else ""
-        return {
-            name: _typed(prefix + name, default.get(name), entry, problems)
-            for name, entry in value.items()
-        }
-    if default is None or value in WORDS_FOR_NUMBERS.get(key, ()):
-        return value
-    if value is None and key in NULLABLE:
-        return None
-    counts = isinstance(default, list) and default and all(type(word) is int for word in default)
-    fits, wanted, convert = _NUMBERS if counts else _KINDS[type(default)]
-    if not fits(value):
-        problems[key] = f"{wanted.format(key=key)}, got {_shown(value)}"
-        return value
-    return convert(value)
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else f"{value!r:.80}"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_word(value: object) -> bool:
-    return isinstance(value, str) or _is_number(value)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_word, value))
-
-
-_KINDS = {
-    bool: (lambda value: isinstance(value, bool), "true or false", bool),
-    int: (lambda value: _is_number(value) and value == int(value), "a whole number", int),
-    float: (_is_number, "a finite number", float),
-    str: (_is_word, "a word", str),
-    list: (_is_list, "a list of words, {key}=[A,B]", lambda value: [str(word) for word in value]),
-    dict: (lambda value: isinstance(value, dict), "several values, {key}.NAME=VALUE", dict),
-}
-"""Type of the default -> whether a value fits, what is wanted, and how the value becomes it."""
-
-_NUMBERS = (
-    lambda value: isinstance(value, list) and all(type(number) is int for number in value),
-    "a list of whole numbers, {key}=[1,2]",
-    list,
-)
-"""The same where the default is a list of whole numbers."""
+    taken = read("", default, config)
+    for key in (*written, *problems):
+        if key in problems:
+            raise problems[key]
+    return taken

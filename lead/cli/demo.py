@@ -118,7 +118,7 @@ def _recipe(overrides: Sequence[str], *, projector: bool):
 
     chosen = any(word.startswith("inversion=") for word in overrides)
     words = [*overrides] if chosen or projector else [*overrides, "inversion=mld"]
-    options = build(compose("demo", words)["inversion"])
+    options = build("inversion", compose("demo", words)["inversion"])
     sentences = {
         means: tuple(compose("invert", [f"templates={name}"])["templates"]["sentences"])
         for means, name in (("manner", "style"), ("motion", "paper"))

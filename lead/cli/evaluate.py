@@ -26,12 +26,13 @@ protocol.KEY=V   replications, pool_size, ... (configs/protocol)
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
-from lead.cli.evaluate_sharing import is_one_of_several, start_processes
+from lead.cli.evaluate_sharing import is_one_of_several, speaks_for_all, start_processes
 from lead.cli.loading import compose_for_run
-from lead.cli.outputs import check_output_file
 from lead.core.errors import RequestError
+from lead.core.files import claimed
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -44,13 +45,18 @@ def run(overrides: Sequence[str]) -> int:
     config["split"] = config["split"] or (protocol["split"] if protocol else "test")
 
     from lead.core.runs import Run
-    from lead.data.packed import open_dataset
 
     named = Run(Path(config["run"]))
-    name, skeleton = named.entry("dataset", "name"), named.entry("dataset", "skeleton")
     output = Path(config["output"] or named.folder / "metrics.json")
-    check_output_file(output)
-    dataset = open_dataset(config["dataset"] or f"datasets/{name}")
+    with claimed(output) if named.exists() and speaks_for_all() else nullcontext():
+        return _evaluate(named, config, output)
+
+
+def _evaluate(named, config: dict, output: Path) -> int:
+    from lead.data.packed import open_dataset
+
+    skeleton = named.record.dataset.skeleton
+    dataset = open_dataset(config["dataset"] or named.default_dataset)
     if dataset.skeleton.name != skeleton:
         raise RequestError(
             f"{dataset.folder} has skeleton '{dataset.skeleton.name}', {named.folder} was trained "
@@ -72,7 +78,7 @@ def run(overrides: Sequence[str]) -> int:
         study_words(named, dataset, config, output)
         return 0
     captions = _choose_clips(dataset, config)
-    if protocol is not None:
+    if config.get("protocol") is not None:
         from lead.cli.evaluate_protocol import judge_run
 
         judge_run(named, dataset, [*captions], config, output)
@@ -98,8 +104,6 @@ def _check_request(config: dict) -> None:
     protocol = config.get("protocol")
     if config["run"] is None:
         raise RequestError("evaluate needs run=RUN: a run that `lead train` made")
-    if config["batch_size"] < 1 or config["clips"] < 0:
-        raise RequestError("batch_size takes a number from 1 up, clips one from 0 (all) up")
     if config["sentences"] is not None and config["classifier"] is None:
         raise RequestError(
             "sentences= needs a judge: classifier=RUN of `lead train stage=classifier`"
@@ -116,8 +120,6 @@ def _check_request(config: dict) -> None:
             f"evaluator={config['evaluator']} is not there: name a run of `lead train "
             "stage=evaluator` or the folder of a published evaluator"
         )
-    if config["devices"] < 1:
-        raise RequestError(f"devices is {config['devices']}: it starts at 1")
     if config["devices"] > 1 and protocol is None:
         raise RequestError("devices= shares out a protocol: name one, protocol=t2m|open")
 
@@ -129,6 +131,8 @@ def _choose_clips(dataset, config: dict) -> dict[int, str]:
     from lead.core.seeding import derive_seed
 
     split = dataset.split(config["split"])
+    if not len(split):
+        raise RequestError(f"split '{split.name}' of {dataset.folder} holds no clip: name another")
     rng = np.random.default_rng(derive_seed(config["seed"], "evaluate"))
     count = config["clips"] or len(split)
     places = np.sort(rng.permutation(len(split))[:count]).tolist()
@@ -136,10 +140,10 @@ def _choose_clips(dataset, config: dict) -> dict[int, str]:
 
 
 def _measure(named, dataset, captions: dict[int, str], config: dict) -> dict:
-    """Rows of the table: name -> physical measures of the clips at the places of ``captions``."""
+    """Rows of the table: name -> what was measured of the clips at the places of ``captions``."""
     from lead.cli.evaluate_rows import load_rows
     from lead.evaluation.embeddings import chunks
-    from lead.evaluation.tally import PhysicalTally
+    from lead.evaluation.tally import PhysicalTally, groups_of
 
     split = dataset.split(config["split"])
     rows = load_rows(named, dataset, config)
@@ -147,26 +151,31 @@ def _measure(named, dataset, captions: dict[int, str], config: dict) -> dict:
     tallies = {name: PhysicalTally(dataset.fps, dataset.skeleton) for name in names}
     for part in chunks([*captions]):
         real = [split.clip(place) for place in part]
-        tallies["real"].add_all(real)
+        groups = [
+            groups_of(split.labels[place], len(clip) / dataset.fps)
+            for place, clip in zip(part, real, strict=True)
+        ]
+        tallies["real"].add_all(real, groups)
         for name, rebuild in rows.reconstructions.items():
-            tallies[name].add_all(rebuild(real), real)
+            tallies[name].add_all(rebuild(real), groups, real)
         texts = [captions[place] for place in part]
         seeds = [config["seed"] + place for place in part]
         for name, generate in rows.generators.items():
-            tallies[name].add_all(generate(texts, [len(clip) for clip in real], seeds))
-    return {name: tally.estimates() for name, tally in tallies.items()}
+            tallies[name].add_all(generate(texts, [len(clip) for clip in real], seeds), groups)
+    return tallies
 
 
-def _report(named, dataset, clips: int, rows: dict, config: dict, output: Path) -> None:
-    from lead.cli.evaluate_record import record, rows_record
+def _report(named, dataset, clips: int, tallies: dict, config: dict, output: Path) -> None:
+    from lead.cli.evaluate_record import grouped_record, record, rows_record
     from lead.core.files import write_json
     from lead.evaluation.physical import COLUMNS
     from lead.evaluation.table import format_table
+    from lead.evaluation.tally import format_grouped, grouped
 
-    write_json(
-        output,
-        {**record(named, dataset, clips, config), "rows": rows_record(rows)},
-    )
+    rows, groups = {name: tally.estimates() for name, tally in tallies.items()}, grouped(tallies)
+    tables = [format_table(rows, COLUMNS), format_grouped(groups)]  # written is what can be shown
+    measured = {"rows": rows_record(rows), "physical_by": grouped_record(groups)}
+    write_json(output, {**record(named, dataset, clips, config), **measured})
     print(f"{dataset.folder} {config['split']}: {clips} clips, mean ± 95 % over clips\n")
-    print(format_table(rows, COLUMNS))
+    print("\n".join(tables))
     print(f"written: {output}")

@@ -30,9 +30,10 @@ def measure_classifier(named: Run, dataset: PackedDataset, config: dict, output:
             of = [place for place in kept if held_out.labels[place].get("style") == style]
             rows[f"held-out style {style}"] = _accuracies(classifier, held_out, of)
     columns = [Column(kind, f"{kind} accuracy", better="higher") for kind in classifier.classes]
+    table = format_table(rows, columns)
     write_json(output, {"run": str(named.folder), "rows": rows_record(rows)})
     print("clips that the classifier never saw, mean ± 95 % over clips\n")
-    print(format_table(rows, columns))
+    print(table)
     print(f"written: {output}")
 
 

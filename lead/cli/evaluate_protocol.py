@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from lead.cli.evaluate_record import record, rows_record
+from lead.cli.evaluate_record import grouped_record, record, rows_record
 from lead.cli.evaluate_rows import load_rows
 from lead.cli.evaluate_sharing import join_processes
 from lead.cli.loading import choose_device
@@ -18,16 +18,17 @@ from lead.evaluation.protocol import COLUMNS, REAL, Protocol, ProtocolResult
 from lead.evaluation.real_clips import RealClips, real_clips
 from lead.evaluation.reality_gate import headline
 from lead.evaluation.table import format_table
+from lead.evaluation.tally import format_grouped
 
 
 def judge_run(
     named: Run, dataset: PackedDataset, places: list[int], config: dict, output: Path
 ) -> None:
     """Judge every row, write metrics.json and print the tables; the first process of several."""
-    protocol: Protocol = build(config["protocol"])
+    protocol: Protocol = build("protocol", config["protocol"])
     sharing = join_processes()
     device = choose_device(config["device"])
-    judge = load_judge(config["evaluator"], device, dataset.manifest["name"])
+    judge = load_judge(config["evaluator"], device, dataset.manifest.name)
     real = real_clips(dataset, config["split"], places)
     rows = load_rows(named, dataset, config)
     result = run_protocol(
@@ -37,6 +38,7 @@ def judge_run(
     if not sharing.is_first:
         return
     first = headline(protocol, judge.name, judge.fingerprint, real, result.rows[REAL])
+    told = _told(protocol, real, result, first, len(rows.generators))
     write_json(
         output,
         {
@@ -54,34 +56,40 @@ def judge_run(
             "multimodality_texts": result.multimodality_texts,
             "half_fid": asdict(result.half_fid),
             "rows": rows_record(result.rows),
+            "physical_by": grouped_record(result.grouped),
             "replications": result.replications,
             "multimodality": result.multimodality,
         },
     )
-    _print(protocol, real, result, first, len(rows.generators))
+    print(told)
     print(f"written: {output}")
 
 
-def _print(
+def _told(
     protocol: Protocol, real: RealClips, result: ProtocolResult, first: str, generated: int
-) -> None:
+) -> str:
+    """What is printed: the headline, how was measured, and the tables."""
     percent = f"{protocol.confidence * 100:g} %"
-    print(first)
-    print(
+    lines = [
+        first,
         f"protocol {protocol.name} version {protocol.version}, {real.dataset} {real.split}: "
         f"{result.clips} clips, mean ± {percent} over {protocol.replications} replications, "
         f"{result.pools} pools of {protocol.pool_size}, {result.diversity_pairs} pairs for "
-        "Diversity"
-    )
+        "Diversity",
+    ]
     if generated:
         over = "sentences" if protocol.multimodality_sets == 1 else "sets"
-        print(
+        lines.append(
             f"MultiModality: {result.multimodality_texts} sentences x "
             f"{protocol.multimodality_repeats}, {protocol.multimodality_pairs} pairs, "
             f"{protocol.multimodality_sets} set(s), interval over {over}"
         )
     half = next(column for column in COLUMNS if column.key == "fid").show(result.half_fid)
-    print(f"FID of one half of the real motions against the other: {half}\n")
-    print(format_table(result.rows, COLUMNS))
-    print("Physical measures of the first replication, interval over clips\n")
-    print(format_table(result.rows, physical.COLUMNS))
+    lines += [
+        f"FID of one half of the real motions against the other: {half}\n",
+        format_table(result.rows, COLUMNS),
+        "Physical measures of the first replication, interval over clips\n",
+        format_table(result.rows, physical.COLUMNS),
+    ]
+    lines.append(format_grouped(result.grouped))
+    return "\n".join(lines)

@@ -14,7 +14,7 @@ def record(named: Run, dataset: PackedDataset, clips: int, config: dict) -> dict
     """Run, data, sampling and versions."""
     return {
         "run": str(config["run"]),
-        "dataset": dataset.manifest["name"],
+        "dataset": dataset.manifest.name,
         "split": config["split"],
         "clips": clips,
         "sampling": config["sampling"],
@@ -33,3 +33,11 @@ def record(named: Run, dataset: PackedDataset, clips: int, config: dict) -> dict
 def rows_record(rows: Mapping[str, Mapping[str, Estimate]]) -> dict:
     """Row -> measure -> mean, margin and count."""
     return {name: {key: asdict(value) for key, value in row.items()} for name, row in rows.items()}
+
+
+def grouped_record(grouped: Mapping[str, Mapping[str, Mapping]]) -> dict:
+    """Kind -> row -> group -> measure -> mean, margin and count."""
+    return {
+        kind: {name: rows_record(groups) for name, groups in rows.items()}
+        for kind, rows in grouped.items()
+    }

@@ -12,19 +12,19 @@ import torch
 from torch import Tensor
 
 from lead.cli.loading import choose_device, load_for_inference, make_sampling
+from lead.cli.paths import last_name
 from lead.core.batches import MotionBatch
 from lead.core.errors import RequestError, did_you_mean
-from lead.core.freezing import freeze
 from lead.core.precision import resolve_precision
 from lead.core.runs import Run
 from lead.core.seeding import derive_seed
 from lead.data.cache import NULL_TEXT
 from lead.data.clips import length_sorted_batches, pad_clips
 from lead.data.packed import PackedDataset
-from lead.generation.pipeline import Sampling, TextToMotion, load_normalizer, load_projector
+from lead.generation.pipeline import Sampling, TextToMotion, load_projector, load_vae
 from lead.models.inference import prepare
 from lead.models.vae import MotionVAE, sample_posterior
-from lead.representation.normalizer import Normalizer
+from lead.representation.normalizer import Normalizer, load_normalizer
 
 FITTED = 1024  # latents of each kind that moment matching is fitted on
 DECODED = 32  # motions through the VAE at once: of nearly equal lengths, and in a CPU's caches
@@ -54,12 +54,12 @@ def load_rows(named: Run, dataset: PackedDataset, config: dict) -> Rows:
             raise RequestError(f"{named.folder} is a vae run, which generates nothing to compare")
         device = choose_device(config["device"])
         config["precision"] = resolve_precision(config["precision"], device)
-        vae = prepare(freeze(named.load_part("vae")).to(device), config["precision"])
+        vae = prepare(load_vae(named).to(device), config["precision"])
         normalizer = load_normalizer(named, vae.features).to(device)
         return Rows({"VAE reconstruction": rebuilding(vae, normalizer)}, {})
     pipeline = load_for_inference(config)
     latents = DrawnLatents(pipeline, config["batch_size"])
-    plain = make_sampling(config)
+    plain = make_sampling(config, pipeline)
     projectors = _projectors(pipeline, named, config)
     rebuilt = {"VAE reconstruction": None} | {
         f"VAE + {'projector' if name == 'LEAD' else name} reconstruction": realign
@@ -153,7 +153,7 @@ def _projectors(pipeline: TextToMotion, named: Run, config: dict) -> dict[str, L
     device = next(pipeline.vae.parameters()).device
     for folder in config["projectors"]:
         run = Run(Path(folder))
-        name = run.folder.resolve().name
+        name = last_name(run.folder)
         if name in realign:
             raise RequestError(f"projectors= names two runs called {name}: rename one")
         projector = load_projector(run, source.holding("denoiser", "diffusion")).to(device)

@@ -2,12 +2,16 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
 
 from lead.core.errors import RequestError
 from lead.core.files import write_json
+from lead.core.reading import plain_text, read_text
 from lead.core.runs import Run
+from lead.core.schema import Name, Positive, Schema, check
 from lead.core.seeding import derive_seed
 from lead.data.packed import PackedDataset, PackedSplit
 from lead.evaluation.estimate import Estimate, estimate
@@ -15,35 +19,35 @@ from lead.evaluation.table import Column, format_table
 
 COLUMNS = ("content", "style", "seconds", "sentence")
 SEEDS = 5  # clips of each sentence
+SENTENCES_MOST = 10_000  # of one table
 
 
-@dataclass(frozen=True)
-class Sentence:
+class Sentence(Schema):
     """A sentence with what its motion has to be."""
 
-    content: str
+    model_config = ConfigDict(strict=False)  # a table knows text alone
+
+    content: Name
     style: str
-    seconds: float
-    text: str
+    seconds: Annotated[Positive, Field(le=3600)]
+    text: Name = Field(alias="sentence")
 
 
 def read_sentences(path: Path) -> list[Sentence]:
     """Rows of a tab-separated file with the columns COLUMNS; RequestError names the broken line."""
-    if not path.is_file():
-        raise RequestError(f"sentences={path} is no file: give a table of {', '.join(COLUMNS)}")
-    head, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    head, *lines = read_text(path, "sentences=").splitlines() or [""]
+    if len(lines) > SENTENCES_MOST:
+        raise RequestError(f"{path} has {len(lines)} sentences, {SENTENCES_MOST} are the most")
     if tuple(head.split("\t")) != COLUMNS:
         raise RequestError(f"{path}:1: the columns have to be {', '.join(COLUMNS)}, tabs between")
     rows = []
     for number, line in enumerate(lines, start=2):
-        parts = line.split("\t")
-        try:
-            content, style, seconds, text = parts
-            rows.append(Sentence(content, style, float(seconds), text))
-        except ValueError as error:
-            raise RequestError(
-                f"{path}:{number}: not {', '.join(COLUMNS)}, tabs between"
-            ) from error
+        place, parts = f"{path}:{number}", line.split("\t")
+        if len(parts) != len(COLUMNS):
+            raise RequestError(f"{place}: not {', '.join(COLUMNS)}, tabs between")
+        row = dict(zip(COLUMNS, parts, strict=True))
+        plain_text(f"{place}: the sentence", row["sentence"])
+        rows.append(check(Sentence, row, place, "correct it", error=RequestError))
     if not rows:
         raise RequestError(f"{path} holds no sentence")
     return rows
@@ -70,17 +74,18 @@ def measure_sentences(named: Run, dataset: PackedDataset, config: dict, output: 
     remarks = pipeline.remarks([sentence.text for sentence in sentences])
     listed = [
         {
-            **vars(sentence),
+            **dict(sentence),
             "remark": remarks[sentence.text],
             "seen": {name: dict(Counter(labels[place])) for name, labels in seen.items()},
         }
         for place, sentence in enumerate(sentences)
     ]
     facts = record(named, dataset, len(sentences), config)
-    write_json(output, {**facts, "rows": rows_record(rows), "sentences": listed})
     columns = [Column(key, key, better="higher") for key in ("right", *contents)]
+    table = format_table(rows, columns)
+    write_json(output, {**facts, "rows": rows_record(rows), "sentences": listed})
     print(f"{len(sentences)} sentences, {SEEDS} clips each: share with the content asked for\n")
-    print(format_table(rows, columns))
+    print(table)
     _print_errors(listed, list(seen)[-1])
     print(f"{sum(map(bool, remarks.values()))} sentences are far from the training captions")
     print(f"written: {output}")
@@ -94,6 +99,8 @@ def _generated_contents(
 
     texts = [sentence.text for sentence in sentences]
     frames = [round(sentence.seconds * pipeline.fps) for sentence in sentences]
+    sampling = make_sampling(config, pipeline)
+    pipeline.check(texts, frames, project=False)
     kinds = {"generated (MLD)": False}
     if pipeline.projector is not None:
         kinds["generated (LEAD)"] = True
@@ -102,7 +109,6 @@ def _generated_contents(
         found = []
         for number in range(SEEDS):
             seeds = [derive_seed(config["seed"], "sentences", number)] * len(texts)
-            sampling = make_sampling(config)
             made = pipeline.generate(texts, frames, seeds, sampling, project=project)
             motions = [motion.features for motion in made]
             found.append(classifier.predict(motions)["content"].labels)

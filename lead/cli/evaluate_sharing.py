@@ -3,12 +3,12 @@
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from datetime import timedelta
 
+from lead.cli.main import COMMAND
 from lead.core.errors import RequestError, WorkError
 
 LONGEST_WAIT = timedelta(days=7)  # of a process for another's share
@@ -18,6 +18,11 @@ POLL_SECONDS = 0.2
 def is_one_of_several() -> bool:
     """Whether torchrun, or `start_processes`, started this process beside others."""
     return int(os.environ.get("WORLD_SIZE", 1)) > 1
+
+
+def speaks_for_all() -> bool:
+    """Whether this process is the first of several, or the only one: it alone writes."""
+    return not is_one_of_several() or os.environ.get("RANK", "0") == "0"
 
 
 def start_processes(words: Sequence[str], count: int) -> int:
@@ -32,7 +37,7 @@ def start_processes(words: Sequence[str], count: int) -> int:
         **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)},
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count)),
     }
-    command = [sys.executable, "-m", "lead.cli.main", "evaluate", *words]
+    command = [*COMMAND, "evaluate", *words]
     with tempfile.TemporaryFile("w+") as others:
         processes = [
             subprocess.Popen(

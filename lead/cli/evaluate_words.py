@@ -61,7 +61,7 @@ class WordStudy:
         self.studied = studied_concepts(dataset, config["split"], self.options, config["seed"])
         self.requests = [asked.request for one in self.studied for asked in one.asked]
         classifier = config["classifier"] and load_classifier(config["classifier"], device)
-        name = dataset.manifest["name"]
+        name = dataset.manifest.name
         self.judge: Embedder | None = config["evaluator"] and load_judge(
             config["evaluator"], device, name
         )
@@ -97,9 +97,10 @@ class WordStudy:
 
     def _measure_words(self, learning: Learning, seed: int) -> None:
         """Learn every word in one optimisation and measure the motions of its sentences."""
-        recipe = replace(build(self.options["recipe"]), objective=learning.objective)
+        recipe = {**self.options["recipe"], "objective": learning.objective}
+        options = build("inversion", recipe, "study.recipe")
         concepts = [one.concept for one in self.studied]
-        words = invert(concepts, learning.pipeline, recipe, seed=seed, progress=True)
+        words = invert(concepts, learning.pipeline, options, seed=seed, progress=True)
         taught = learning.pipeline.with_words({word.word: word.vector for word in words})
         sentences = [text for one in self.studied for text in one.with_word()]
         self._measure_generated(learning.title, taught, seed, sentences)
@@ -170,18 +171,19 @@ def study_words(named: Run, dataset: PackedDataset, config: dict, output: Path) 
     study = WordStudy(named, dataset, config)
     rows = study.measure()
     about = record(named, dataset, len(study.requests), config)
+    table = format_table(rows, COLUMNS)
     write_json(output, {**about, **_found(study, rows)})
     print(
         f"{len(study.studied)} concepts, {len(study.requests)} sentences, "
         f"{study.options['seeds']} seeds; style, content, both and skating: mean ± 95 % over "
         "concepts, the others over seeds\n"
     )
-    print(format_table(rows, COLUMNS))
+    print(table)
     print(f"written: {output}")
     if study.options["figure"]:
         from lead.cli.word_figure import write_words_figure
 
-        licence = dataset.manifest["licence"]
+        licence = dataset.manifest.licence
         figure = Path(study.options["figure"])
         files = write_words_figure(figure, _lines(study), dataset.fps, dataset.skeleton, licence)
         print(f"figure: {', '.join(map(str, files.values()))}")
@@ -216,8 +218,6 @@ def check_study(config: dict) -> None:
         for name in study[key]:
             if name not in known:
                 raise RequestError(f"study.{key}: unknown '{name}', known: {', '.join(known)}")
-    if study["seeds"] < 1 or study["styles"]["clips"] < 1 or study["styles"]["concepts"] < 1:
-        raise RequestError("study.seeds, styles.clips and styles.concepts take numbers from 1 up")
 
 
 def _plain_sentences(studied: Sequence[Studied]) -> list[str]:

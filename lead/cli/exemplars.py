@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lead.core.errors import RequestError
+from lead.core.errors import RequestError, plain
+from lead.core.reading import check_regular, read_floats
 
 KINDS = (".bvh", ".npz", ".npy")
 UNKNOWN_LICENCE = "unknown: ask the owner of the files"
@@ -18,15 +19,15 @@ class Chosen:
     licence: str
 
 
-def choose_motions(entry: dict, pipeline, seed: int) -> Chosen:
+def choose_motions(entry, pipeline, seed: int) -> Chosen:
     """Motions by the options motions, dataset, split, style, content and examples of ``entry``.
 
     Raises RequestError where nothing is named or found, and where the motions are of another
     skeleton or frame rate than the pipeline's.
     """
-    names = entry["motions"]
-    chosen = any(entry[key] is not None for key in ("style", "content"))
-    if entry["dataset"] is not None:
+    names = entry.motions
+    chosen = entry.style is not None or entry.content is not None
+    if entry.dataset is not None:
         if bool(names) == chosen:
             raise RequestError(
                 "name clips of the dataset by motions=ID,ID, or choose them by style= and content="
@@ -38,7 +39,7 @@ def choose_motions(entry: dict, pipeline, seed: int) -> Chosen:
         raise RequestError("no motions: give motions=FILE (BVH, .npz, .npy) or dataset=DIR style=S")
     paths = [path for name in names for path in _files(Path(name))]
     motions = tuple(_read(path, pipeline) for path in paths)
-    return Chosen(motions, tuple(map(str, paths)), UNKNOWN_LICENCE)
+    return Chosen(motions, tuple(map(plain, paths)), UNKNOWN_LICENCE)
 
 
 def _files(path: Path) -> list[Path]:
@@ -47,9 +48,9 @@ def _files(path: Path) -> list[Path]:
         if not found:
             raise RequestError(f"motions={path} holds no motion file ({', '.join(KINDS)})")
         return found
-    if not path.is_file():
+    if not path.exists():
         raise RequestError(f"motions={path} is no file; for clips of a dataset add dataset=DIR")
-    return [path]
+    return [check_regular(path, "motions=")]
 
 
 def _read(path: Path, pipeline):
@@ -74,20 +75,9 @@ def _read_npz(path: Path, pipeline):
 
 
 def _read_npy(path: Path, pipeline):
-    import numpy as np
-
-    try:
-        features = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise RequestError(f"{path} is no array of features ({reason})") from error
-    width = pipeline.skeleton.features
-    if features.ndim != 2 or features.shape[1] != width or features.dtype.kind != "f":
-        raise RequestError(
-            f"{path} holds {features.dtype} of shape {features.shape}: the run takes float "
-            f"features (frames, {width})"
-        )
-    return features.astype(np.float32)
+    return read_floats(
+        path, ("frames", pipeline.skeleton.features), "give features of the run's kind"
+    )
 
 
 def _check_kind(name: str, skeleton: str, fps: float, pipeline) -> None:
@@ -102,23 +92,23 @@ def _check_kind(name: str, skeleton: str, fps: float, pipeline) -> None:
         )
 
 
-def _of_dataset(entry: dict, pipeline, names: list[str], seed: int) -> Chosen:
+def _of_dataset(entry, pipeline, names: list[str], seed: int) -> Chosen:
     import numpy as np
 
     from lead.data.packed import open_dataset
 
-    dataset = open_dataset(entry["dataset"])
+    dataset = open_dataset(entry.dataset)
     _check_kind(str(dataset.folder), dataset.skeleton.name, dataset.fps, pipeline)
     found = _by_id(dataset, names) if names else _by_label(dataset, entry, seed)
     return Chosen(
         tuple(np.array(split.clip(place)) for split, place in found),
         tuple(split.ids[place] for split, place in found),
-        dataset.manifest["licence"],
+        dataset.manifest.licence,
     )
 
 
 def _by_id(dataset, names: list[str]) -> list[tuple]:
-    splits = [dataset.split(name) for name in dataset.manifest["clips"]]
+    splits = [dataset.split(name) for name in dataset.manifest.clips]
     places = {name: (split, at) for split in splits for at, name in enumerate(split.ids)}
     for name in names:
         if name not in places:
@@ -128,13 +118,17 @@ def _by_id(dataset, names: list[str]) -> list[tuple]:
     return [places[name] for name in names]
 
 
-def _by_label(dataset, entry: dict, seed: int) -> list[tuple]:
+def _by_label(dataset, entry, seed: int) -> list[tuple]:
     import numpy as np
 
     from lead.core.seeding import derive_seed
 
-    split = dataset.split(entry["split"])
-    wanted = {key: entry[key] for key in ("style", "content") if entry[key] is not None}
+    split = dataset.split(entry.split)
+    wanted = {
+        key: value
+        for key, value in (("style", entry.style), ("content", entry.content))
+        if value is not None
+    }
     places = [
         place
         for place, labels in enumerate(split.labels)
@@ -148,7 +142,7 @@ def _by_label(dataset, entry: dict, seed: int) -> list[tuple]:
             f"{dataset.folder} has no clip of {text} in split '{split.name}'; {key}s there: "
             f"{', '.join(there) or 'none'}"
         )
-    if entry["examples"]:
-        rng = np.random.default_rng(derive_seed(seed, "examples", entry["word"]))
-        places = sorted(rng.permutation(places)[: entry["examples"]].tolist())
+    if entry.examples:
+        rng = np.random.default_rng(derive_seed(seed, "examples", entry.word))
+        places = sorted(rng.permutation(places)[: entry.examples].tolist())
     return [(split, place) for place in places]

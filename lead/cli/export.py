@@ -12,18 +12,18 @@ run=RUN format=starter   a projector run as the starter model, checkpoints/start
 scale=1          units in a metre of a BVH file: 1 for Blender, 100 for programs that count in cm
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lead.cli.config import compose
-from lead.cli.outputs import check_output_file
+from lead.cli.config import compose_with_words
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.files import claimed
 
 
 def run(overrides: Sequence[str]) -> int:
     """Convert motion files."""
-    files = [word for word in overrides if "=" not in word]
-    config = compose("export", [word for word in overrides if "=" in word])
+    config, files = compose_with_words("export", overrides)
     if config["format"] == "starter":
         from lead.cli.export_starter import export_starter
 
@@ -36,14 +36,21 @@ def run(overrides: Sequence[str]) -> int:
     if not paths:
         raise RequestError("export needs motion=FILE.npz: a file that `lead generate` wrote")
 
-    from lead.export.formats import FORMATS, PAGES, export_motion
-    from lead.export.motion_file import read_motion
+    from lead.export.formats import FORMATS, PAGES
 
     format = config["format"]
     if format not in FORMATS:
         raise RequestError(f"unknown format '{format}': {did_you_mean(format, FORMATS)}")
     outputs = _outputs(paths, config, together=format in PAGES)
-    scale = _scale(config["scale"])
+    with claimed(*outputs):
+        return _convert(paths, outputs, config)
+
+
+def _convert(paths: list[Path], outputs: list[Path], config: dict) -> int:
+    from lead.export.formats import PAGES, export_motion
+    from lead.export.motion_file import read_motion
+
+    format = config["format"]
     motions = [read_motion(path) for path in paths]
     if config["clean_feet"]:
         from lead.cli.feet import with_clean_feet
@@ -55,7 +62,7 @@ def run(overrides: Sequence[str]) -> int:
         print(outputs[0])
         return 0
     for motion, output in zip(motions, outputs, strict=True):
-        remark = export_motion(motion, output, format, scale)
+        remark = export_motion(motion, output, format, config["scale"])
         print(f"{output}: {remark}" if remark else output)
     return 0
 
@@ -72,15 +79,8 @@ def _outputs(paths: list[Path], config: dict, *, together: bool) -> list[Path]:
         outputs = [paths[0].with_name(f"player.{config['format']}")]
     if config["output"] is not None:
         outputs = [Path(config["output"])]
-    read = {path.resolve(): path for path in paths}
+    read = {os.path.realpath(path) for path in paths}
     for output in outputs:
-        if output.resolve() in read:
+        if os.path.realpath(output) in read:
             raise RequestError(f"{output} is the motion file itself: name another output=FILE")
-        check_output_file(output)
     return outputs
-
-
-def _scale(value: object) -> float | int | None:
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return value
-    raise RequestError(f"scale must be a number (units in a metre), got '{value}'")

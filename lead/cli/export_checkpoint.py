@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lead.cli.outputs import check_output_file
 from lead.core.errors import RequestError
+from lead.core.files import claimed
 
 
 def export_checkpoint(config: dict) -> int:
@@ -15,13 +15,12 @@ def export_checkpoint(config: dict) -> int:
     if config["output"] is None:
         raise RequestError("format=mld needs output=FILE, such as output=lead.ckpt")
     output = Path(config["output"])
-    check_output_file(output)
-
-    from lead.core.runs import Run
-    from lead.interop.mld_export import write_mld
-
     evaluator = Path(config["evaluator"]) if config["evaluator"] else None
-    sizes = write_mld(Run(Path(config["run"])), output, evaluator)
+    with claimed(output):
+        from lead.core.runs import Run
+        from lead.interop.mld_export import write_mld
+
+        sizes = write_mld(Run(Path(config["run"])), output, evaluator)
     vae, denoiser = sizes["vae"], sizes["denoiser"]
     print(f"{output}, with {output.stem}_mean.npy and {output.stem}_std.npy beside it")
     print(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lead.cli.loading import split_list
-from lead.cli.outputs import check_output
+from lead.cli.outputs import STARTER, output_folder
 from lead.core.errors import RequestError
 
 DEFAULT = "checkpoints/starter"
@@ -16,8 +16,11 @@ def export_starter(config: dict) -> int:
     if config["motion"] is not None:
         raise RequestError("format=starter packs runs: leave motion files out")
     output = Path(config["output"] or DEFAULT)
-    check_output(output, "run.json", overwrite=config["overwrite"])
+    with output_folder(output, STARTER, overwrite=config["overwrite"]):
+        return _pack(config, output)
 
+
+def _pack(config: dict, output: Path) -> int:
     from lead.core.runs import Run
     from lead.data.packed import open_dataset
     from lead.interop.starter import Ingredients, folder_sizes, pack_starter
@@ -26,7 +29,7 @@ def export_starter(config: dict) -> int:
     named = {
         key: Run(Path(config[key])) if config[key] else None for key in ("distilled", "evaluator")
     }
-    dataset = open_dataset(config["dataset"] or f"datasets/{run.entry('dataset', 'name')}")
+    dataset = open_dataset(config["dataset"] or run.default_dataset)
     words = [Path(path) for path in split_list(config["words"])]
     ingredients = Ingredients(run, dataset, words=words, **named)
     packed = pack_starter(ingredients, output, bits=config["bits"], overwrite=config["overwrite"])

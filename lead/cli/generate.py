@@ -28,47 +28,47 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.loading import compose_for_run
-from lead.cli.outputs import check_output
+from lead.cli.outputs import CLIPS, output_folder
+from lead.cli.paths import last_name
 from lead.cli.starter import word_files
 from lead.cli.stopwatch import Stopwatch
+from lead.cli.values import read_number
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.files import atomic_folder
+from lead.core.reading import plain_text, read_text
 
 MOST_CLIPS = 100_000  # of one call; they are held in memory
-MOST_SECONDS = 1e6
 
 
 def run(overrides: Sequence[str]) -> int:
     """Generate clips and write them with an index."""
     watch = Stopwatch()
     config = compose_for_run("generate", overrides)
-    _check(config)
+    if config["run"] is None:
+        raise RequestError("generate needs run=RUN: a run that `lead train` made")
     prompts = _prompts(config)
-    if len(prompts) * config["count"] > MOST_CLIPS:
-        raise RequestError(
-            f"{len(prompts)} x count={config['count']} clips are more than {MOST_CLIPS}: ask for "
-            "fewer at once"
-        )
-    folder = _output_folder(config, prompts)
-    formats = _formats(config)
-    watch.lap("read options")
+    folder, formats = _output_name(config, prompts), _formats(config)
+    with output_folder(folder, CLIPS, overwrite=config["overwrite"]):
+        watch.lap("read options")
+        return _make(config, prompts, folder, formats, watch)
 
+
+def _make(config: dict, prompts: list, folder: Path, formats: list[str], watch: Stopwatch) -> int:
     from lead.cli.loading import load_for_inference, make_sampling, with_words
 
     words = _read_words(config, prompts)
     watch.lap("load libraries")
     pipeline = with_words(load_for_inference(config), words)
     watch.lap("load the run")
-    remarks = _remarks(pipeline, [text for text, _ in prompts])
-    project = config["project"]
+    sampling, project = make_sampling(config, pipeline), config["project"]
     project = pipeline.projector is not None if project is None else project
+    asked = [(text, round(seconds * pipeline.fps)) for text, seconds in prompts]
+    pipeline.check(*zip(*asked, strict=True), project=project)
+    remarks = _remarks(pipeline, [text for text, _ in prompts])
     seeds = range(config["seed"], config["seed"] + config["count"])
-    jobs = [
-        (text, seed, round(seconds * pipeline.fps)) for text, seconds in prompts for seed in seeds
-    ]
+    jobs = [(text, seed, frames) for text, frames in asked for seed in seeds]
     watch.lap("compare sentences")
-    motions = _generate(
-        pipeline, jobs, make_sampling(config), project, config["batch_size"], watch.lap
-    )
+    motions = _generate(pipeline, jobs, sampling, project, config["batch_size"], watch.lap)
     clips = _as_motions(motions, pipeline, config, project, remarks)
     if config["clean_feet"]:
         from lead.cli.feet import with_clean_feet
@@ -83,50 +83,31 @@ def run(overrides: Sequence[str]) -> int:
     return 0
 
 
-def _check(config: dict) -> None:
-    """RequestError for values that no run could satisfy."""
-    for key in ("count", "batch_size"):
-        if config[key] < 1:
-            raise RequestError(f"{key} must be at least 1, got {config[key]}")
-    if not 0 <= config["seed"] < 2**63 - config["count"]:
-        raise RequestError(f"seed must lie in 0..2^63-1, got {config['seed']}")
-    if config["project"] is not None and not isinstance(config["project"], bool):
-        raise RequestError(f"project takes true or false, got {config['project']!r}")
-    if config["run"] is None:
-        raise RequestError("generate needs run=RUN: a run that `lead train` made")
-
-
 def _prompts(config: dict) -> list[tuple[str, float]]:
     """Each sentence with its length in seconds."""
-    from lead.export.checks import plain_text
-
-    seconds = _seconds(config["seconds"], "seconds")
     if (config["text"] is None) == (config["prompts"] is None):
         raise RequestError('give either text="a person walks forward" or prompts=FILE')
     if config["prompts"] is None:
         if not config["text"].strip():
             raise RequestError('text is empty: give a sentence, text="a person walks forward"')
-        return [(plain_text("text", config["text"]), seconds)]
-    path = Path(config["prompts"])
-    prompts = []
-    for number, line in enumerate(_lines(path), start=1):
+        return [(config["text"], config["seconds"])]
+    path, prompts = Path(config["prompts"]), []
+    for number, line in enumerate(read_text(path, "prompts=").split("\n"), start=1):
         text, hash_sign, length = line.partition("#")
         if text.strip():
             place = f"{path}:{number}"
-            length = _seconds(length, f"{place}: length") if hash_sign else seconds
-            prompts.append((plain_text(f"{place}: the sentence", text.strip()), length))
+            seconds = config["seconds"]
+            if hash_sign:
+                seconds = read_number("seconds", length, f"{place}: length in seconds")
+            prompts.append((plain_text(f"{place}: the sentence", text.strip()), seconds))
+        if len(prompts) * config["count"] > MOST_CLIPS:
+            raise RequestError(
+                f"count={config['count']} x the sentences of {path} make more than {MOST_CLIPS} "
+                "clips: ask for fewer at once"
+            )
     if not prompts:
         raise RequestError(f"prompts={path} holds no sentence: write one a line")
     return prompts
-
-
-def _lines(path: Path) -> list[str]:
-    if not path.is_file():
-        raise RequestError(f"prompts={path} is no file: give a text file, one sentence a line")
-    try:
-        return path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise RequestError(f"prompts={path} is not a UTF-8 text file ({error})") from error
 
 
 def _read_words(config: dict, prompts: list[tuple[str, float]]) -> list:
@@ -157,24 +138,10 @@ def _remarks(pipeline, texts: list[str]) -> dict[str, str]:
     return remarks
 
 
-def _seconds(value: object, name: str) -> float:
-    try:
-        number = float(str(value).strip())
-    except ValueError:
-        number = 0.0
-    if not 0 < number < MOST_SECONDS:
-        raise RequestError(
-            f"{name} must be a number of seconds above 0, got '{str(value).strip()}'"
-        )
-    return number
-
-
-def _output_folder(config: dict, prompts: list[tuple[str, float]]) -> Path:
+def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:
     words = re.sub(r"[^a-z0-9]+", "-", prompts[0][0].lower()).strip("-")[:40].strip("-")
-    default = f"outputs/{Path(config['run']).resolve().name}-{words or 'motion'}"
-    folder = Path(config["output"] or default)
-    check_output(folder, "index.json", overwrite=config["overwrite"])
-    return folder
+    default = f"outputs/{last_name(config['run'])}-{words or 'motion'}"
+    return Path(config["output"] or default)
 
 
 def _formats(config: dict) -> list[str]:
@@ -241,7 +208,6 @@ def _write(
 ) -> None:
     from tqdm import tqdm
 
-    from lead.core.files import atomic_folder
     from lead.export.contact_sheet import write_contact_sheet
     from lead.export.formats import PAGES, export_motion
     from lead.export.index import IndexEntry, write_index

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose
-from lead.cli.outputs import check_output
+from lead.cli.outputs import IMPORTED, RUN, output_folder
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.reading import check_regular
 
 TEXT_ENCODERS = {"mld": "clip_l14", "motionlcm": "sentence_t5", "t2m": "clip_l14"}
 
@@ -23,19 +24,25 @@ TEXT_ENCODERS = {"mld": "clip_l14", "motionlcm": "sentence_t5", "t2m": "clip_l14
 def run(overrides: Sequence[str]) -> int:
     """Import a checkpoint."""
     config = _compose(overrides)
-    project, checkpoint, dataset = (config[key] for key in ("source", "checkpoint", "dataset"))
-    if checkpoint is None or not Path(checkpoint).exists():
-        raise RequestError(f"checkpoint={checkpoint or ''} is no file: name the checkpoint")
-    output = Path(config["output"] or f"checkpoints/{project}-{dataset}")
-    mark = "run.json" if project == "t2m" else "diffusion/run.json"
-    check_output(output, mark, overwrite=config["overwrite"])
+    project, checkpoint = config["source"], config["checkpoint"]
+    if checkpoint is None:
+        raise RequestError("import needs checkpoint=FILE: name the checkpoint")
+    if not Path(checkpoint).is_dir():
+        check_regular(checkpoint, "checkpoint=")
+    output = Path(config["output"] or f"checkpoints/{project}-{config['dataset']}")
+    made = RUN if project == "t2m" else IMPORTED
+    with output_folder(output, made, overwrite=config["overwrite"]):
+        return _import(config, output)
 
+
+def _import(config: dict, output: Path) -> int:
+    project, checkpoint, dataset = (config[key] for key in ("source", "checkpoint", "dataset"))
     from lead.interop.runs import Origin, find_statistics, import_diffusion, import_evaluator
 
     origin = Origin(project, Path(checkpoint), dataset)
     if project == "t2m":
         made = import_evaluator(origin, output, config["overwrite"])
-        print(f"{made.folder}: evaluator {made.entry('judge', 'name')}")
+        print(f"{made.folder}: evaluator {made.record.judge.name}")
         print(f"next: lead evaluate run=RUN protocol=t2m evaluator={made.folder}")
         return 0
     statistics = find_statistics(dataset, config["mean"], config["std"])

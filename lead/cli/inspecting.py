@@ -4,6 +4,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from lead.core.errors import one_line
+
 SHOWN = 12  # clips on the contact sheet
 
 
@@ -12,6 +14,7 @@ def inspect_source(source, output: Path) -> int:
     import numpy as np
 
     from lead.core.errors import WorkError
+    from lead.data.loading import load_items
     from lead.data.source import LoadedClip
     from lead.export.contact_sheet import write_contact_sheet
     from lead.representation import features_to_joints, get_skeleton
@@ -32,7 +35,7 @@ def inspect_source(source, output: Path) -> int:
     for name, value in facts.items():
         print(f"{name:18} {_shown(value)}")
     places = np.linspace(0, len(usable) - 1, min(SHOWN, len(usable))).astype(int)
-    loaded = source.load([usable[place] for place in places])
+    loaded = load_items(source, [usable[place] for place in places])
     clips = [clip for clip in loaded if isinstance(clip, LoadedClip)]
     if not clips:
         reasons = "; ".join(sorted({result.reason for result in loaded})[:3])
@@ -53,5 +56,6 @@ def inspect_source(source, output: Path) -> int:
 
 
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 300 else f"{text[:297]}..."
+    return one_line(
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    )

@@ -18,37 +18,72 @@ diffusion=RUN    a denoiser to use with a projector that was trained on a VAE al
 seed=0 device=auto progress=true overwrite=true
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
 
 from lead.cli.config import compose
 from lead.cli.loading import split_list
-from lead.cli.outputs import check_output_file
-from lead.core.errors import RequestError, did_you_mean
+from lead.core.errors import RequestError
+from lead.core.files import claimed
+from lead.core.reading import read_json_lines, read_yaml
+from lead.core.schema import ClosedSchema, Count, check
 
-CONCEPT_KEYS = (
-    *("word", "init", "motions", "dataset", "split", "style", "content", "examples"),
-    *("actions", "templates"),
-)
 SHOWN = 10
+
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty")
+    return text.strip()
+
+
+def _listed(names: object) -> object:
+    return split_list(names) if isinstance(names, str) else names
+
+
+Said = Annotated[str, AfterValidator(_said)]
+Listed = Annotated[list[str], BeforeValidator(_listed)]
+
+
+class Entry(ClosedSchema):
+    """What one word is learned from: the options of the command, or an entry of concepts=FILE."""
+
+    word: Said
+    init: Said
+    motions: Listed
+    dataset: str | None
+    split: str
+    style: str | None
+    content: str | None
+    examples: Count
+    actions: Listed
+    templates: list[str]
 
 
 def run(overrides: Sequence[str]) -> int:
     """Learn one word, or a list of them."""
     config = compose("invert", overrides)
-    entries = _entries(config)
-    for entry in entries:
-        _check_entry(entry)
-    files = _output_files(config, entries)
+    places, entries = zip(*_entries(config), strict=True)
+    with claimed(*(files := _output_files(config, entries))):
+        return _learn(config, places, entries, files)
 
+
+def _learn(
+    config: dict, places: Sequence[str], entries: Sequence[Entry], files: Sequence[Path]
+) -> int:
     from lead.cli.loading import choose_device, load_text_to_motion
     from lead.core.building import build
     from lead.training.quiet import quiet_lightning
 
-    options = build(config["inversion"])
+    options = build("inversion", config["inversion"])
     pipeline = load_text_to_motion(config).to(choose_device(config["device"]))
-    concepts = [_concept(entry, pipeline, config["seed"]) for entry in entries]
+    concepts = [
+        _concept(place, entry, pipeline, config["seed"])
+        for place, entry in zip(places, entries, strict=True)
+    ]
     quiet_lightning()
     from lead.inversion import write_word
     from lead.training.inversion_stage import invert
@@ -60,98 +95,62 @@ def run(overrides: Sequence[str]) -> int:
     return 0
 
 
-def _entries(config: dict) -> list[dict]:
-    """What to learn: the options CONCEPT_KEYS of each word."""
+def _entries(config: dict) -> list[tuple[str, Entry]]:
+    """What to learn, and where that is said; RequestError for what could never be right."""
     if config["run"] is None:
         raise RequestError("invert needs run=RUN: a projector run that `lead train` made")
-    base = {key: config[key] for key in CONCEPT_KEYS}
-    base["motions"], base["actions"] = (split_list(config[key]) for key in ("motions", "actions"))
+    base = {key: config[key] for key in Entry.model_fields}
     base["templates"] = config["templates"]["sentences"]
+    base["motions"], base["actions"] = (split_list(config[key]) for key in ("motions", "actions"))
     if config["concepts"] is None:
-        return [base]
+        for key, example in (("word", 'word="<zombie>"'), ("init", "init=walk")):
+            if base[key] is None:
+                raise RequestError(f"no {key} given: say {example}")
+        return [("", check(Entry, base, "invert", "see --help", error=RequestError))]
     if config["word"] is not None:
         raise RequestError("give either word= for one word or concepts=FILE for many")
     path = Path(config["concepts"])
-    entries = []
-    for place, given in _listed(path):
-        for key in given:
-            if key not in CONCEPT_KEYS:
-                raise RequestError(f"{place}: unknown key '{key}': {did_you_mean(key, base)}")
-        entry = {**base, **given}
-        for key in ("motions", "actions"):
-            if isinstance(entry[key], str):
-                entry[key] = split_list(entry[key])
-        entries.append({**entry, "place": place})
-    return entries
-
-
-def _listed(path: Path) -> list[tuple[str, dict]]:
-    """Each entry of a YAML or JSONL list with its place in the file."""
-    import yaml
-
-    if not path.is_file():
-        raise RequestError(f"concepts={path} is no file: give a YAML or JSONL list")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() == ".jsonl":
-            lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
-            listed = [(f"{path}:{number}", json.loads(line)) for number, line in lines]
-        else:
-            loaded = yaml.safe_load(text)
-            entries = loaded if isinstance(loaded, list) else [loaded]
-            listed = [(f"{path}: entry {n}", entry) for n, entry in enumerate(entries, 1)]
-    except (UnicodeDecodeError, json.JSONDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise RequestError(f"concepts={path} cannot be read: {reason}") from error
-    for place, entry in listed:
-        if not isinstance(entry, dict):
-            raise RequestError(f"{place}: give word, init and motions, not {entry!r:.60}")
+    if path.suffix.lower() == ".jsonl":
+        listed = [(f"{path}:{line}", entry) for line, entry in read_json_lines(path, "concepts=")]
+    else:
+        loaded = read_yaml(path, "concepts=")
+        entries = loaded if isinstance(loaded, list) else [loaded] if loaded is not None else []
+        listed = [(f"{path}: entry {n}", entry) for n, entry in enumerate(entries, 1)]
     if not listed:
         raise RequestError(f"concepts={path} is empty: list at least one word")
-    return listed
+    return [(place, _entry(base, given, place)) for place, given in listed]
 
 
-def _check_entry(entry: dict) -> None:
-    """RequestError for values that no motion and no model could make right."""
-    place = f"{entry['place']}: " if "place" in entry else ""
-    for key, example in (("word", 'word="<zombie>"'), ("init", "init=walk")):
-        if not isinstance(entry[key], str) or not entry[key].strip():
-            raise RequestError(f"{place}no {key} given: say {example}")
-    for key in ("motions", "actions", "templates"):
-        if not isinstance(entry[key], list) or not all(isinstance(v, str) for v in entry[key]):
-            raise RequestError(f"{place}{key} takes a list of texts")
-    if type(entry["examples"]) is not int or entry["examples"] < 0:
-        raise RequestError(f"{place}examples takes a number from 0 (all) up")
+def _entry(base: dict, given: object, place: str) -> Entry:
+    whole = {**base, **given} if isinstance(given, dict) else given
+    return check(Entry, whole, place, "correct the entry", error=RequestError)
 
 
-def _output_files(config: dict, entries: Sequence[dict]) -> list[Path]:
+def _output_files(config: dict, entries: Sequence[Entry]) -> list[Path]:
     """Where each word goes; RequestError where it cannot, or a file is there already."""
     many = config["concepts"] is not None
     folder = Path(config["output"] if many and config["output"] else "outputs/words")
-    files = [folder / f"{entry['word'].strip('<>').lower()}.safetensors" for entry in entries]
+    files = [folder / f"{entry.word.strip('<>').lower()}.safetensors" for entry in entries]
     if not many and config["output"]:
         files = [Path(config["output"])]
     for file in files:
-        check_output_file(file)
         if file.exists() and not config["overwrite"]:
             raise RequestError(f"{file} exists: name another output=, or say overwrite=true")
     return files
 
 
-def _concept(entry: dict, pipeline, seed: int):
+def _concept(place: str, entry: Entry, pipeline, seed: int):
     from lead.cli.exemplars import choose_motions
     from lead.inversion import Concept
 
     try:
         chosen = choose_motions(entry, pipeline, seed)
         return Concept(
-            *(entry["word"], entry["init"].strip(), chosen.motions, chosen.sources),
-            *(tuple(entry["templates"]), chosen.licence, tuple(entry["actions"])),
+            *(entry.word, entry.init, chosen.motions, chosen.sources),
+            *(tuple(entry.templates), chosen.licence, tuple(entry.actions)),
         )
     except RequestError as error:
-        if "place" not in entry:
-            raise
-        raise RequestError(f"{entry['place']}: {error}") from error
+        raise RequestError(f"{place}: {error}" if place else str(error)) from error
 
 
 def _say(config: dict, files: Sequence[Path], words: Sequence) -> None:

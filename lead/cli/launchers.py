@@ -6,10 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
+from typing import Annotated
+
+from pydantic import Field
 
 from lead.cli.sweep_job import FAILED, FINISHED, JobFolder, run_job
 from lead.core.errors import RequestError, WorkError
-from lead.core.files import read_json, write_json
+from lead.core.files import write_json
+from lead.core.schema import Schema, read_file
 
 POLL_SECONDS = 1.0
 SETTLING_POLLS = 10
@@ -33,10 +37,6 @@ class JoblibLauncher:
 
     at_once: int = 2
     gpus: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        if self.at_once < 1:
-            raise RequestError(f"launcher.at_once is {self.at_once}: it starts at 1")
 
     def run(self, places: Sequence[JobFolder]) -> Iterator[JobFolder]:
         """Run the jobs; each comes back when it has ended."""
@@ -116,7 +116,8 @@ class SubmititLauncher:
         """The Slurm job of an earlier call that still waits or runs."""
         if self.cluster != "slurm" or not _ticket(place).is_file():
             return None
-        job = submitit.SlurmJob(folder, read_json(_ticket(place))["slurm"])
+        advice = f"remove {place.folder}, the job is queued anew"
+        job = submitit.SlurmJob(folder, read_file(_Ticket, _ticket(place), advice).slurm)
         return None if job.done() else job
 
     def _submit(self, submitit, folder: Path, places: Sequence[JobFolder]) -> dict:
@@ -149,6 +150,12 @@ class SubmititLauncher:
             "slurm_setup": list(self.setup) or None,
         }
         return {key: value for key, value in given.items() if value is not None}
+
+
+class _Ticket(Schema):
+    """``slurm.json``: the number that the cluster gave to a job, or to a part of an array."""
+
+    slurm: Annotated[str, Field(pattern=r"^[0-9]+(_[0-9]+)?$")]
 
 
 def _has_ended(place: JobFolder) -> bool:

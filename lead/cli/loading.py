@@ -1,5 +1,6 @@
 """What the verbs share: from option values to loaded parts."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,9 +31,9 @@ def _own_sampling(folder: str | None) -> str | None:
     run = Run(Path(folder or ""))
     if not run.exists():
         return None
-    if "denoiser" not in run.entry("parts") and not run.has_ancestor("diffusion"):
+    if "denoiser" not in run.record.parts and not run.has_ancestor("diffusion"):
         return None
-    return run.holding("denoiser", "diffusion").record.get("sampling")
+    return run.holding("denoiser", "diffusion").record.sampling
 
 
 def load_text_to_motion(config: dict):
@@ -62,26 +63,23 @@ def load_for_inference(config: dict):
     return pipeline.prepared(config["precision"], config["compiled"])
 
 
-def make_sampling(config: dict):
-    """The sampling settings."""
+def make_sampling(config: dict, pipeline=None):
+    """The sampling settings; RequestError where the pipeline, if one is given, cannot use them."""
     from lead.generation import Sampling
 
-    values = dict(config["sampling"])
-    if values["timesteps"] is not None:
-        given = values["timesteps"]
-        if not isinstance(given, list) or not all(type(value) is int for value in given):
-            raise RequestError(
-                f"sampling.timesteps takes a list of whole numbers, such as [799], got {given!r}"
-            )
-        values["timesteps"] = tuple(given)
-    return Sampling(**values)
+    values = config["sampling"]
+    timesteps = None if values["timesteps"] is None else tuple(values["timesteps"])
+    sampling = Sampling(**{**values, "timesteps": timesteps})
+    if pipeline is not None:
+        pipeline.check_sampling(sampling)
+    return sampling
 
 
 def split_list(value: str | None) -> list[str]:
     """The entries of ``A``, ``A,B`` or ``[A,B]``; a name with a comma that exists stays whole."""
     if value is None:
         return []
-    if Path(value).exists():
+    if os.path.lexists(value):  # False for a list that is too long for a name
         return [value]
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     names = [entry.strip() for entry in inner.split(",") if entry.strip()]

@@ -5,7 +5,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lead.core.errors import LeadError, RequestError, did_you_mean
+from lead.core.errors import LeadError, RequestError, did_you_mean, one_line
+from lead.core.reading import plain_text
 
 VERBS = {
     "prepare": "a data source -> a packed dataset",
@@ -19,6 +20,9 @@ VERBS = {
     "bench": "speed, beside the floor of this machine and plain code",
     "demo": "a web page on this machine: text -> motion, and a JSON endpoint for other programs",
 }
+
+COMMAND = (sys.executable, "-P", "-m", "lead.cli.main")
+"""How lead starts itself again: -P keeps the working folder off the path of modules."""
 
 MODULES = {"import": "import_checkpoint"}
 """Modules of lead.cli that do not have the name of their verb: no module can be called import."""
@@ -43,22 +47,39 @@ combination of values, here or on a Slurm cluster: `lead VERB -m --help`.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code (0 done, 1 the work failed, 2 the request was wrong)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if hasattr(sys.stdout, "reconfigure"):  # names of files are printed as they are, UTF-8 or not
+        sys.stdout.reconfigure(errors="surrogateescape")
+    os.environ["PYTHONSAFEPATH"] = "1"  # -P for whatever other libraries start
     try:
-        return _dispatch(arguments)
+        code = _dispatch(arguments)
+        sys.stdout.flush()  # here a full disk is told in one line
+        return code
     except LeadError as error:
-        print(f"lead: {_one_line(error)}", file=sys.stderr)
+        print(f"lead: {one_line(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("lead: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
+        return 1
+    except MemoryError:
+        print("lead: there is not enough memory for this: ask for less at once", file=sys.stderr)
         return 1
     except OSError as error:
         if os.environ.get("LEAD_TRACEBACK"):
             raise
-        print(f"lead: {_one_line(_os_error(error))}", file=sys.stderr)
+        print(f"lead: {one_line(_os_error(error))}", file=sys.stderr)
+        _print_no_more()
         return 1
+
+
+def _print_no_more() -> None:
+    """Leave nothing for Python to write when it ends where nothing can be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -72,6 +93,9 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(__version__)
         return 0
+    for word in arguments:
+        key, _, value = word.partition("=")
+        plain_text(f"{key:.60}", value or key)
     verb, *overrides = arguments
     if verb not in VERBS:
         raise RequestError(f"unknown verb '{verb}': {did_you_mean(verb, VERBS)}")
@@ -98,15 +122,12 @@ def _sweep(verb: str, overrides: list[str]) -> int:
     return sweep.run(verb, [word for word in overrides if word not in sweep.FLAGS])
 
 
-def _one_line(message: object) -> str:
-    """Names of files and words of libraries may hold line breaks."""
-    return " ".join(str(message).splitlines())
-
-
 def _os_error(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}: check the path, its rights and the space on the disk"
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        sys.path.pop(0)  # the working folder, which `python -m` puts there
     sys.exit(main())

@@ -1,5 +1,6 @@
 """Where the package keeps its own files, whatever the working directory is."""
 
+import os
 from pathlib import Path
 
 from lead.core.errors import WorkError
@@ -18,3 +19,8 @@ def config_folder() -> Path:
         if folder.is_dir():
             return folder
     raise WorkError(f"no configs beside or inside {_PACKAGE}: install lead again")
+
+
+def last_name(path: Path | str) -> str:
+    """The last part of a path, of ``.`` and ``..`` too; a loop of links keeps its own."""
+    return Path(os.path.realpath(path)).name

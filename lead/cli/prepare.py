@@ -1,7 +1,8 @@
 """lead prepare data=NAME source=DIR [key=value ...] : a data source -> a packed dataset.
 
-data=NAME        humanml3d | kitml | bvh | bandai_namco | style100 | synthetic
-source=DIR       where the collection is (synthetic needs none)
+data=NAME        humanml3d | kitml | bvh | bandai_namco | style100 | mix | synthetic
+source=DIR       where the collection is (mix and synthetic need none)
+parts=[A,B]      prepared datasets that data=mix makes one
 output=DIR       where to write; default datasets/NAME
 inspect=true     only show what would be read, and write a picture of a few clips
 workers=N        processes, default 2
@@ -15,8 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import choice, compose
-from lead.cli.outputs import check_output
-from lead.core.errors import RequestError
+from lead.cli.outputs import DATASET, output_folder
+from lead.core.errors import RequestError, one_line
+from lead.core.stopping import ended_in_order
+
+WITHOUT_FOLDER = ("synthetic", "mix")
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -29,11 +33,11 @@ def run(overrides: Sequence[str]) -> int:
 
         return inspect_source(_make_source(config, name), output)
     if config["recaption"]:
-        return _recaption(_make_source({**config, "source": config["source"] or "."}, name), output)
-    if config["workers"] < 1:
-        raise RequestError(f"workers={config['workers']}: at least one process is needed")
-    check_output(output, "manifest.json", overwrite=config["overwrite"])
-    return _prepare(_make_source(config, name), output, config)
+        source = _make_source({**config, "source": config["source"] or "."}, name)
+        with output_folder(output, DATASET, overwrite=True):
+            return _recaption(source, output)
+    with ended_in_order(), output_folder(output, DATASET, overwrite=config["overwrite"]):
+        return _prepare(_make_source(config, name), output, config)
 
 
 def _recaption(source, output: Path) -> int:
@@ -51,14 +55,16 @@ def _make_source(config: dict, name: str):
     from lead.core.building import build
 
     extra = {}
+    if name == "mix":
+        extra["parts"] = [str(Path(part).expanduser()) for part in config["parts"]]
     if config["source"] is not None:
         path = Path(config["source"])
         if not path.exists():
             raise RequestError(f"source={path} does not exist: name the collection's folder")
         extra["source"] = path
-    elif name != "synthetic":
+    elif name not in WITHOUT_FOLDER:
         raise RequestError(f"data={name} needs source=DIR: the folder that holds the collection")
-    return build(config["data"], **extra)
+    return build("source", config["data"], "data", **extra)
 
 
 def _prepare(source, output: Path, config: dict) -> int:
@@ -76,5 +82,5 @@ def _prepare(source, output: Path, config: dict) -> int:
     if report.rejected:
         print(f"left out: {len(report.rejected)} (all in {output}/report.json)")
         for rejected in report.rejected[:10]:
-            print(f"  {rejected.id}: {rejected.reason}")
+            print(f"  {one_line(f'{rejected.id}: {rejected.reason}')}")
     return 0

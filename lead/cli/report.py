@@ -19,26 +19,29 @@ where its judge measured its data and saw Real as published, else in a table of 
 from collections.abc import Sequence
 from pathlib import Path
 
-from lead.cli.config import compose
-from lead.cli.outputs import check_output_file
-from lead.core.errors import RequestError, did_you_mean
+from lead.cli.config import compose_with_words
+from lead.core.errors import RequestError
+from lead.core.files import atomic_path, claimed
 
 ENDINGS = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
-FORMATS = (*ENDINGS.values(),)
 HOW_TO = "a table is needed: `lead report TABLE`, 1 to 6 of the LEAD paper, or none for runs alone"
 
 
 def run(overrides: Sequence[str]) -> int:
     """Print or write the table, and draw the plot."""
-    words = [word for word in overrides if "=" not in word]
-    config = compose("report", [word for word in overrides if "=" in word])
+    config, words = compose_with_words("report", overrides)
     if config["table"] is None:
         if not words:
             raise RequestError(HOW_TO)
         config["table"], *words = words
-    table, runs = str(config["table"]), [*config["runs"], *words]
-    format = _format(config)
-    _check_files(config)
+    table, runs = config["table"], [*config["runs"], *words]
+    ending = Path(config["output"] or "").suffix.lower()
+    format = config["format"] or ENDINGS.get(ending, "markdown")
+    with claimed(*_files(config)):
+        return _report(table, runs, format, config)
+
+
+def _report(table: str, runs: list[str], format: str, config: dict) -> int:
     if table == "none" and not runs:
         raise RequestError("table none has measured rows alone: name runs, `lead report none RUN`")
 
@@ -61,7 +64,6 @@ def run(overrides: Sequence[str]) -> int:
 
 
 def _write(tables: list, format: str, reason: str | None, config: dict) -> None:
-    from lead.core.files import atomic_path
     from lead.evaluation.report import layout
 
     lay_out = {
@@ -79,25 +81,14 @@ def _write(tables: list, format: str, reason: str | None, config: dict) -> None:
         print(text, end="")
     else:
         with atomic_path(config["output"]) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
         print(f"written: {config['output']}")
     if config["plot"] and config["output"]:
         print(f"written: {config['plot']}")
 
 
-def _format(config: dict) -> str:
-    if config["format"] is None:
-        return ENDINGS.get(Path(config["output"] or "").suffix.lower(), "markdown")
-    if config["format"] not in FORMATS:
-        hint = did_you_mean(str(config["format"]), FORMATS)
-        raise RequestError(f"unknown format '{config['format']}': {hint}")
-    return config["format"]
-
-
-def _check_files(config: dict) -> None:
-    """RequestError before any work where a file cannot be written."""
-    files = [Path(config[key]) for key in ("output", "plot") if config[key] is not None]
-    for file in files:
-        check_output_file(file)
+def _files(config: dict) -> list[Path]:
+    """What is written."""
     if config["plot"] and Path(config["plot"]).suffix.lower() != ".png":
         raise RequestError(f"plot={config['plot']} is drawn as PNG: name it FILE.png")
+    return [Path(config[key]) for key in ("output", "plot") if config[key] is not None]

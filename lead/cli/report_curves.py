@@ -10,35 +10,33 @@ Thin lines are training batches, thick ones with dots the validation split.
 from collections.abc import Sequence
 from pathlib import Path
 
-from lead.cli.config import compose
-from lead.cli.outputs import check_output_file
+from lead.cli.config import compose_with_words
+from lead.cli.paths import last_name
 from lead.core.errors import RequestError
+from lead.core.files import claimed
 
 
 def run(overrides: Sequence[str]) -> int:
     """Draw the curves."""
-    words = [word for word in overrides if "=" not in word]
-    config = compose("report_curves", [word for word in overrides if "=" in word])
+    config, words = compose_with_words("report_curves", overrides)
     folders = [*config["runs"], *words]
     if not folders:
         raise RequestError("name the runs whose curves to draw: `lead report curves RUN`")
-    name = Path(folders[0]).resolve().name
-    output = Path(config["output"] or f"outputs/curves-{name}.png")
+    output = Path(config["output"] or f"outputs/curves-{last_name(folders[0])}.png")
     if output.suffix.lower() != ".png":
         raise RequestError(f"output={output} is drawn as PNG: name it FILE.png")
-    check_output_file(output)
+    with claimed(output):
+        from lead.evaluation.report.curves import choose_quantities, read_curves, write_curves
 
-    from lead.evaluation.report.curves import choose_quantities, read_curves, write_curves
-
-    curves = {name: read_curves(folder) for name, folder in _named(folders).items()}
-    write_curves(output, curves, choose_quantities(curves, config["quantities"]))
+        curves = {name: read_curves(folder) for name, folder in _named(folders).items()}
+        write_curves(output, curves, choose_quantities(curves, config["quantities"]))
     print(f"written: {output}")
     return 0
 
 
 def _named(folders: Sequence[str]) -> dict[str, str]:
     """Each folder under its last name, or under its whole path where that is not enough."""
-    short = [Path(folder).resolve().name for folder in folders]
+    short = [last_name(folder) for folder in folders]
     return {
         name if short.count(name) == 1 else folder: folder
         for name, folder in zip(short, folders, strict=True)

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose
-from lead.cli.outputs import check_output_file
+from lead.cli.paths import last_name
 from lead.core.errors import RequestError
+from lead.core.files import atomic_path, claimed
 
 LABELS = ("content", "action", "verb")  # tried in this order
 FEWEST = 7  # clips for a vote of five others and a picture
@@ -30,7 +31,11 @@ def run(overrides: Sequence[str]) -> int:
     """Draw the latents, write the points and print the numbers."""
     config = compose("report_latents", overrides)
     output = _check(config)
+    with claimed(output, output.with_suffix(".csv")):
+        return _measure(config, output)
 
+
+def _measure(config: dict, output: Path) -> int:
     from lead.core.runs import Run
     from lead.data.packed import open_dataset
     from lead.evaluation.planes import choose_method, to_plane
@@ -41,7 +46,7 @@ def run(overrides: Sequence[str]) -> int:
         raise RequestError(
             f"{named.folder} is a {named.stage} run: name a projector run, whose two spaces differ"
         )
-    dataset = open_dataset(config["dataset"] or f"datasets/{named.entry('dataset', 'name')}")
+    dataset = open_dataset(config["dataset"] or named.default_dataset)
     places, labels, key = _classes(dataset.split(config["split"]), config)
     spaces = _spaces(named, dataset, places, config)
     scores = {name: _scores(points, labels) for name, points in spaces.items()}
@@ -58,14 +63,9 @@ def _check(config: dict) -> Path:
     """The picture's file; RequestError for values that no run could satisfy."""
     if config["run"] is None:
         raise RequestError("report latents needs run=RUN, a projector run")
-    if config["classes"] < 2 or config["batch_size"] < 1:
-        raise RequestError("classes takes a number from 2 up, batch_size one from 1 up")
-    name = Path(config["run"]).resolve().name
-    output = Path(config["output"] or f"outputs/latents-{name}.png")
+    output = Path(config["output"] or f"outputs/latents-{last_name(config['run'])}.png")
     if output.suffix.lower() != ".png":
         raise RequestError(f"output={output} is drawn as PNG: name it FILE.png")
-    check_output_file(output)
-    check_output_file(output.with_suffix(".csv"))
     return output
 
 
@@ -107,14 +107,14 @@ def _spaces(named, dataset, places: list[int], config: dict) -> dict:
     import torch
 
     from lead.cli.loading import choose_device
-    from lead.core.freezing import freeze
     from lead.data.clips import length_sorted_batches, pad_clips
-    from lead.generation.pipeline import load_normalizer
+    from lead.generation.pipeline import load_projector, load_vae
+    from lead.representation.normalizer import load_normalizer
 
     device, split = choose_device(config["device"]), dataset.split(config["split"])
     vae_run = named.ancestor("vae")
-    vae = freeze(vae_run.load_part("vae")).to(device)
-    projector = freeze(named.load_part("projector")).to(device)
+    vae = load_vae(vae_run).to(device)
+    projector = load_projector(named, named).to(device)
     normalizer = load_normalizer(vae_run, vae.features).to(device)
     rows: dict[int, tuple] = {}
     with torch.no_grad():
@@ -163,8 +163,6 @@ def _write(output: Path, planes: dict, labels: list[str], scores: dict, method: 
 
 
 def _write_points(path: Path, ids: list[str], labels: list[str], planes: dict) -> None:
-    from lead.core.files import atomic_path
-
     with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow(["clip", "class", *(f"{name}_{axis}" for name in planes for axis in "xy")])

@@ -21,26 +21,24 @@ and other clips: both are drawn anew (bootstrap).
 from collections.abc import Sequence
 from pathlib import Path
 
-from lead.cli.config import compose
-from lead.cli.outputs import check_output
-from lead.core.errors import RequestError, did_you_mean
+from lead.cli.config import compose_with_words
+from lead.cli.outputs import STUDY, output_folder
+from lead.core.errors import RequestError
+from lead.core.files import atomic_folder, atomic_path, claimed
 
-CHOICES = ("random", "changed")
-MARK = "key.json"
+RESULTS = ("summary.md", "ratings.csv", "plot.png")
 
 
 def run(overrides: Sequence[str]) -> int:
     """Write a study's page and key, or read its answers."""
-    words = [word for word in overrides if "=" not in word]
-    options = [word for word in overrides if "=" in word]
-    config = compose("report_study", options)
+    config, words = compose_with_words("report_study", overrides)
     runs = [*config["runs"], *words]
     if bool(runs) == bool(config["answers"]):
         raise RequestError(
             "name either runs=[A,B], for a page, or answers=[DIR] with key=FILE, for its results"
         )
     if runs:
-        sampling = [word for word in options if word.startswith("sampling")]
+        sampling = [word for word in overrides if word.startswith(("sampling=", "sampling."))]
         return _make_page(runs, config, sampling)
     return _read_answers(config)
 
@@ -48,18 +46,16 @@ def run(overrides: Sequence[str]) -> int:
 def _make_page(runs: list[str], config: dict, sampling: list[str]) -> int:
     _check(runs, config)
     folder = Path(config["output"] or "outputs/study")
-    check_output(folder, MARK, overwrite=config["overwrite"])
+    with output_folder(folder, STUDY, overwrite=config["overwrite"]):
+        from lead.cli.study_pairs import draw_study
+        from lead.export.study import write_study
 
-    from lead.cli.study_pairs import draw_study
-    from lead.core.files import atomic_folder
-    from lead.export.study import write_study
-
-    study = draw_study(runs, config, sampling)
-    with atomic_folder(folder, replace=config["overwrite"]) as temporary:
-        write_study(temporary, study)
+        study = draw_study(runs, config, sampling)
+        with atomic_folder(folder, replace=config["overwrite"]) as temporary:
+            write_study(temporary, study)
     print(f"{study.systems[0]} against {study.systems[1]}, {len(study.pairs)} pairs")
     print(study.choice)
-    print(f"send {folder / 'study.html'} to participants; keep {folder / MARK} to yourself")
+    print(f"send {folder / 'study.html'} to participants; keep {folder / STUDY.mark} to yourself")
     return 0
 
 
@@ -67,21 +63,11 @@ def _check(runs: list[str], config: dict) -> None:
     """RequestError for values that no study could have."""
     if len(runs) > 2:
         raise RequestError(f"a study compares two systems, got {len(runs)}: name two")
-    if config["choose"] not in CHOICES:
-        raise RequestError(f"unknown choose '{config['choose']}': {_hint(config['choose'])}")
-    if config["pairs"] < 1 or config["batch_size"] < 1:
-        raise RequestError("pairs and batch_size take numbers from 1 up")
     if config["choose"] == "changed" and config["candidates"] <= config["pairs"]:
         raise RequestError(
             f"choose=changed picks pairs={config['pairs']} of candidates={config['candidates']}: "
             "draw more candidates than pairs"
         )
-    if not 0 <= config["seed"] < 2**62:
-        raise RequestError(f"seed must lie in 0..2^62-1, got {config['seed']}")
-
-
-def _hint(word: str) -> str:
-    return did_you_mean(str(word), CHOICES)
 
 
 def _read_answers(config: dict) -> int:
@@ -89,21 +75,21 @@ def _read_answers(config: dict) -> int:
         raise RequestError("answers need key=FILE, the key.json that was written with the page")
     key = Path(config["key"])
     folder = Path(config["output"] or key.parent / "results")
-    from lead.core.files import check_writable
+    with claimed(*(folder / name for name in RESULTS)):
+        return _summarise(key, folder, config)
 
-    check_writable(folder)
 
-    from lead.core.files import atomic_path
+def _summarise(key: Path, folder: Path, config: dict) -> int:
     from lead.evaluation.report.ratings_plot import write_ratings_plot
     from lead.evaluation.study import markdown_summary, read_answers, summarise, write_ratings
 
     answers = read_answers(key, [Path(name) for name in config["answers"]])
     summary = summarise(answers, config["seed"])
     text = markdown_summary(answers, summary)
-    with atomic_path(folder / "summary.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    write_ratings(folder / "ratings.csv", answers)
-    write_ratings_plot(folder / "plot.png", answers, summary)
+    with atomic_path(folder / RESULTS[0]) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    write_ratings(folder / RESULTS[1], answers)
+    write_ratings_plot(folder / RESULTS[2], answers, summary)
     print(text)
-    print(f"written: {folder}/ summary.md, ratings.csv, plot.png")
+    print(f"written: {folder}/ {', '.join(RESULTS)}")
     return 0

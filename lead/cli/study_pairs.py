@@ -12,9 +12,10 @@ from lead.cli.loading import (
     load_text_to_motion,
     make_sampling,
 )
-from lead.core.errors import RequestError
-from lead.core.files import read_json
+from lead.cli.paths import last_name
+from lead.core.errors import RequestError, plain
 from lead.core.runs import Run
+from lead.core.schema import FileName, Schema, read_file
 from lead.core.seeding import derive_seed
 from lead.data.clips import length_sorted_batches
 from lead.data.packed import open_dataset
@@ -71,13 +72,13 @@ def _systems(runs: Sequence[str], config: dict, sampling: Sequence[str]) -> list
             raise RequestError(
                 f"{runs[0]} has no projector to be compared with itself without: name two runs"
             )
-        name = Path(runs[0]).resolve().name
+        name = plain(last_name(runs[0]))
         return [
             System(f"{name} without projector", None, _making(pipeline, drawn, config, False)),
             System(f"{name} with projector", None, _making(pipeline, drawn, config, True)),
         ]
-    short = [Path(run).resolve().name for run in runs]
-    names = short if len(set(short)) == 2 else runs
+    short = [last_name(run) for run in runs]
+    names = [*map(plain, short if len(set(short)) == 2 else runs)]
     return [
         _clips(run, name) if _is_clips(run) else _generator(run, name, config, sampling)
         for run, name in zip(runs, names, strict=True)
@@ -88,15 +89,24 @@ def _is_clips(folder: str) -> bool:
     return (Path(folder) / INDEX).is_file() and not Run(Path(folder)).exists()
 
 
+class _Clip(Schema):
+    files: dict[str, FileName]  # by format
+
+
+class _Index(Schema):
+    """What a study needs of the list of a folder of clips."""
+
+    clips: list[_Clip]
+
+
 def _clips(folder: str, name: str) -> System:
     """A system whose motions were generated before, by any means."""
     clips: dict[tuple[str, int], Motion] = {}
-    found = read_json(Path(folder) / INDEX).get("clips")
-    for entry in found if isinstance(found, list) else []:
-        file = entry.get("files", {}).get("npz") if isinstance(entry, dict) else None
-        if file is None:
+    found = read_file(_Index, Path(folder) / INDEX, "generate the clips again", error=RequestError)
+    for entry in found.clips:
+        if "npz" not in entry.files:
             raise RequestError(f"{folder} holds a clip without npz: generate with formats=[npz]")
-        motion = read_motion(Path(folder) / str(file))
+        motion = read_motion(Path(folder) / entry.files["npz"])
         clips[motion.text, motion.seed] = motion
     return System(name, clips, lambda wishes: [clips[wish.text, wish.seed] for wish in wishes])
 
@@ -110,7 +120,8 @@ def _generator(run: str, name: str, config: dict, sampling: Sequence[str]) -> Sy
 def _load(run: str, config: dict, sampling: Sequence[str]) -> tuple:
     """A run's pipeline, and how it draws latents: as asked for, else in its own way."""
     values = compose_for_run("generate", [f"run={run}", *sampling])
-    return load_text_to_motion(values).to(choose_device(config["device"])), make_sampling(values)
+    pipeline = load_text_to_motion(values).to(choose_device(config["device"]))
+    return pipeline, make_sampling(values, pipeline)
 
 
 def _making(pipeline: TextToMotion, sampling, config: dict, project: bool) -> Callable:
@@ -155,14 +166,10 @@ def _draw(systems: Sequence[System], run: str, config: dict, count: int) -> list
         ]
         order = rng.permutation(len(everything))
         return [everything[place] for place in order][:count]
-    dataset = open_dataset(
-        config["dataset"] or f"datasets/{Run(Path(run)).entry('dataset', 'name')}"
-    )
+    dataset = open_dataset(config["dataset"] or Run(Path(run)).default_dataset)
     split = dataset.split(config["split"])
     wishes: dict[str, Wish] = {}
     for place in rng.permutation(len(split)).tolist():
-        if not split.captions[place]:
-            continue
         text = str(rng.choice(split.captions[place]))
         seconds = float(split.frames[place]) / dataset.fps
         wishes.setdefault(text, Wish(text, config["seed"] + place, seconds))

@@ -55,7 +55,7 @@ def run(verb: str, words: Sequence[str]) -> int:
 
     from lead.core.building import build
 
-    launcher = build(config["launcher"])
+    launcher = build("launcher", config["launcher"])
     planned = [Planned(replace(job, measure=()) if together else job, sweep) for job in jobs]
     joint = None
     with _stopping_politely():
@@ -83,8 +83,6 @@ def _check_experiment(verb: str, experiment: Experiment | None) -> None:
 def _together(config: dict, experiment: Experiment | None, own: Sequence[str]) -> bool:
     said = any(_key(word) == "measure" for word in own)
     measure = config["measure"] if said or experiment is None else experiment.measure
-    if measure not in (None, "each", "together"):
-        raise RequestError(f"measure={measure}: say each or together")
     return measure == "together"
 
 
@@ -121,7 +119,7 @@ def _launch(launcher, planned: Sequence[Planned]) -> list[JobFolder]:
     failed = []
     for place in launcher.run(left) if left else ():
         done += 1
-        seconds = place.record.get("seconds", 0)
+        seconds = place.record.seconds
         _say(f"[{done}/{len(planned)}] {place.state} {place.name} {seconds:.0f} s")
         if place.state != FINISHED:
             failed.append(place)
@@ -134,7 +132,7 @@ def _say(line: str) -> None:
 
 def _say_failed(failed: Sequence[JobFolder]) -> int:
     for place in failed:
-        error = place.record["error"]
+        error = place.record.error
         print(f"failed: {place.name}: {error}; log: {place.log}", file=sys.stderr)
     if failed:
         print("the same command runs these again, and no others", file=sys.stderr)

@@ -8,7 +8,6 @@ import fcntl
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -16,13 +15,28 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
+from lead.cli.main import COMMAND
 from lead.cli.sweep_words import Job
-from lead.core.files import content_hash, make_folder, read_json, write_json
+from lead.core.files import content_hash, make_folder, write_json
+from lead.core.schema import Finite, Schema, read_file
 
-COMMAND = (sys.executable, "-m", "lead.cli.main")
 WAITING, RUNNING, FINISHED, FAILED = "waiting", "running", "finished", "failed"
 NAME_LENGTH = 60
+
+
+class JobRecord(Schema):
+    """``job.json``: what a job is, how far it came, and how it ended."""
+
+    labels: dict[str, str] = {}
+    program: list[str] = []
+    commands: list[list[str]] = []
+    directory: str = "."
+    state: Literal[WAITING, RUNNING, FINISHED, FAILED] = WAITING
+    error: str = ""
+    seconds: Finite = 0.0
+
 
 _children: set[subprocess.Popen] = set()
 _stopping = threading.Event()
@@ -57,19 +71,20 @@ class JobFolder:
         return self.folder / (f"log.{process}.txt" if process else "log.txt")
 
     @property
-    def record(self) -> dict:
+    def record(self) -> JobRecord:
         """What job.json says now."""
         path = self.folder / "job.json"
-        return read_json(path) if path.is_file() else {}
+        advice = f"remove {self.folder}, the job is done anew"
+        return read_file(JobRecord, path, advice) if path.is_file() else JobRecord()
 
     @property
     def state(self) -> str:
         """waiting, running, finished or failed."""
-        return self.record.get("state", WAITING)
+        return self.record.state
 
     def update(self, **changes: object) -> None:
         """Change fields of job.json."""
-        write_json(self.folder / "job.json", {**self.record, **changes})
+        write_json(self.folder / "job.json", self.record.model_dump(exclude_unset=True) | changes)
 
 
 @dataclass(frozen=True)
@@ -116,7 +131,8 @@ class Planned:
             "directory": str(Path.cwd()),
         }
         before = self.place.record
-        if self.place.state != FINISHED and before | wanted != before:
+        same = all(getattr(before, key) == value for key, value in wanted.items())
+        if before.state != FINISHED and not same:
             self.place.update(state=WAITING, error="", **wanted)
 
 
@@ -150,7 +166,7 @@ def run_job(place: JobFolder, extra: Mapping[str, str] | None = None) -> JobFold
         return place
     with _held(place.folder / "lock") as lock:
         record = place.record
-        if record["state"] == FINISHED or _stopping.is_set():
+        if record.state == FINISHED or _stopping.is_set():
             return place
         place.update(state=RUNNING, error="")
         start = time.monotonic()
@@ -171,20 +187,20 @@ def stop_jobs() -> None:
 
 
 def _run_commands(
-    place: JobFolder, record: dict, extra: Mapping[str, str], lock: tuple[int, ...]
+    place: JobFolder, record: JobRecord, extra: Mapping[str, str], lock: tuple[int, ...]
 ) -> int:
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", **extra}
     with place.log.open("a") as log:
-        for words in record["commands"]:
+        for words in record.commands:
             if _process() and words[0] != "train":
                 continue  # one process is enough
             print(f"$ lead {' '.join(words)}", file=log, flush=True)
             child = subprocess.Popen(
-                [*record["program"], *words],
+                [*record.program, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=record["directory"],
+                cwd=record.directory,
                 env=environment,
                 pass_fds=lock,  # held until this process ends, whatever becomes of the sweep
             )

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from lead.cli.sweep_job import FINISHED, Planned
-from lead.core.files import atomic_path, read_json
+from lead.core.files import atomic_path
 from lead.core.runs import Run
+from lead.core.schema import read_file
 from lead.evaluation import physical
 from lead.evaluation.estimate import Estimate
 from lead.evaluation.report.layout import markdown
+from lead.evaluation.report.measured import Measures
 from lead.evaluation.report.sweep import Labelled, sweep_tables
 from lead.evaluation.table import Column, format_table
 
@@ -23,30 +25,34 @@ def report(planned: Sequence[Planned], joint: Planned | None) -> None:
         return
     text, file = "\n".join(tables), planned[0].sweep / "table.md"
     with atomic_path(file) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     print(f"\n{text}\nwritten: {file}", flush=True)
 
 
 def _protocols(done: Sequence[Planned], joint: Planned | None) -> list[str]:
     """Measures of a protocol, with the labels of the jobs."""
-    measured = [Labelled(one.place.metrics, one.job.labels) for one in done if _has_protocol(one)]
+    measured = [
+        Labelled(one.place.metrics, one.job.labels)
+        for one in done
+        if one.place.metrics.is_file() and _measures(one).protocol is not None
+    ]
     if joint is not None and done:
         others = {one.place.run.name: one.job.labels for one in done[1:]}
         measured = [Labelled(joint.place.metrics, done[0].job.labels, others)]
     return [markdown(table) for table in sweep_tables(measured)] if measured else []
 
 
-def _has_protocol(one: Planned) -> bool:
-    return one.place.metrics.is_file() and "protocol" in read_json(one.place.metrics)
+def _measures(one: Planned) -> Measures:
+    return read_file(Measures, one.place.metrics, "remove the job's folder and sweep again")
 
 
 def _physical(done: Sequence[Planned]) -> list[str]:
     """Physical measures alone, where no protocol was named."""
     rows = {
-        f"{one.place.name}: {name}": {key: Estimate(**cell) for key, cell in row.items()}
+        f"{one.place.name}: {name}": row
         for one in done
-        if one.place.metrics.is_file() and not _has_protocol(one)
-        for name, row in read_json(one.place.metrics)["rows"].items()
+        if one.place.metrics.is_file() and _measures(one).protocol is None
+        for name, row in _measures(one).estimates().items()
     }
     return [format_table(rows, physical.COLUMNS)] if rows else []
 
@@ -56,7 +62,7 @@ def _trained(done: Sequence[Planned]) -> list[str]:
     rows = {}
     for one in done:
         if one.job.verb == "train":
-            best = Run(one.place.run).record.get("best", {})
+            best = Run(one.place.run).record.best
             rows[one.place.name] = {
                 key: Estimate(float(value), None, 1) for key, value in best.items()
             }

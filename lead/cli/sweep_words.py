@@ -1,16 +1,19 @@
 """From the words of a sweep to its jobs: Hydra's grammar of several values; experiments."""
 
-from collections.abc import Iterator, Sequence
+import math
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import product
-from pathlib import Path
+from itertools import islice, product
+from random import shuffle
 
-import yaml
-
-from lead.cli.config import PATHS, SENTENCES
+from lead.cli.config import PATHS, SENTENCES, entries_of, parse
 from lead.cli.paths import config_folder
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.reading import read_yaml
+from lead.core.schema import ClosedSchema, read_file
 
+JOBS_MOST = 1000  # of one sweep
 AFTERWARDS = "evaluate."
 """Words with this prefix are for the `lead evaluate` that follows a training."""
 
@@ -28,26 +31,23 @@ class Job:
     labels: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Experiment:
+class Experiment(ClosedSchema):
     """A file of configs/experiment: words of every job, and named rows with words of their own."""
 
     verb: str
-    words: tuple[str, ...] = ()
-    rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    words: list[str] = []
+    rows: dict[str, list[str]] = {}
     measure: str | None = None
 
 
 def load_experiment(name: str) -> Experiment:
     """The experiment of that name; RequestError for one that there is not."""
     folder = config_folder() / "experiment"
-    known = [path.stem for path in folder.glob("*.yaml")]
+    known = entries_of("experiment")
     if name not in known:
         raise RequestError(f"unknown experiment '{name}': {did_you_mean(name, known)}")
-    found = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
-    rows = {str(row): tuple(words) for row, words in found.get("rows", {}).items()}
-    words = tuple(found.get("words", ()))
-    return Experiment(found["verb"], words, rows, found.get("measure"))
+    file = folder / f"{name}.yaml"
+    return read_file(Experiment, file, "correct it", load=read_yaml, error=RequestError)
 
 
 def expand(
@@ -64,6 +64,8 @@ def expand(
         key = word.partition("=")[0]
         axes.pop(key, None)
         axes[key] = _values(word)
+    counts = [len(chosen), *map(len, axes.values())]
+    _check_count(math.prod(counts), " x ".join(str(count) for count in counts if count > 1))
     jobs = []
     for row, combination in product(chosen, product(*axes.values())):
         own = dict(zip(axes, (word for word, _ in combination), strict=True))
@@ -91,42 +93,51 @@ def _chosen_rows(
     for row in rows:
         if row not in known:
             raise RequestError(f"unknown row '{row}': {did_you_mean(row, known)}")
-    return {row: known[row] for row in rows or known} or {None: ()}
+    return {row: tuple(known[row]) for row in rows or known} or {None: ()}
 
 
 def _values(word: str) -> list[tuple[str, str | None]]:
     """The words that one word stands for, each with its value; the value is None for one alone."""
     key, _, written = word.partition("=")
-    if key in SENTENCES or (key in PATHS and Path(written).exists()):
+    if key in SENTENCES or (key in PATHS and os.path.lexists(written)):
         return [(word, None)]
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
     try:
-        override = OverridesParser.create().parse_override(word)
-    except HydraException:  # text with brackets and the like: the verb says what is wrong with it
+        override = parse(key, written)
+    except RequestError:  # text with brackets and the like: the verb says what is wrong with it
         return [(word, None)]
     if not override.is_sweep_override():
         return [(word, None)]
-    values = [*_several(key, override)]
+    if not override.is_discrete_sweep():
+        raise RequestError(f"'{word}' has no end of values: list them, {key}=A,B")
+    try:
+        values = _several(key, override.value())
+    except (ValueError, ArithmeticError):  # range(0,9,0), range(nan)
+        values = []
+    if not values:
+        raise RequestError(f"'{word}' gives no value: list some, {key}=A,B")
+    _check_count(len(values), f"the values of {key}")
     return [(f"{key}={value}", value) for value in values]
 
 
-def _several(key: str, override) -> Iterator[str]:
-    from hydra.core.override_parser.types import Glob, QuotedString, Transformer
+def _several(key: str, given) -> list[str]:
+    """The values of a choice, a range or a glob; one more than are taken where there are more."""
+    from hydra.core.override_parser.types import Glob, QuotedString, RangeSweep, Transformer
 
-    if isinstance(override.value(), Glob):
-        names = sorted(path.stem for path in (config_folder() / key).glob("*.yaml"))
-        yield from override.value().filter(names)
-        return
-    if not override.is_discrete_sweep():
-        raise RequestError(f"'{override.input_line}' has no end of values: list them, {key}=A,B")
-    for value in override.sweep_iterator(Transformer.identity):
-        if key in PATHS:  # taken as they are, so without quotes
-            yield value.text if isinstance(value, QuotedString) else str(value)
-        else:
-            word = Transformer.str(value)
-            yield word.lower() if isinstance(value, bool) else word
+    if isinstance(given, Glob):
+        return given.filter(entries_of(key))
+    values = given.range() if isinstance(given, RangeSweep) else given.list
+    values = [*islice(values, JOBS_MOST + 1)]
+    if given.shuffle:
+        shuffle(values)
+    if key in PATHS:  # taken as they are, so without quotes
+        return [of.text if isinstance(of, QuotedString) else str(of) for of in values]
+    words = [(Transformer.str(of), isinstance(of, bool)) for of in values]
+    return [word.lower() if truth else word for word, truth in words]
+
+
+def _check_count(jobs: int, what: str) -> None:
+    if jobs > JOBS_MOST:
+        raise RequestError(f"{what} make more than {JOBS_MOST} jobs: ask for fewer at once")
 
 
 def _short(key: str, others: Sequence[str]) -> str:

@@ -42,8 +42,8 @@ def run(overrides: Sequence[str]) -> int:
     finished = train_stage(stage, config)
     if rank_zero_only.rank:
         return 0  # one of several processes speaks
-    best = finished.record.get("best", {})
-    print(f"{finished.folder}: {stage} finished at step {finished.record['step']}, best {best}")
+    record = finished.record
+    print(f"{finished.folder}: {stage} finished at step {record.step}, best {record.best}")
     print(f"next: {_next(stage, finished.folder, name)}")
     return 0
 

@@ -49,7 +49,7 @@ def studied_concepts(
 
     Raises RequestError where a style has no descriptor or a content no action in ``study``.
     """
-    if HELD_OUT in dataset.manifest["clips"]:
+    if HELD_OUT in dataset.manifest.clips:
         return _styles(dataset, study["styles"], seed)
     return _motions(dataset, dataset.split(split), study["motions"], seed)
 
@@ -152,7 +152,7 @@ def _concept(
 ) -> Concept:
     motions = tuple(np.array(split.clip(place)) for place in places)
     names = tuple(split.ids[place] for place in places)
-    licence = dataset.manifest["licence"]
+    licence = dataset.manifest.licence
     return Concept(word, init, motions, names, tuple(templates), licence, actions)
 
 

@@ -1,24 +1,27 @@
 """Files out of tar archives from elsewhere: only the wanted ones, under their bare names."""
 
 import atexit
+import bz2
 import functools
+import gzip
 import lzma
 import shutil
 import tarfile
-import tempfile
-import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from io import IOBase
 from pathlib import Path
 
 from tqdm import tqdm
 
-from lead.core.errors import RequestError, WorkError
+from lead.core.claims import scratch_folder
+from lead.core.errors import LeadError, RequestError, WorkError
 from lead.core.files import atomic_folder, content_hash
+from lead.core.reading import TEXT_BYTES, check_regular
+from lead.data.limits import MEMBERS_MOST, RATIO_MOST, READ_MOST, SMALL, UNPACKED_MOST
 
 ARCHIVE_SUFFIXES = (".tar.xz", ".tar.gz", ".tar.bz2", ".tar", ".txz", ".tgz")
-_MAX_BYTES = 4 << 30
-_MAX_FILES = 50_000
-_BLOCK = 1 << 20
-_BROKEN = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError)
+_PACKERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}  # by first bytes
 
 
 def is_archive(path: Path) -> bool:
@@ -26,95 +29,117 @@ def is_archive(path: Path) -> bool:
     return path.is_file() and path.name.endswith(ARCHIVE_SUFFIXES)
 
 
-def unpack(
-    archive: Path,
-    suffix: str,
-    cache: Path | None = None,
-    *,
-    max_bytes: int = _MAX_BYTES,
-    max_files: int = _MAX_FILES,
-) -> Path:
+def unpack(archive: Path, suffix: str, cache: Path | None = None) -> Path:
     """Unpack the files of an archive whose names end in ``suffix`` into one flat folder, once.
 
     With ``cache`` the folder stays there for later runs; without, it is temporary and goes when
     this process ends. Links, devices and folders in the archive are passed over, and no path of
     the archive is followed. Raises RequestError where the archive is broken, holds no such file,
-    the same name twice, or more than the limits; nothing is left behind then.
+    the same name twice, or more than the limits, which are judged by the headers of its members
+    before they are unpacked; nothing is left behind then.
     """
+    check_regular(archive)
     root = _temporary_root() if cache is None else cache
     target = root / f"{archive.name.partition('.')[0]}-{_archive_key(archive)}"
     if not target.is_dir():
         with atomic_folder(target) as folder:
-            _extract(archive, suffix, folder, max_bytes, max_files)
+            _extract(archive, suffix, folder)
     return target
 
 
 @functools.cache
 def _temporary_root() -> Path:
-    root = Path(tempfile.mkdtemp(prefix="lead-archives-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
-    return root
+    held = ExitStack()
+    atexit.register(held.close)
+    return held.enter_context(scratch_folder("archives"))
 
 
 def _archive_key(archive: Path) -> str:
     """Changes when the archive is moved, replaced or written again."""
-    try:
-        state = archive.stat()
-    except OSError as error:
-        raise RequestError(f"{archive} cannot be read ({error.strerror}): check source=") from error
+    state = archive.stat()
     return content_hash(str(archive.resolve()), str((state.st_size, state.st_mtime_ns)))[:12]
 
 
-def _extract(archive: Path, suffix: str, folder: Path, max_bytes: int, max_files: int) -> None:
+def _extract(archive: Path, suffix: str, folder: Path) -> None:
+    files = 0
     try:
-        with (
-            archive.open("rb") as stream,
-            _progress(archive) as progress,
-            tarfile.open(fileobj=stream, mode="r:*") as tar,
-        ):
-            files = total = 0
-            for member in tar:
-                progress.update(stream.tell() - progress.n)
-                name = Path(member.name).name
-                total += member.size
-                if member.isreg() and name.endswith(suffix) and not name.startswith("."):
-                    files += 1
-                    _check_limits(archive, files, total, max_bytes, max_files)
-                    _copy(archive, tar, member, folder / name)
-    except _BROKEN as error:
-        reason = str(error).partition(":")[0]
-        raise RequestError(
-            f"{archive} is truncated or no tar archive ({reason}): fetch it again"
-        ) from error
+        for tar, member in _members(archive):
+            name = Path(member.name).name
+            if member.isreg() and name.endswith(suffix) and not name.startswith("."):
+                files += 1
+                _copy(archive, tar, member, folder / name)
     except OSError as error:
+        if error.errno is None:  # a decompressor's
+            raise _broken(archive, error) from error
         reason = error.strerror or error
         raise WorkError(f"{archive} cannot be unpacked into {folder.parent} ({reason})") from error
+    except LeadError:
+        raise
+    except Exception as error:  # tarfile and the decompressors each fail in their own ways
+        raise _broken(archive, error) from error
     if not files:
         raise RequestError(f"{archive} holds no {suffix} file: is it the right archive?")
 
 
-def _progress(archive: Path) -> tqdm:
-    return tqdm(
-        total=archive.stat().st_size,
-        desc=f"unpack {archive.name}",
-        unit="B",
-        unit_scale=True,
-        disable=None,
-    )
+def _broken(archive: Path, error: Exception) -> RequestError:
+    reason = str(error).partition(":")[0] or type(error).__name__
+    return RequestError(f"{archive} is truncated or no tar archive ({reason}): fetch it again")
 
 
-def _check_limits(archive: Path, files: int, total: int, max_bytes: int, max_files: int) -> None:
-    if files > max_files:
-        raise RequestError(f"{archive} holds more than {max_files} files: not unpacked")
-    if total > max_bytes:
-        raise RequestError(f"{archive} unpacks to more than {max_bytes} bytes: not unpacked")
+def _members(archive: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Every member, once the archive has been found small enough up to its end."""
+    size = archive.stat().st_size
+    most = min(UNPACKED_MOST, SMALL + RATIO_MOST * size)
+    total = 0
+    with (
+        archive.open("rb") as packed,
+        tqdm(total=size, desc=archive.name, unit="B", unit_scale=True, disable=None) as progress,
+        _unpacked(packed) as stream,
+        tarfile.open(fileobj=_InPortions(archive, stream), mode="r:") as tar,
+    ):
+        for count, member in enumerate(tar, start=1):
+            progress.update(packed.tell() - progress.n)
+            total += member.size
+            if member.size < 0:
+                raise ValueError("a negative size")
+            if count > MEMBERS_MOST or total > most:
+                reached = f"{count} members of {total} bytes, {MEMBERS_MOST} of {most} are the most"
+                raise RequestError(f"{archive} unpacks to {reached}")
+            yield tar, member
+
+
+def _unpacked(packed: IOBase) -> IOBase:
+    head = packed.read(max(map(len, _PACKERS)))
+    packed.seek(0)
+    for magic, open_packed in _PACKERS.items():
+        if head.startswith(magic):
+            return open_packed(packed)
+    return packed
+
+
+class _InPortions:
+    """A stream that is read in small portions only: headers may claim any length."""
+
+    def __init__(self, archive: Path, stream: IOBase):
+        self.archive, self.stream = archive, stream
+        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= READ_MOST:
+            reason = f"has a header of {size} bytes, {READ_MOST} are the most"
+            raise RequestError(f"{self.archive} {reason}")
+        return self.stream.read(size)
 
 
 def _copy(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
     """Write one member; its path, owner, rights and time in the archive play no role."""
+    if member.size > TEXT_BYTES:
+        raise RequestError(
+            f"{archive} holds {target.name:.100} of {member.size} bytes, {TEXT_BYTES} are the most"
+        )
     if target.exists():
         raise RequestError(f"{archive} holds {target.name} twice: unpack it by hand")
     with target.open("wb") as output:
-        shutil.copyfileobj(tar.extractfile(member), output, _BLOCK)
+        shutil.copyfileobj(tar.extractfile(member), output, READ_MOST)
     if target.stat().st_size != member.size:
         raise EOFError(f"{target.name} is cut off")

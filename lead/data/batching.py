@@ -19,15 +19,24 @@ class BatchPlan:
 
     Every epoch is a new permutation, cut into pools of ``BUCKET_BATCHES`` batches; a pool is sorted
     by length and its batches shuffled. The last, smaller batch of an epoch is dropped.
+    A clip of weight 2 comes twice an epoch, one of 0.5 in every other, at random.
     """
 
-    def __init__(self, lengths: Sequence[int] | np.ndarray, batch_size: int, seed: int):
+    def __init__(
+        self,
+        lengths: Sequence[int] | np.ndarray,
+        batch_size: int,
+        seed: int,
+        weights: Sequence[float] | np.ndarray | None = None,
+    ):
         self.lengths = np.asarray(lengths)
         if len(self.lengths) == 0:
             raise RequestError("the training split is empty: prepare the dataset again")
         if batch_size < 1:
             raise RequestError(f"batch_size is {batch_size}: it must be at least 1")
-        self.batch_size = min(batch_size, len(self.lengths))
+        self.weights = np.ones(len(self.lengths)) if weights is None else np.asarray(weights)
+        self.rows = int(self.weights.sum() + 1e-6)  # shown in an epoch
+        self.batch_size = min(batch_size, self.rows)
         self.seed = seed
         self._epoch = -1
         self._batches: list[np.ndarray] = []
@@ -35,7 +44,7 @@ class BatchPlan:
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in one pass over the data."""
-        return len(self.lengths) // self.batch_size
+        return self.rows // self.batch_size
 
     def batch(self, step: int) -> list[int]:
         """Places of the clips of one training step."""
@@ -46,7 +55,7 @@ class BatchPlan:
 
     def _shuffle(self, epoch: int) -> list[np.ndarray]:
         rng = np.random.default_rng(derive_seed(self.seed, "batches", epoch))
-        order = rng.permutation(len(self.lengths))[: self.steps_per_epoch * self.batch_size]
+        order = rng.permutation(self._shown(rng))[: self.steps_per_epoch * self.batch_size]
         pool = BUCKET_BATCHES * self.batch_size
         batches: list[np.ndarray] = []
         for start in range(0, len(order), pool):
@@ -54,6 +63,15 @@ class BatchPlan:
             part = part[np.argsort(self.lengths[part], kind="stable")]
             batches.extend(part.reshape(-1, self.batch_size))
         return [batches[place] for place in rng.permutation(len(batches))]
+
+    def _shown(self, rng: np.random.Generator) -> np.ndarray:
+        """Places of an epoch, each as often as its weight says; what is not whole is drawn."""
+        if (self.weights == 1).all():
+            return np.arange(self.rows)
+        whole = np.floor(self.weights).astype(int)
+        edges = np.floor(rng.random() + np.cumsum(self.weights - whole) + 1e-9)
+        extra = np.diff(edges, prepend=0).astype(int)  # systematic sampling of what is not whole
+        return rng.permutation(np.repeat(np.arange(len(whole)), whole + extra))[: self.rows]
 
 
 class StepSampler:

@@ -1,11 +1,14 @@
 """Caches of posteriors and text embeddings, so that stages 2 and 3 run no encoder.
 
 A cache file is named by the hash of everything it depends on: the weights, the data, the encoder.
-A change of any of them gives another name, so a stale cache is never read.
+A change of any of them gives another name, so a stale cache is never read. A dataset on a disk that
+cannot be written is used without: everything is encoded anew each time, and that is said.
 """
 
 import hashlib
+import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -13,8 +16,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lead.core.batches import MotionBatch
-from lead.core.errors import WorkError
-from lead.core.files import content_hash, read_tensors, write_tensors
+from lead.core.errors import LeadError, one_line
+from lead.core.files import content_hash, write_tensors
+from lead.core.reading import read_tensors
 from lead.data.clips import ClipDataset, length_sorted_batches, pad_clips
 from lead.data.packed import PackedDataset
 
@@ -43,7 +47,7 @@ def cached_posteriors(
         rows.update(zip(places, encoded, strict=True))
     mu = torch.stack([rows[place][0] for place in range(len(clips))])
     logvar = torch.stack([rows[place][1] for place in range(len(clips))])
-    write_tensors(path, {"mu": mu, "logvar": logvar})
+    _keep(path, {"mu": mu, "logvar": logvar})
     return mu, logvar
 
 
@@ -64,7 +68,7 @@ def cached_generated(
     cached = _read_or_none(path, ("z",), len(posterior_mean))
     if cached is None:
         cached = {"z": make()}
-        write_tensors(path, cached)
+        _keep(path, cached)
     return cached["z"]
 
 
@@ -93,8 +97,24 @@ def cached_texts(
         for start in tqdm(starts, desc=f"embed {split} captions", unit="batch", disable=None)
     ]
     embeddings = torch.cat(parts)
-    write_tensors(path, {"embeddings": embeddings})
+    _keep(path, {"embeddings": embeddings})
     return embeddings, rows
+
+
+def _keep(path: Path, tensors: dict[str, Tensor]) -> None:
+    try:
+        write_tensors(path, tensors)
+    except (OSError, LeadError) as error:
+        reason = getattr(error, "strerror", None) or error
+        _say_once(
+            f"lead: encodings are not kept for the next time, {path.parent} cannot be written "
+            f"({reason}): copy the dataset to a disk that can"
+        )
+
+
+@cache
+def _say_once(text: str) -> None:
+    tqdm.write(one_line(text), file=sys.stderr)
 
 
 def _read_or_none(path: Path, names: Sequence[str], rows: int) -> dict[str, Tensor] | None:
@@ -103,7 +123,7 @@ def _read_or_none(path: Path, names: Sequence[str], rows: int) -> dict[str, Tens
         return None
     try:
         tensors = read_tensors(path)
-    except WorkError:
+    except LeadError:
         return None
-    whole = all(name in tensors and len(tensors[name]) == rows for name in names)
+    whole = all(name in tensors and tensors[name].shape[:1] == (rows,) for name in names)
     return tensors if whole else None

@@ -1,16 +1,79 @@
 """Reading a packed dataset: memory-mapped features and an index, opened without a copy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from lead.core.errors import RequestError, WorkError, did_you_mean
-from lead.core.files import read_json
-from lead.data.packing import INDEX_COLUMNS, SCHEMA_VERSION
+from lead.core.reading import map_floats, read_floats
+from lead.core.schema import Count, FileName, Hash, Name, Rate, Schema, read_file
+from lead.data.contents import STATISTICS, Contents, find_changed, part_names
+from lead.data.packing import SCHEMA_VERSION
 from lead.representation.normalizer import Normalizer
-from lead.representation.skeletons import Skeleton, get_skeleton
+from lead.representation.skeletons import SKELETONS, Skeleton, get_skeleton
+
+AGAIN = "prepare it again"
+
+
+class Manifest(Contents):
+    """manifest.json: what a packed dataset is, and how its contents are known."""
+
+    layout: Literal[SCHEMA_VERSION] = Field(alias="schema")
+    name: Name
+    skeleton: Literal[tuple(SKELETONS)]
+    fps: Rate
+    licence: str
+    clips: Annotated[dict[FileName, Count], Field(min_length=1)]  # of each split
+    frames: dict[str, Count] = {}
+    left_out: Count = 0
+    same_motions: list[Hash] = []  # earlier versions with other captions of the same motions
+
+
+class Index(Schema):
+    """SPLIT.index.json: a column for each fact, an entry for each clip."""
+
+    id: Annotated[list[str], Field(min_length=1)]
+    start: list[Count]
+    frames: list[Annotated[Count, Field(gt=0)]]
+    captions: list[Annotated[list[str], Field(min_length=1)]]
+    tokens: list[list[str]]
+    labels: list[dict[str, str]]
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Index":
+        if len({len(column) for _, column in self}) > 1:
+            raise ValueError("its columns have different lengths")
+        if [*map(len, self.captions)] != [*map(len, self.tokens)]:
+            raise ValueError("a clip has captions and tokens of different number")
+        overlap = _overlap(self.id, self.start, self.frames)
+        if overlap:
+            raise ValueError(f"clips '{overlap[0]:.40}' and '{overlap[1]:.40}' share frames")
+        return self
+
+
+def _overlap(
+    ids: Sequence[str], starts: Sequence[int], frames: Sequence[int]
+) -> tuple[str, str] | None:
+    """Two clips of different motions that share frames; parts of one motion may."""
+    reach, owner = 0, ""
+    for start, place in sorted(zip(starts, range(len(ids)), strict=True)):
+        if start < reach and _motion(ids[place]) != _motion(owner):
+            return owner, ids[place]
+        if start + frames[place] > reach:
+            reach, owner = start + frames[place], ids[place]
+    return None
+
+
+def _motion(clip_id: str) -> str:
+    return clip_id.partition("#")[0].partition("@")[0]
+
+
+WEIGHT = "weight"  # label of a clip, see PackedSplit.weights
 
 
 @dataclass(frozen=True)
@@ -29,10 +92,22 @@ class PackedSplit:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def weights(self) -> np.ndarray:
+        """How often each clip comes in an epoch of training: 1, but for parts of a mix."""
+        return np.array([float(labels.get(WEIGHT, 1)) for labels in self.labels])
+
     def clip(self, place: int) -> np.ndarray:
         """Features (frames, F) of one clip, a view into the mapped file."""
         start = self.starts[place]
-        return self.features[start : start + self.frames[place]]
+        features = self.features[start : start + self.frames[place]]
+        if not np.isfinite(features).all():
+            file = getattr(self.features, "filename", self.name)
+            raise WorkError(
+                f"{file}: clip '{self.ids[place]}' holds a value that is not finite (NaN or "
+                f"infinity): {AGAIN}"
+            )
+        return features
 
 
 @dataclass(frozen=True)
@@ -40,99 +115,74 @@ class PackedDataset:
     """A folder written by lead.data.packing."""
 
     folder: Path
-    manifest: dict
+    manifest: Manifest
 
     @property
     def skeleton(self) -> Skeleton:
         """The skeleton whose feature layout the dataset has."""
-        return get_skeleton(self.manifest["skeleton"])
+        return get_skeleton(self.manifest.skeleton)
 
     @property
     def fps(self) -> float:
         """Frames a second."""
-        return float(self.manifest["fps"])
+        return float(self.manifest.fps)
 
     @property
     def data_hash(self) -> str:
         """Hash over all features, captions and statistics."""
-        return self.manifest["data_hash"]
+        return self.manifest.data_hash
 
     @property
     def same_motions(self) -> tuple[str, ...]:
         """Hashes of earlier versions with the same motions and splits and other captions."""
-        return tuple(self.manifest.get("same_motions", ()))
+        return tuple(self.manifest.same_motions)
 
     @cached_property
     def normalizer(self) -> Normalizer:
         """The dataset's own standardisation."""
         width = self.skeleton.features
-        mean, std = (self._load(name) for name in ("Mean.npy", "Std.npy"))
-        if mean.shape != (width,) or std.shape != (width,):
+        mean, std = (read_floats(self.folder / name, (width,), AGAIN) for name in STATISTICS)
+        if not (std > 0).all():
             raise WorkError(
-                f"{self.folder}: Mean.npy has shape {mean.shape} and Std.npy {std.shape}, expected "
-                f"({width},): prepare it again"
+                f"{self.folder / STATISTICS[1]} holds a deviation of 0 or less: {AGAIN}"
             )
         return Normalizer(mean, std)
 
     def split(self, name: str) -> PackedSplit:
         """Open one split; RequestError names the splits there are."""
-        if name not in self.manifest["clips"]:
+        if name not in self.manifest.clips:
             raise RequestError(
-                f"{self.folder} has no split '{name}': {did_you_mean(name, self.manifest['clips'])}"
+                f"{self.folder} has no split '{name}': {did_you_mean(name, self.manifest.clips)}"
             )
-        index = self._index(name)
-        features = self._load(f"{name}.npy", mmap_mode="r")
-        starts, frames = np.asarray(index["start"]), np.asarray(index["frames"])
-        width = self.skeleton.features
-        if features.ndim != 2 or features.shape[1] != width:
-            raise WorkError(
-                f"{self.folder / name}.npy has shape {features.shape}, expected (frames, {width}): "
-                "prepare it again"
-            )
+        array, listed = (self.folder / part for part in part_names(name))
+        index = read_file(Index, listed, AGAIN)
+        features = map_floats(array, ("frames", self.skeleton.features), AGAIN)
+        starts, frames = np.asarray(index.start, int), np.asarray(index.frames, int)
         if len(starts) and int((starts + frames).max()) > len(features):
-            raise WorkError(f"{self.folder / name}.npy is shorter than its index: prepare it again")
+            raise WorkError(f"{array} is shorter than its index: {AGAIN}")
         return PackedSplit(
-            *(name, features, index["id"], starts, frames),
-            *(index["captions"], index["tokens"], index["labels"]),
+            *(name, features, index.id, starts, frames),
+            *(index.captions, index.tokens, index.labels),
         )
-
-    def _index(self, name: str) -> dict[str, list]:
-        path = self.folder / f"{name}.index.json"
-        index = read_json(path)
-        columns = [index.get(column) for column in INDEX_COLUMNS]
-        if not all(isinstance(column, list) for column in columns):
-            raise WorkError(f"{path} lacks one of {', '.join(INDEX_COLUMNS)}: prepare it again")
-        if len({len(column) for column in columns}) > 1:
-            raise WorkError(f"{path} has columns of different lengths: prepare it again")
-        if not all(type(value) is int and value >= 0 for value in index["start"] + index["frames"]):
-            raise WorkError(f"{path} has a start or length that is no frame: prepare it again")
-        return index
-
-    def _load(self, name: str, mmap_mode=None) -> np.ndarray:
-        path = self.folder / name
-        if not path.is_file():
-            raise RequestError(f"{path} is missing: prepare the dataset again")
-        try:
-            return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise WorkError(f"{path} is not a whole array ({error}): prepare it again") from error
 
 
 def open_dataset(folder: Path | str) -> PackedDataset:
-    """Open a packed dataset; RequestError says how to make one where there is none."""
+    """Open a packed dataset; RequestError says how to make one where there is none.
+
+    Raises WorkError where a file has another content than the one that was prepared.
+    """
     folder = Path(folder)
-    if not (folder / "manifest.json").is_file():
+    path = folder / "manifest.json"
+    if not path.is_file():
         raise RequestError(
             f"{folder} is not a prepared dataset: make it with `lead prepare data=NAME "
             f"output={folder}`"
         )
-    manifest = read_json(folder / "manifest.json")
-    if manifest.get("schema") != SCHEMA_VERSION:
-        raise RequestError(
-            f"{folder} has layout {manifest.get('schema')}, this version reads {SCHEMA_VERSION}: "
-            "prepare it again"
+    manifest = read_file(Manifest, path, AGAIN)
+    changed = find_changed(folder, manifest, AGAIN)
+    if changed:
+        raise WorkError(
+            f"{folder / changed} has changed since the dataset was prepared: {AGAIN}, or bring "
+            "the file of that time back"
         )
-    for key in ("name", "skeleton", "fps", "licence", "clips", "data_hash"):
-        if key not in manifest:
-            raise WorkError(f"{folder / 'manifest.json'} has no '{key}': prepare it again")
     return PackedDataset(folder, manifest)

@@ -7,32 +7,26 @@ Layout of ``datasets/NAME/``::
     SPLIT.npy            float32 (frames, features), every clip after the other, un-normalised
     SPLIT.index.json     columns: id, start, frames, captions, tokens, labels
     report.json          what was left out, and why
+    stamps.json          size and time of each file, to notice a change in place
 """
 
-import multiprocessing
-import os
-import signal
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
-from lead.core.errors import LeadError, RequestError, WorkError
-from lead.core.files import atomic_folder, content_hash, write_json
-from lead.data.captions.mirroring import mirror_caption, mirrored
-from lead.data.source import Caption, Item, LoadedClip, Rejected, Source
-from lead.representation.features import features_to_joints, joints_to_features
-from lead.representation.mirroring import mirror_joints
+from lead.core.errors import RequestError, WorkError
+from lead.core.files import atomic_folder, write_json
+from lead.data.contents import STATISTICS, part_names, record_contents
+from lead.data.loading import load_all
+from lead.data.source import Caption, LoadedClip, Rejected, Source
 from lead.representation.normalizer import feature_statistics
 from lead.representation.skeletons import get_skeleton
 
 SCHEMA_VERSION = 1
-INDEX_COLUMNS = ("id", "start", "frames", "captions", "tokens", "labels")
-CHUNK = 32
+_COLUMNS = ("id", "start", "frames", "captions", "tokens", "labels")
 
 
 @dataclass
@@ -50,7 +44,7 @@ class _Split:
 
     features: list[np.ndarray] = field(default_factory=list)
     frames: int = 0
-    columns: dict[str, list] = field(default_factory=lambda: {name: [] for name in INDEX_COLUMNS})
+    columns: dict[str, list] = field(default_factory=lambda: {name: [] for name in _COLUMNS})
 
     def add_features(self, features: np.ndarray) -> int:
         start = self.frames
@@ -89,19 +83,7 @@ def pack(
         splits: dict[str, _Split] = {}
         report = PackReport()
         order = {item.id: place for place, item in enumerate(items)}
-        results = list(_load_all(source, items, workers))
-        if mirror:
-            training = [
-                result
-                for result in results
-                if isinstance(result, LoadedClip)
-                and result.split == "train"
-                and not _unusable(result, source)
-            ]
-            results += [
-                _mirrored(clip, source)
-                for clip in tqdm(training, desc="mirror", unit="clip", disable=None)
-            ]
+        results = load_all(source, items, workers, mirror=mirror)
         results.sort(key=lambda result: order.get(result.id, len(order)))
         for result in results:
             if isinstance(result, Rejected):
@@ -117,24 +99,6 @@ def pack(
     return report
 
 
-def _load_all(
-    source: Source, items: Sequence[Item], workers: int
-) -> Iterator[LoadedClip | Rejected]:
-    """Load every item, in chunks, in worker processes; a chunk that fails is reported."""
-    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-    jobs = ((source, chunk) for chunk in chunks)
-    progress = tqdm(total=len(items), desc=f"prepare {source.name}", unit="clip", disable=None)
-    with progress:
-        if workers <= 1:
-            for job in jobs:
-                yield from _tick(progress, *_load_chunk(job))
-            return
-        context = multiprocessing.get_context("spawn" if os.name == "nt" else "fork")
-        with context.Pool(min(workers, len(chunks)), initializer=_start_worker) as pool:
-            for answer in pool.imap(_load_chunk, jobs):
-                yield from _tick(progress, *answer)
-
-
 def _first_reason(rejected: Sequence[Rejected]) -> str:
     """Why the first motion was left out, and which it was."""
     if not rejected:
@@ -144,39 +108,9 @@ def _first_reason(rejected: Sequence[Rejected]) -> str:
     return f"{len(rejected)} left out, the first: {place}{first.reason}"
 
 
-def _tick(progress, size: int, results: Iterable) -> Iterable:
-    progress.update(size)
-    return results
-
-
-def _start_worker() -> None:
-    """One thread each; Ctrl-C is for the parent, which ends its workers without a word.
-
-    The parent ends them by SIGTERM, so a handler that it has for itself must not live on in them.
-    """
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _load_chunk(job: tuple[Source, Sequence[Item]]) -> tuple[int, list[LoadedClip | Rejected]]:
-    source, items = job
-    try:
-        return len(items), source.load(items)
-    except LeadError as error:
-        if len(items) > 1:  # one bad item spoils no other
-            return len(items), [
-                loaded for item in items for loaded in _load_chunk((source, [item]))[1]
-            ]
-        return 1, [Rejected(items[0].id, str(items[0].path), str(error))]
-
-
 def _place(clip: LoadedClip, split: _Split, source: Source) -> list[Rejected]:
     """Put a clip and its tagged segments into a split; returns what does not fit the limits."""
     frames = len(clip.features)
-    bad = _unusable(clip, source)
-    if bad:
-        return [Rejected(clip.id, clip.id, bad)]
     whole = [c for c in clip.captions if c.text.strip() and c.start == c.end == 0]
     segments = _segments(clip, source.fps, frames)
     windows = []
@@ -200,35 +134,6 @@ def _place(clip: LoadedClip, split: _Split, source: Source) -> list[Rejected]:
         for name, begin, end, captions in kept:
             split.add_entry(name, start + begin, end - begin, captions, clip.labels)
     return rejected
-
-
-def _mirrored(clip: LoadedClip, source: Source) -> LoadedClip:
-    """The mirror image, named as HumanML3D does: M before the id. It is one frame shorter.
-
-    It goes through the joints, so that it has the bone lengths of the reference skeleton, whose
-    left and right differ a little.
-    """
-    joints = torch.from_numpy(features_to_joints(clip.features, source.skeleton))
-    image = mirror_joints(joints, source.skeleton)
-    features = joints_to_features(image, source.skeleton, shortest_turn=True)
-    labels = {key: mirror_caption(value) for key, value in clip.labels.items()}
-    captions = tuple(mirrored(caption) for caption in clip.captions)
-    return LoadedClip(f"M{clip.id}", clip.split, features.numpy(), captions, labels)
-
-
-def _unusable(clip: LoadedClip, source: Source) -> str:
-    """Why a clip cannot be used at all, or an empty string."""
-    width = get_skeleton(source.skeleton).features
-    if clip.features.ndim != 2 or clip.features.shape[1] != width:
-        return f"features of shape {clip.features.shape}, expected (frames, {width})"
-    if not np.isfinite(clip.features).all():
-        return "features hold a value that is not finite (NaN or infinity)"
-    if not any(caption.text.strip() for caption in clip.captions):
-        return "no caption: add one, or give a template"
-    frames = len(clip.features)
-    if frames < source.min_frames or (frames > source.max_frames and source.long_clips != "split"):
-        return f"{frames} frames, outside {source.min_frames}..{source.max_frames}: left out"
-    return ""
 
 
 def _windows(name: str, frames: int, source: Source) -> list[tuple[str, int, int]]:
@@ -258,30 +163,27 @@ def _segments(clip: LoadedClip, fps: float, frames: int) -> list[tuple[str, int,
 def _write_features(path: Path, clips: list[np.ndarray]) -> np.ndarray:
     """Write clips one after the other, without a second copy of them all in memory."""
     shape = (sum(map(len, clips)), clips[0].shape[1])
-    features = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    start = 0
-    for clip in clips:
-        features[start : start + len(clip)] = clip
-        start += len(clip)
-    features.flush()
-    return features
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with path.open("wb") as stream:  # not through a memory map, which a full disk kills (SIGBUS)
+        np.lib.format.write_array_header_1_0(stream, header)
+        for clip in clips:
+            stream.write(np.ascontiguousarray(clip, dtype="<f4").data)
+    return np.load(path, mmap_mode="r")
 
 
 def _write(folder: Path, source: Source, splits: dict[str, _Split], report: PackReport) -> None:
     skeleton = get_skeleton(source.skeleton)
-    hashes = {}
     for name, split in splits.items():
-        features = _write_features(folder / f"{name}.npy", split.features)
-        write_json(folder / f"{name}.index.json", split.columns)
-        hashes[name] = content_hash(folder / f"{name}.npy", folder / f"{name}.index.json")
+        array, index = (folder / part for part in part_names(name))
+        features = _write_features(array, split.features)
+        write_json(index, split.columns)
         report.clips[name] = len(split.columns["id"])
         report.frames[name] = len(features)
         if name == "train" or "train" not in splits:
             train = features
-    mean, std = source.statistics() or feature_statistics(train, skeleton)
-    np.save(folder / "Mean.npy", np.asarray(mean, dtype=np.float32))
-    np.save(folder / "Std.npy", np.asarray(std, dtype=np.float32))
-    statistics = content_hash(folder / "Mean.npy", folder / "Std.npy")
+    statistics = source.statistics() or feature_statistics(train, skeleton)
+    for name, values in zip(STATISTICS, statistics, strict=True):
+        np.save(folder / name, np.asarray(values, dtype=np.float32))
     reasons = Counter(rejected.reason for rejected in report.rejected)
     write_json(
         folder / "report.json",
@@ -301,7 +203,6 @@ def _write(folder: Path, source: Source, splits: dict[str, _Split], report: Pack
             "clips": report.clips,
             "frames": report.frames,
             "left_out": len(report.rejected),
-            "hashes": hashes,
-            "data_hash": content_hash(*(hashes[name] for name in sorted(hashes)), statistics),
+            **record_contents(folder, splits),
         },
     )

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from lead.core.errors import RequestError
-from lead.core.files import atomic_folder, content_hash, read_json, write_json
-from lead.data.packed import open_dataset
+from lead.core.files import atomic_folder, write_json
+from lead.core.schema import read_file
+from lead.data.contents import STATISTICS, part_names, record_contents
+from lead.data.packed import AGAIN, Index, open_dataset
 from lead.data.source import Caption
-
-_ARRAYS = ("Mean.npy", "Std.npy", "report.json")
 
 
 @runtime_checkable
@@ -32,29 +32,30 @@ def recaption(captioner: Captioner, folder: Path) -> int:
     """
     dataset = open_dataset(folder)
     manifest = dataset.manifest
-    if manifest["name"] != captioner.name:
+    if manifest.name != captioner.name:
         raise RequestError(
-            f"{folder} holds '{manifest['name']}', not '{captioner.name}': name its own source"
+            f"{folder} holds '{manifest.name}', not '{captioner.name}': name its own source"
         )
-    hashes, written = {}, 0
+    written = 0
     with atomic_folder(folder, replace=True) as new:
-        for name in _ARRAYS:
+        for name in (*STATISTICS, "report.json"):
             _link(folder / name, new / name)
-        for split in manifest["clips"]:
-            index = read_json(folder / f"{split}.index.json")
-            clips = zip(index["id"], index["labels"], strict=True)
+        for split in manifest.clips:
+            array, listed = part_names(split)
+            index = read_file(Index, folder / listed, AGAIN)
+            clips = zip(index.id, index.labels, strict=True)
             captions = [captioner.captions_of(clip.partition("#")[0], of) for clip, of in clips]
-            index["captions"] = [[caption.text for caption in clip] for clip in captions]
-            index["tokens"] = [[caption.tokens for caption in clip] for clip in captions]
             written += sum(map(len, captions))
-            _link(folder / f"{split}.npy", new / f"{split}.npy")
-            write_json(new / f"{split}.index.json", index)
-            hashes[split] = content_hash(new / f"{split}.npy", new / f"{split}.index.json")
-        statistics = content_hash(new / "Mean.npy", new / "Std.npy")
-        data_hash = content_hash(*(hashes[name] for name in sorted(hashes)), statistics)
-        same = {manifest["data_hash"], *dataset.same_motions} - {data_hash}
-        changes = {"hashes": hashes, "data_hash": data_hash, "same_motions": sorted(same)}
-        write_json(new / "manifest.json", {**manifest, **changes})
+            _link(folder / array, new / array)
+            changes = {
+                "captions": [[caption.text for caption in clip] for clip in captions],
+                "tokens": [[caption.tokens for caption in clip] for clip in captions],
+            }
+            write_json(new / listed, index.model_dump() | changes)
+        contents = record_contents(new, manifest.clips)
+        same = {manifest.data_hash, *manifest.same_motions} - {contents["data_hash"]}
+        kept = manifest.model_dump(by_alias=True, exclude_unset=True)
+        write_json(new / "manifest.json", {**kept, **contents, "same_motions": sorted(same)})
     return written
 
 

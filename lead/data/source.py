@@ -12,8 +12,10 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from lead.core.errors import one_line, plain
+
 PROBLEM = "problem"
-"""Label of an item that listing already found unusable; ``load`` returns it as Rejected."""
+"""Label of an item that listing already found unusable: it is told, and never loaded."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,21 @@ class Item:
     labels: Mapping[str, str] = field(default_factory=dict)  # e.g. content, style
 
 
+def problem_item(name: str, path: Path, reason: str) -> Item:
+    """An item that cannot be used, for a reason that listing saw."""
+    return Item(plain(name), path, "", labels={PROBLEM: reason})
+
+
+def usable(items: Sequence[Item]) -> list[Item]:
+    """The items that listing found nothing wrong with."""
+    return [item for item in items if PROBLEM not in item.labels]
+
+
+def problems(items: Sequence[Item]) -> list[str]:
+    """What is wrong with the others."""
+    return [item.labels[PROBLEM] for item in items if PROBLEM in item.labels]
+
+
 @dataclass(frozen=True)
 class LoadedClip:
     """A motion in the feature layout of the source's skeleton, un-normalised."""
@@ -50,11 +67,19 @@ class LoadedClip:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A motion that could not be used, and why (file and line where known)."""
+    """A motion that could not be used, and why (file and line where known), on one line.
+
+    Names of files need not be UTF-8: the bytes that are not stand as escapes.
+    """
 
     id: str
     path: str
     reason: str
+
+    def __post_init__(self):
+        for name in ("id", "path"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+        object.__setattr__(self, "reason", one_line(plain(self.reason)))
 
 
 @runtime_checkable

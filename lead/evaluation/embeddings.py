@@ -1,6 +1,7 @@
 """Motions and sentences as vectors of a judge, each distinct one once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol as Interface
 from typing import TypeVar, runtime_checkable
 
@@ -9,6 +10,8 @@ import numpy as np
 from lead.evaluation.real_clips import RealClips
 from lead.evaluation.replication import Crop, Request
 from lead.evaluation.tally import PhysicalTally
+from lead.representation import Skeleton
+from lead.representation.features import with_constant_bones
 
 Motions = Sequence[np.ndarray]
 Reconstruct = Callable[[Motions], Motions]
@@ -31,6 +34,24 @@ class Embedder(Interface):
 
     def embed_texts(self, captions: Sequence[str], tokens: Sequence[str] | None) -> np.ndarray:
         """Vectors (n, dim) of sentences with their ``word/TAG`` where the data set has them."""
+
+
+@dataclass(frozen=True)
+class ConstantBones:
+    """A judge that sees motions as people do: with the bones of the skeleton."""
+
+    judge: Embedder
+    skeleton: Skeleton
+
+    def embed_motions(self, features: Motions) -> np.ndarray:
+        """Vectors (n, dim) of un-normalised features, each (frames, F), with constant bones."""
+        return self.judge.embed_motions(
+            [with_constant_bones(motion, self.skeleton.name) for motion in features]
+        )
+
+    def embed_texts(self, captions: Sequence[str], tokens: Sequence[str] | None) -> np.ndarray:
+        """Vectors (n, dim) of sentences."""
+        return self.judge.embed_texts(captions, tokens)
 
 
 class Vectors:
@@ -68,12 +89,18 @@ def embed_crops(
     motions = originals if rebuild is None else rebuild(originals)
     for crop, motion, original in zip(crops, motions, originals, strict=True):
         if crop in tallied:
-            tally.add(motion, None if rebuild is None else original)
+            tally.add(
+                motion, None if rebuild is None else original, real.groups(crop.clip, crop.frames)
+            )
     return judge.embed_motions(motions)
 
 
 def embed_generated(
-    judge: Embedder, generate: Generate, requests: Sequence[Request], tally: PhysicalTally | None
+    judge: Embedder,
+    real: RealClips,
+    generate: Generate,
+    requests: Sequence[Request],
+    tally: PhysicalTally | None,
 ) -> np.ndarray:
     """Vectors (requests, dim) of motions made for one chunk; a ``tally`` measures them too."""
     motions = generate(
@@ -82,7 +109,8 @@ def embed_generated(
         [request.seed for request in requests],
     )
     if tally is not None:
-        tally.add_all(motions)
+        crops = [request.crop for request in requests]
+        tally.add_all(motions, [real.groups(crop.clip, crop.frames) for crop in crops])
     return judge.embed_motions(motions)
 
 

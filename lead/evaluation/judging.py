@@ -11,6 +11,7 @@ from lead.core.errors import RequestError
 from lead.core.seeding import make_generator
 from lead.evaluation import metrics
 from lead.evaluation.embeddings import (
+    ConstantBones,
     Embedder,
     Generate,
     Reconstruct,
@@ -25,7 +26,7 @@ from lead.evaluation.protocol import REAL, TOP_K, Protocol, ProtocolResult
 from lead.evaluation.real_clips import RealClips
 from lead.evaluation.replication import Replication, Request, draw_replication, draw_same_text
 from lead.evaluation.sharing import Sharing
-from lead.evaluation.tally import PhysicalTally
+from lead.evaluation.tally import Clip, PhysicalTally, grouped
 
 LOG_SECONDS = 30  # between two lines of progress, where nobody watches a terminal
 Tallies = dict[str, PhysicalTally]
@@ -37,6 +38,7 @@ class _Asked:
     """Who makes motions for the requests of a protocol, and who judges them."""
 
     judge: Embedder
+    real: RealClips
     generators: Mapping[str, Generate]
     bar: tqdm
 
@@ -45,7 +47,7 @@ class _Asked:
         parts: dict[str, list[np.ndarray]] = {name: [] for name in self.generators}
         for chunk in chunks(requests):
             for name, generate in self.generators.items():
-                made = embed_generated(self.judge, generate, chunk, tallies.get(name))
+                made = embed_generated(self.judge, self.real, generate, chunk, tallies.get(name))
                 parts[name].append(made)
                 self.bar.update(len(chunk))
         return {name: np.concatenate(rows) for name, rows in parts.items()}
@@ -71,6 +73,8 @@ def run_protocol(
     """
     sharing = sharing or Sharing()
     _check(protocol, real)
+    if protocol.constant_bones:
+        judge = ConstantBones(judge, real.skeleton)
     drawn = [draw_replication(protocol, real, seed, n) for n in range(protocol.replications)]
     sets = protocol.multimodality_sets if generators else 0
     same_text = [draw_same_text(protocol, real, seed, n) for n in range(sets)]
@@ -83,23 +87,24 @@ def run_protocol(
     hidden = not (work and sharing.is_first)
     pace = {} if sys.stderr.isatty() else {"delay": LOG_SECONDS, "mininterval": LOG_SECONDS}
     with tqdm(total=work, desc="judge", unit="motion", disable=hidden, **pace) as bar:
-        asked = _Asked(judge, generators, bar)
+        asked = _Asked(judge, real, generators, bar)
 
         def judged(task: int) -> object:
             if task >= len(drawn):
                 return asked.vectors(parts[task - len(drawn)], {})
             first = {name: tallies[name] for name in generators} if task == 0 else {}
             measured = _judge_replication(protocol, asked, drawn[task], fixed, first)
-            return measured, {name: tally.values for name, tally in first.items()}
+            return measured, {name: tally.clips for name, tally in first.items()}
 
         done = sharing.run(costs, judged)
-    for name, columns in done[0][1].items():
-        tallies[name].values = columns
+    for name, clips in done[0][1].items():
+        tallies[name].clips = clips
     values = _by_measure([measured for measured, _ in done[: len(drawn)]])
     repeated = _judge_same_text(protocol, [*generators], same_text, done[len(drawn) :], seed)
     rows = _estimates(protocol, values, repeated)
     return ProtocolResult(
         rows={name: row | tallies[name].estimates() for name, row in rows.items()},
+        grouped=grouped(tallies),
         replications=values,
         multimodality=repeated,
         half_fid=estimate([_half_fid(fixed, one) for one in drawn], protocol.quantile),
@@ -142,15 +147,15 @@ def _embed_fixed(
     keys = {REAL: [*dict.fromkeys([*crops, *references])], **keys}
     parts = [(name, part) for name, own in keys.items() for part in chunks(own)]
 
-    def embed(task: int) -> tuple[np.ndarray, dict]:
+    def embed(task: int) -> tuple[np.ndarray, list[Clip]]:
         name, part = parts[task]
         tally = PhysicalTally(real.fps, real.skeleton)
         rows = embed_crops(judge, real, part, tally, first, reconstructions.get(name))
-        return rows, tally.values
+        return rows, tally.clips
 
     done = sharing.run([len(part) for _, part in parts], embed)
-    for (name, _), (_, columns) in zip(parts, done, strict=True):
-        tallies[name].add_values(columns)
+    for (name, _), (_, clips) in zip(parts, done, strict=True):
+        tallies[name].clips.extend(clips)
     fixed = {"text": embed_texts(judge, requests)}
     for name, own in keys.items():
         rows = [found for (of, _), (found, _) in zip(parts, done, strict=True) if of == name]

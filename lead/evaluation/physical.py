@@ -4,6 +4,9 @@ A clip is (frames, joints, 3) in metres with y up, a NumPy array or a torch tens
 computed in float64. Heights are taken as they are: the floor is y = 0, which holds for joints that
 come from motion features. Each measure is a mean over one clip; ``summary`` averages over clips.
 
+``measure`` and ``summary`` look at what a person sees: the joints with constant bones. By how much
+bones changed before that is a measure of its own, which nothing that holds them can hide.
+
 A clip that is too short, of the wrong shape or not finite is a RequestError.
 """
 
@@ -15,18 +18,20 @@ import torch
 from lead.core.errors import RequestError
 from lead.evaluation.estimate import Estimate, estimate
 from lead.evaluation.table import Column
-from lead.representation.skeletons import Skeleton
+from lead.representation import Skeleton, constant_bones
 
 Joints = np.ndarray | torch.Tensor
 
 CONTACT_HEIGHT = 0.05  # m; a toe below it is on the floor
-SKATING_SPEED = 0.5  # m/s along the floor; a toe on the floor above it slides
+ANKLE_HEIGHT = 0.12  # of a leg (10 cm); an ankle below it stands, as half of real standing ones are
+SKATING_SPEED = 0.5  # m/s along the floor; a foot on the floor above it slides
 AVERAGING_SECONDS = 0.25  # 5 frames at 20 fps
 MILLIMETRES = 1000.0
 
 COLUMNS = (
     Column("mpjpe", "MPJPE", "mm", better="lower", digits=1),
     Column("root_aligned_mpjpe", "root-aligned MPJPE", "mm", better="lower", digits=1),
+    Column("path_error", "path error", "mm", better="lower", digits=1),
     Column("pa_mpjpe", "PA-MPJPE", "mm", better="lower", digits=1),
     Column("acceleration_error", "acceleration error", "mm/frame²", better="lower", digits=2),
     Column("foot_skating_ratio", "skating ratio", better="lower", digits=3),
@@ -53,6 +58,12 @@ def root_aligned_mpjpe(real: Joints, predicted: Joints) -> float:
     """
     real, predicted = _pair(real, predicted)
     return _mean_norm((predicted - predicted[:, :1]) - (real - real[:, :1])) * MILLIMETRES
+
+
+def path_error(real: Joints, predicted: Joints) -> float:
+    """Mean distance of the pelvis from where it was, along the floor, mm."""
+    real, predicted = _pair(real, predicted)
+    return _mean_norm((predicted - real)[:, :1, [0, 2]]) * MILLIMETRES
 
 
 def pa_mpjpe(real: Joints, predicted: Joints) -> float:
@@ -84,24 +95,26 @@ def acceleration_error(real: Joints, predicted: Joints) -> float:
 
 
 def foot_skating_ratio(joints: Joints, fps: float, skeleton: Skeleton) -> float:
-    """Share of frames in which a foot slides over the floor (GMD, MotionLCM).
+    """Share of frames in which a foot slides over the floor (GMD, MotionLCM), toes and ankles.
 
-    A toe slides from one frame to the next where it is below 5 cm in both and its horizontal speed
-    is above 0.5 m/s, now and in the mean over a quarter of a second around (5 frames at 20 fps, the
-    nearest odd number of frames at other rates; outside the clip the speed counts as zero, as in
-    the published code). Either foot counts. Published KIT-ML numbers took its 12.5 fps for 20.
+    A joint slides from one frame to the next where it is low in both (a toe below 5 cm, an ankle
+    below 0.12 of the leg) and its horizontal speed is above 0.5 m/s, now and in the mean over a
+    quarter of a second around (5 frames at 20 fps, the nearest odd number of frames at other rates;
+    outside the clip the speed counts as zero, as in the published code). Any of the four counts.
+    The published measure has the toes alone, which a foot that grows can hold still; published
+    KIT-ML numbers took its 12.5 fps for 20.
     """
-    speed, smooth, contact = _toes(joints, fps, skeleton)
+    speed, smooth, contact = _feet(joints, fps, skeleton)
     sliding = contact & (speed > SKATING_SPEED) & (smooth > SKATING_SPEED)
     return float(sliding.any(axis=1).mean())
 
 
 def skating_speed(joints: Joints, fps: float, skeleton: Skeleton) -> float:
-    """Horizontal toe speed, averaged as above and counted as zero off the floor, m/s.
+    """Horizontal speed of toes and ankles, averaged as above and zero off the floor, m/s.
 
-    The mean over frames and feet, so that it needs no threshold of speed.
+    The mean over frames and the four joints, so that it needs no threshold of speed.
     """
-    _, smooth, contact = _toes(joints, fps, skeleton)
+    _, smooth, contact = _feet(joints, fps, skeleton)
     return float((smooth * contact).mean())
 
 
@@ -141,7 +154,7 @@ def summary(
 ) -> dict[str, Estimate]:
     """Every measure, averaged over clips of any lengths; each clip weighs the same.
 
-    With ``references``, the real motion of each clip, the four errors are measured too. Keys are
+    With ``references``, the real motion of each clip, the five errors are measured too. Keys are
     those of COLUMNS. Raises RequestError that numbers the first clip which cannot be measured.
     """
     if references is not None and len(references) != len(clips):
@@ -162,23 +175,30 @@ def summary(
 def measure(
     clip: Joints, fps: float, skeleton: Skeleton, reference: Joints | None = None
 ) -> dict[str, float]:
-    """Every measure of one clip; with a ``reference``, the real motion, the four errors too."""
+    """Every measure of one clip; with a ``reference``, the real motion, the five errors too.
+
+    All but those of bones are measured with constant bones.
+    """
+    given = _clip(clip, skeleton=skeleton)
+    held = constant_bones(given, skeleton.name)
     errors = {}
     if reference is not None:
+        real = constant_bones(_clip(reference, skeleton=skeleton), skeleton.name)
         errors = {
-            "mpjpe": mpjpe(reference, clip),
-            "root_aligned_mpjpe": root_aligned_mpjpe(reference, clip),
-            "pa_mpjpe": pa_mpjpe(reference, clip),
-            "acceleration_error": acceleration_error(reference, clip),
+            "mpjpe": mpjpe(real, held),
+            "root_aligned_mpjpe": root_aligned_mpjpe(real, held),
+            "path_error": path_error(real, held),
+            "pa_mpjpe": pa_mpjpe(real, held),
+            "acceleration_error": acceleration_error(real, held),
         }
     return errors | {
-        "foot_skating_ratio": foot_skating_ratio(clip, fps, skeleton),
-        "skating_speed": skating_speed(clip, fps, skeleton),
-        "jitter": jitter(clip, fps),
-        "bone_length_deviation": bone_length_deviation(clip, skeleton),
-        "largest_bone_length_change": largest_bone_length_change(clip, skeleton),
-        "floor_penetration": floor_penetration(clip),
-        "root_speed": root_speed(clip, fps),
+        "foot_skating_ratio": foot_skating_ratio(held, fps, skeleton),
+        "skating_speed": skating_speed(held, fps, skeleton),
+        "jitter": jitter(held, fps),
+        "bone_length_deviation": bone_length_deviation(given, skeleton),
+        "largest_bone_length_change": largest_bone_length_change(given, skeleton),
+        "floor_penetration": floor_penetration(held),
+        "root_speed": root_speed(held, fps),
     }
 
 
@@ -223,17 +243,20 @@ def _ground_speed(path: np.ndarray, fps: float) -> np.ndarray:
     return np.hypot(step[..., 0], step[..., 2]) * _rate(fps)
 
 
-def _toes(
+def _feet(
     joints: Joints, fps: float, skeleton: Skeleton
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Speed, averaged speed and floor contact of both toes, each (frames - 1, 2)."""
+    """Speed, averaged speed and floor contact of both toes and ankles, each (frames - 1, 4)."""
     joints = _clip(joints, at_least=2, skeleton=skeleton)
-    toes = joints[:, [skeleton.left_foot[1], skeleton.right_foot[1]]]
-    speed = _ground_speed(toes, fps)
+    ankles, toes = zip(skeleton.left_foot, skeleton.right_foot, strict=True)
+    feet = joints[:, [*toes, *ankles]]
+    leg = sum(skeleton.bone_lengths[joint] for joint in skeleton.scale_joints)
+    heights = np.repeat([CONTACT_HEIGHT, ANKLE_HEIGHT * leg], 2)
+    speed = _ground_speed(feet, fps)
     reach = round((AVERAGING_SECONDS * fps - 1) / 2)  # frames on each side
     padded = np.pad(speed, ((reach, reach), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=0)
-    low = toes[..., 1] < CONTACT_HEIGHT
+    low = feet[..., 1] < heights
     return speed, windows.mean(axis=-1), low[:-1] & low[1:]
 
 

@@ -36,9 +36,11 @@ class Protocol:
     ``crop`` is ``random`` for the published draw of a test clip (its length floored to whole units
     of ``unit_length`` frames, in one case of three a unit less, begun anywhere; the reference of
     FID is a second such draw), or ``whole`` for the floored clip from its first frame.
-    ``multimodality_sets`` says how often the repeated motions of ``multimodality_texts`` sentences
-    are made: with one set the interval is over sentences, else over sets. ``published`` holds, by
-    data set, the name of the published judge and the intervals of the Real row.
+    ``constant_bones`` has the judge see every motion with the bones of the skeleton, as people do;
+    the published protocols take features as they are. ``multimodality_sets`` says how often the
+    repeated motions of ``multimodality_texts`` sentences are made: with one set the interval is
+    over sentences, else over sets. ``published`` holds, by data set, the name of the published
+    judge and the intervals of the Real row.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Protocol:
     multimodality_sets: int
     unit_length: int
     crop: str
+    constant_bones: bool
     published: Mapping[str, Mapping]
 
     def __post_init__(self) -> None:
@@ -84,6 +87,7 @@ class ProtocolResult:
     """Every row of the table, with what it was computed from."""
 
     rows: dict[str, dict[str, Estimate]]  # protocol and physical measures
+    grouped: dict[str, dict[str, dict[str, dict[str, Estimate]]]]  # physical measures, see tally
     replications: dict[str, dict[str, list[float]]]  # row -> measure -> a value per replication
     multimodality: dict[str, list[list[float]]]  # row -> set -> a value per sentence
     half_fid: Estimate  # of one half of the real motions against the other

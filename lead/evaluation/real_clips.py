@@ -1,12 +1,12 @@
 """The real motions of a split, as a protocol draws on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lead.core.errors import RequestError
 from lead.data.packed import PackedDataset
+from lead.evaluation.tally import groups_of
 from lead.representation import Skeleton
 
 
@@ -28,9 +28,14 @@ class RealClips:
     captions: Sequence[Sequence[str]]
     tokens: Sequence[Sequence[str]]
     whole: bool = True
+    labels: Sequence[Mapping[str, str]] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def groups(self, clip: int, frames: int) -> dict[str, str]:
+        """The groups of a part of a clip, by kind."""
+        return groups_of(self.labels[clip] if self.labels else {}, frames / self.fps)
 
 
 def real_clips(
@@ -38,18 +43,12 @@ def real_clips(
 ) -> RealClips:
     """The clips of a split, or those at ``places``; features stay in the memory-mapped file.
 
-    Raises RequestError for an unknown split and where a clip has no caption.
+    Raises RequestError for an unknown split.
     """
     packed = dataset.split(split)
     chosen = range(len(packed)) if places is None else places
-    for place in chosen:
-        if not packed.captions[place]:
-            raise RequestError(
-                f"{dataset.folder} {split}: clip {packed.ids[place]} has no caption, the protocol "
-                "needs one for each: prepare the data set with captions"
-            )
     return RealClips(
-        dataset.manifest["name"],
+        dataset.manifest.name,
         split,
         dataset.data_hash,
         dataset.skeleton,
@@ -59,4 +58,5 @@ def real_clips(
         [packed.captions[place] for place in chosen],
         [packed.tokens[place] for place in chosen],
         whole=len(chosen) == len(packed),
+        labels=[packed.labels[place] for place in chosen],
     )

@@ -1,14 +1,17 @@
 """A user study's answers: read, unblinded by the key, and summed up with intervals."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from lead.core.errors import RequestError, WorkError
-from lead.core.files import atomic_path, read_json
+from lead.core.files import atomic_path
+from lead.core.schema import Name, Schema, read_file
 from lead.core.seeding import derive_seed
 
 SCHEMA = 1
@@ -17,6 +20,61 @@ SCALE = (1, 2, 3, 4, 5)
 SIDES = ("left", "right")
 DRAWS = 2000  # of the bootstrap
 PERCENTILES = (2.5, 97.5)
+
+
+class _Pair(Schema):
+    """A comparison, and which system is on which side."""
+
+    pair: Name
+    text: str
+    left: str
+    right: str
+
+
+class _Key(Schema):
+    """``key.json``: what a study's page does not show."""
+
+    layout: Literal[SCHEMA] = Field(alias="schema")
+    study: Name
+    systems: Annotated[list[str], Field(min_length=2, max_length=2)]
+    choice: str
+    pairs: Annotated[list[_Pair], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names(self) -> "_Key":
+        if any({pair.left, pair.right} != {*self.systems} for pair in self.pairs):
+            raise ValueError("a pair compares other systems than the study")
+        if len({pair.pair for pair in self.pairs}) < len(self.pairs):
+            raise ValueError("two pairs have the same name")
+        return self
+
+
+_Rating = Annotated[int, Field(ge=SCALE[0], le=SCALE[-1])]
+
+
+class _Side(Schema):
+    """What a participant said of one side; None where the question was left open."""
+
+    realism: _Rating | None = None
+    relevance: _Rating | None = None
+
+
+class _Answer(Schema):
+    """Ratings of both sides of a pair."""
+
+    pair: str
+    left: _Side | None = None
+    right: _Side | None = None
+
+
+class _File(Schema):
+    """What a participant sent back."""
+
+    layout: Literal[SCHEMA] = Field(alias="schema")
+    study: str
+    participant: str
+    exported: str = ""
+    answers: list[_Answer]
 
 
 @dataclass(frozen=True)
@@ -68,52 +126,30 @@ def read_answers(key: Path, answers: Sequence[Path]) -> Answers:
     """Ratings of all answer files (or folders of them), unblinded by a study's ``key.json``.
 
     Of several files of one participant the last one saved counts. Raises RequestError for files
-    that are missing or of another study, WorkError for a rating outside 1 to 5.
+    that are missing or of another study, WorkError for what is no answer.
     """
-    study = _read_key(key)
-    saved: dict[str, tuple[Path, dict]] = {}
+    study = read_file(_Key, key, "give the key.json that was written with the study's page")
+    saved: dict[str, tuple[Path, _File]] = {}
     for path in _files(answers):
-        found = read_json(path)
-        if found.get("schema") != SCHEMA or not isinstance(found.get("answers"), list):
-            raise RequestError(f"{path} holds no answers: give the files that participants saved")
-        if found.get("study") != study["study"]:
+        found = read_file(_File, path, "give the files that participants saved")
+        if found.study != study.study:
             raise RequestError(
-                f"{path} answers study {found.get('study')}, {key} is of {study['study']}: "
+                f"{path} answers study {found.study:.40}, {key} is of {study.study:.40}: "
                 "give the key that was written with its page"
             )
-        participant = str(found.get("participant"))
-        earlier = saved.get(participant)
-        if earlier is None or str(found.get("exported")) >= str(earlier[1].get("exported")):
-            saved[participant] = (path, found)
-    pairs = study["pairs"]
+        earlier = saved.get(found.participant)
+        if earlier is None or found.exported >= earlier[1].exported:
+            saved[found.participant] = (path, found)
+    pairs = study.pairs
     ratings = np.full((len(QUESTIONS), len(saved), len(pairs), 2), np.nan)
     for row, (path, found) in enumerate(saved.values()):
-        _fill(ratings[:, row], path, found["answers"], study)
-    left = [[pair["left"] == system for system in study["systems"]] for pair in pairs]
-    names = tuple(pair["pair"] for pair in pairs)
+        _fill(ratings[:, row], path, found.answers, study)
+    left = [[pair.left == system for system in study.systems] for pair in pairs]
     return Answers(
-        *(tuple(study["systems"]), study["choice"], names, tuple(pair["text"] for pair in pairs)),
+        *((study.systems[0], study.systems[1]), study.choice),
+        *(tuple(pair.pair for pair in pairs), tuple(pair.text for pair in pairs)),
         *(np.array(left), tuple(saved), ratings),
     )
-
-
-def _read_key(path: Path) -> dict:
-    study = read_json(path)
-    pairs = study.get("pairs")
-    fits = study.get("schema") == SCHEMA and isinstance(pairs, list) and pairs
-    fits = fits and all(isinstance(study.get(key), str) for key in ("study", "choice"))
-    fits = fits and len(study.get("systems", ())) == 2
-    fits = fits and all(
-        isinstance(pair, dict)
-        and {pair.get(side) for side in SIDES} == {*study["systems"]}
-        and all(isinstance(pair.get(key), str) for key in ("pair", "text"))
-        for pair in pairs
-    )
-    if not fits:
-        raise RequestError(
-            f"{path} is no key of a study: give the key.json that was written with its page"
-        )
-    return study
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
@@ -126,26 +162,20 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _fill(ratings: np.ndarray, path: Path, answers: list, study: Mapping) -> None:
+def _fill(ratings: np.ndarray, path: Path, answers: Sequence[_Answer], study: _Key) -> None:
     """Write one participant's answers into (questions, pairs, systems)."""
-    places = {pair["pair"]: place for place, pair in enumerate(study["pairs"])}
+    places = {pair.pair: place for place, pair in enumerate(study.pairs)}
     for answer in answers:
-        place = places.get(answer.get("pair")) if isinstance(answer, dict) else None
+        place = places.get(answer.pair)
         if place is None:
             raise WorkError(f"{path} has an answer to no pair of the study: leave the file out")
         for side in SIDES:
-            system = study["systems"].index(study["pairs"][place][side])
-            given = answer.get(side)
+            system = study.systems.index(getattr(study.pairs[place], side))
+            given = getattr(answer, side) or _Side()
             for row, question in enumerate(QUESTIONS):
-                value = given.get(question) if isinstance(given, dict) else None
-                if value is None:
-                    continue
-                if value not in SCALE or isinstance(value, bool):
-                    raise WorkError(
-                        f"{path}: {question} of {answer['pair']} {side} is {value!r:.40}, not a "
-                        "rating from 1 to 5: leave the file out"
-                    )
-                ratings[row, place, system] = value
+                value = getattr(given, question)
+                if value is not None:
+                    ratings[row, place, system] = value
 
 
 def summarise(answers: Answers, seed: int) -> list[Outcome]:

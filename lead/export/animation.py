@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from lead.core.errors import RequestError
+from lead.core.files import atomic_path
 from lead.export.figure import COLOURS
 from lead.export.gif import gif_blocks
-from lead.export.output import whole_file
 from lead.export.scene import Scene, prepare_scene, render
 
 SIZE = (320, 320)
@@ -38,7 +38,7 @@ def write_gif(
     palette, nearest = _palette()
     pictures = (nearest[_cell(np.asarray(picture))] for picture in render(scene, shown))
     hundredths = _durations(scene, len(shown), per_second=100)
-    with whole_file(path) as temporary, temporary.open("wb") as stream:
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
         stream.writelines(gif_blocks(pictures, hundredths, palette))
 
 
@@ -55,7 +55,7 @@ def write_webp(
     """Write a looping animated WebP, atomically. Arguments and errors as in write_gif."""
     scene = prepare_scene(joints, caption, fps, parents=parents, size=size, follow=follow)
     first, *rest = render(scene, range(scene.frames))
-    with whole_file(path) as temporary:
+    with atomic_path(path) as temporary:
         first.save(
             temporary,
             format="WEBP",
@@ -90,7 +90,7 @@ def write_mp4(
             'MP4 needs PyAV: pip install "lead[video]", or choose gif or webp'
         ) from error
     scene = prepare_scene(joints, caption, fps, parents=parents, size=size, follow=follow)
-    with whole_file(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
+    with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(scene.fps).limit_denominator(1001))
         stream.width, stream.height = scene.size
         stream.pix_fmt = "yuv420p"

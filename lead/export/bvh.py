@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from lead.core.errors import RequestError
+from lead.core.files import atomic_path
 from lead.export.motion_file import Motion
-from lead.export.output import whole_file
 from lead.export.rotation_error import rotation_remark
 from lead.representation.joint_rotations import JointRotations, fit_joint_rotations
 
@@ -33,7 +33,10 @@ def write_bvh(path: Path | str, motion: Motion, scale: float | int = METRES) -> 
     order = _depth_first(figure, 0)
     angles = euler_zxy(figure.rotations[:, order]).reshape(motion.frames, -1)
     rows = np.concatenate([scale * figure.positions[:, 0], np.degrees(angles)], axis=1)
-    with whole_file(path) as temporary, temporary.open("w", encoding="ascii", newline="\n") as file:
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="ascii", newline="\n") as file,
+    ):
         file.write("HIERARCHY\n")
         file.writelines(f"{line}\n" for line in _joint_lines(figure, 0, scale))
         file.write(f"MOTION\nFrames: {motion.frames}\nFrame Time: {1 / motion.fps:.8f}\n")

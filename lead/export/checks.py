@@ -1,4 +1,4 @@
-"""What is asked for, checked at the door: arrays, texts, frame rates, picture sizes."""
+"""What is asked for, checked at the door: arrays, frame rates, picture sizes."""
 
 from collections.abc import Sequence
 
@@ -34,13 +34,6 @@ def finite_array(name: str, value: object, shape: tuple[str | int, ...]) -> np.n
             f"{name} hold a value that is not finite, first in frame {int(bad.argmax())}"
         )
     return array
-
-
-def plain_text(name: str, text: object) -> str:
-    """``text`` if it is a string that every file can hold; RequestError for NUL and half codes."""
-    if not isinstance(text, str) or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
-        raise RequestError(f"{name} must be plain text without NUL or broken characters")
-    return text
 
 
 def frame_rate(fps: float | int) -> float:

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from PIL import Image, ImageDraw
 
 from lead.core.errors import RequestError
+from lead.core.files import atomic_path
 from lead.export.body import Body, body_of
 from lead.export.caption import get_font, line_height
 from lead.export.checks import finite_array, frame_rate, picture_size
@@ -22,7 +23,6 @@ from lead.export.figure import (
     draw_shadow,
     on_floor,
 )
-from lead.export.output import whole_file
 from lead.export.scene import AZIMUTH, ELEVATION, draw_header, place_camera
 
 CELL = (480, 240)  # pixels
@@ -64,7 +64,7 @@ def write_contact_sheet(
         picture = draw_poses(joints, caption, body, frames_per_clip, fps, (width, height))
         ImageDraw.Draw(picture).rectangle((0, 0, width - 1, height - 1), outline=GRID)
         sheet.paste(picture, (number % columns * width, number // columns * height))
-    with whole_file(path) as temporary:
+    with atomic_path(path) as temporary:
         sheet.save(temporary, format="PNG")
 
 

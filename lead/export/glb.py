@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lead.core.files import atomic_path
 from lead.export.capsule_body import Mesh, capsule_body
 from lead.export.motion_file import Motion
-from lead.export.output import whole_file
 from lead.export.rotation_error import rotation_remark
 from lead.representation.joint_rotations import JointRotations, fit_joint_rotations
 from lead.representation.rotations import (
@@ -46,7 +46,7 @@ def write_glb(path: Path | str, motion: Motion) -> str | None:
     document, binary = _document(motion, figure)
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     chunks = _chunk(b"JSON", text, b" ") + _chunk(b"BIN\0", binary, b"\0")
-    with whole_file(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_bytes(struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks)
     return rotation_remark(figure)
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from lead.core.errors import RequestError
-from lead.core.files import write_json
-from lead.export.checks import plain_text
-from lead.export.output import whole_file
+from lead.core.files import atomic_path, write_json
+from lead.core.reading import plain_text
 
 SCHEMA = 1
 PICTURES = ("gif", "webp", "png")  # what the page shows, the first that a clip has
@@ -92,7 +91,7 @@ def write_index(
         clips="\n".join(cards),
     )
     write_json(folder / "index.json", {"schema": SCHEMA, "title": title, "clips": clips})
-    with whole_file(folder / "index.html") as temporary:
+    with atomic_path(folder / "index.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 

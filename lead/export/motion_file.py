@@ -16,16 +16,19 @@ provenance.*  str                   anything else worth keeping, e.g. provenance
 ============  ====================  =========================================================
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated
 
 import numpy as np
+from pydantic import ConfigDict, Field, InstanceOf
 
 from lead.core.errors import RequestError
-from lead.export.checks import finite_array, frame_rate, plain_text
-from lead.export.output import whole_file
+from lead.core.files import atomic_path
+from lead.core.reading import plain_text, read_archive
+from lead.core.schema import Schema, check
+from lead.export.checks import finite_array, frame_rate
 from lead.representation import get_skeleton
 
 SCHEMA = 1
@@ -90,89 +93,44 @@ def write_motion(path: Path | str, motion: Motion) -> None:
     }
     for name, text in sorted(motion.provenance.items()):
         entries[_PROVENANCE + name] = np.array(text)
-    with whole_file(path) as temporary, temporary.open("wb") as stream:
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **entries)
+
+
+class _Entries(Schema):
+    """The arrays of a motion file; those of one value as that value."""
+
+    model_config = ConfigDict(extra="allow")
+
+    joints: InstanceOf[np.ndarray]
+    features: InstanceOf[np.ndarray]
+    text: str
+    seed: int
+    fps: float
+    skeleton: str
+    layout: Annotated[int, Field(alias="schema", le=SCHEMA)]
 
 
 def read_motion(path: Path | str) -> Motion:
     """Read a motion file without executing anything in it.
 
-    Raises RequestError, naming the file, where it is missing, is not an npz, lacks a key, holds
-    Python objects, wrong shapes or values that are not finite, or has a newer schema.
+    Raises RequestError, naming the file, where it is missing, is not an npz, unpacks to more than
+    any motion has, lacks a key, holds Python objects, wrong shapes or values that are not finite,
+    or has a newer schema.
     """
-    path = Path(path)
-    if not path.is_file():
-        state = "is a folder" if path.is_dir() else "is missing"
-        raise RequestError(f"{path} {state}: give a motion file (.npz)")
-    with path.open("rb") as stream:
-        values = _read_entries(path, stream)
+    advice = "give a motion file (.npz) that this version of `lead generate` wrote"
+    arrays = read_archive(path, advice=advice)
+    values = {key: array.item() if array.size == 1 else array for key, array in arrays.items()}
+    read = check(_Entries, values, str(path), advice, error=RequestError)
+    provenance = {
+        key.removeprefix(_PROVENANCE): text
+        for key, text in read.model_extra.items()
+        if key.startswith(_PROVENANCE)
+    }
     try:
-        return Motion(**values)
+        return Motion(
+            *(read.joints, read.features, read.text),
+            *(read.seed, read.fps, read.skeleton, provenance),
+        )
     except RequestError as error:
         raise RequestError(f"{path}: {error}") from error
-
-
-def _read_entries(path: Path, stream: BinaryIO) -> dict[str, object]:
-    """The fields of a Motion as the file has them."""
-    archive = _load_or_refuse(
-        path, "is not a motion file (.npz)", lambda: np.load(stream, allow_pickle=False)
-    )
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise RequestError(f"{path} is not a motion file (.npz): it holds a single array")
-    entries = _Entries(path, archive)
-    schema = entries.value("schema", "iu")
-    if schema > SCHEMA:
-        raise RequestError(
-            f"{path} has motion schema {schema}, this version reads up to {SCHEMA}: update lead"
-        )
-    return {
-        "joints": entries.array("joints"),
-        "features": entries.array("features"),
-        "text": entries.value("text", "U"),
-        "seed": entries.value("seed", "iu"),
-        "fps": entries.value("fps", "fiu"),
-        "skeleton": entries.value("skeleton", "U"),
-        "provenance": {
-            key.removeprefix(_PROVENANCE): entries.value(key, "U")
-            for key in archive.files
-            if key.startswith(_PROVENANCE)
-        },
-    }
-
-
-class _Entries:
-    """The arrays of an open archive, one by one, with the file's name in every complaint."""
-
-    def __init__(self, path: Path, archive: np.lib.npyio.NpzFile):
-        self.path = path
-        self.archive = archive
-
-    def array(self, key: str) -> np.ndarray:
-        """The array called ``key``."""
-        if key not in self.archive.files:
-            raise RequestError(f"{self.path} is not a motion file: it has no '{key}'")
-        found = _load_or_refuse(self.path, f"has an unreadable '{key}'", lambda: self.archive[key])
-        if not isinstance(found, np.ndarray):
-            raise RequestError(f"{self.path} has an unreadable '{key}': it is not an array")
-        return found
-
-    def value(self, key: str, kinds: str):
-        """The single number or text called ``key``, of one of the dtype ``kinds``."""
-        found = self.array(key)
-        if found.size != 1 or found.dtype.kind not in kinds:
-            wanted = "one text" if kinds == "U" else "one number"
-            raise RequestError(
-                f"{self.path}: '{key}' must be {wanted}, got {found.dtype} of shape {found.shape}"
-            )
-        return found.item()
-
-
-def _load_or_refuse(path: Path, complaint: str, load: Callable):
-    """Run ``load``; whatever a broken foreign file raises becomes one line."""
-    try:
-        return load()
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        if "allow_pickle" in reason:
-            reason = "it holds Python objects, which are never loaded"
-        raise RequestError(f"{path} {complaint}: {reason or type(error).__name__}") from error

@@ -4,19 +4,21 @@ A model that knows walking and waving answers "a cat plays the violin" with some
 distance to the nearest training caption tells such sentences apart, as far as a text encoder can.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
+from pydantic import ConfigDict
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from lead.core.errors import WorkError
-from lead.core.files import write_tensors
+from lead.core.files import to_json, write_tensors
+from lead.core.reading import read_described
 from lead.core.runs import Run
+from lead.core.schema import Finite, Schema, check
 
 FILE = "known_texts.safetensors"
 _ENTRY = "lead.known_texts"
@@ -36,6 +38,11 @@ class KnownTexts:
     def distances(self, embedded: Float[Tensor, "texts dim"]) -> Float[Tensor, " texts"]:
         """1 - cosine to the nearest caption: 0 for a caption itself, about 1 for nothing alike."""
         vectors = self.vectors.to(embedded)
+        if vectors.shape[1] != embedded.shape[1]:
+            raise WorkError(
+                f"{FILE} has captions of {vectors.shape[1]} numbers, the text encoder gives "
+                f"{embedded.shape[1]}: pack it again"
+            )
         return 1 - (normalize(embedded, dim=-1) @ vectors.T).amax(dim=1)
 
 
@@ -82,7 +89,7 @@ def error_shares(
 def write_known_texts(run: Run, known: KnownTexts) -> None:
     """Keep them in a run directory, in half precision."""
     facts = {"threshold": known.threshold, **known.facts}
-    metadata = {_ENTRY: json.dumps(facts, ensure_ascii=False)}
+    metadata = {_ENTRY: to_json(facts)}
     write_tensors(run.folder / FILE, {"vectors": known.vectors.half()}, metadata)
 
 
@@ -95,14 +102,19 @@ def read_known_texts(run: Run) -> KnownTexts | None:
     return _read(path) if path.is_file() else None
 
 
-def _read(path: Path) -> KnownTexts:
-    from safetensors import SafetensorError, safe_open
+class _Facts(Schema):
+    """The metadata entry; what else it holds is told in ``KnownTexts.facts``."""
 
-    try:
-        with safe_open(path, framework="pt") as stored:
-            facts = json.loads((stored.metadata() or {})[_ENTRY])
-            vectors = stored.get_tensor("vectors").float()
-        threshold = float(facts.pop("threshold"))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise WorkError(f"{path} is no file of known texts ({error}): pack it again") from error
-    return KnownTexts(normalize(vectors, dim=-1), threshold, facts)
+    model_config = ConfigDict(extra="allow")
+
+    threshold: Finite
+
+
+def _read(path: Path) -> KnownTexts:
+    advice = "pack it again"
+    tensors, entry = read_described(path, _ENTRY, advice)
+    facts = check(_Facts, entry, str(path), advice)
+    vectors = tensors.get("vectors")
+    if vectors is None or vectors.ndim != 2 or not vectors.numel():
+        raise WorkError(f"{path} holds no rows of numbers: {advice}")
+    return KnownTexts(normalize(vectors.float(), dim=-1), facts.threshold, facts.model_extra)

@@ -15,6 +15,16 @@ from lead.diffusion.schedules import NoiseSchedule, scaled_linear
 from lead.diffusion.timesteps import check_timesteps
 
 
+def visited_timesteps(
+    sampler: str, steps: int, timesteps: Sequence[int] | None, schedule: NoiseSchedule
+) -> list[int]:
+    """The timesteps that a sampler visits; RequestError where it cannot, as in sample_latents."""
+    find_sampler(sampler)
+    if timesteps is None:
+        timesteps = default_timesteps(sampler, schedule.num_train_timesteps, steps)
+    return check_timesteps(timesteps, schedule.num_train_timesteps)
+
+
 def sample_latents(
     denoiser: Denoiser,
     noise: Float[Tensor, "batch tokens dim"],
@@ -47,11 +57,8 @@ def sample_latents(
             f"{len(text_embedding)} text embeddings for {len(noise)} rows of noise: give one each"
         )
     sample = find_sampler(sampler)
-    if schedule is None:
-        schedule = scaled_linear()
-    if timesteps is None:
-        timesteps = default_timesteps(sampler, schedule.num_train_timesteps, steps)
-    check_timesteps(timesteps, schedule.num_train_timesteps)
+    schedule = schedule or scaled_linear()
+    timesteps = visited_timesteps(sampler, steps, timesteps, schedule)
     bind = getattr(denoiser, "bind", None)  # denoisers that were prepared for inference
     if bind is not None:
         bind = partial(bind, timesteps=timesteps, tokens=noise.shape[1])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lead.core.errors import RequestError
-from lead.core.files import read_tensors
+from lead.core.reading import read_tensors
 
 SIZES = "lead_sizes"
 """Where a checkpoint that lead wrote says of what sizes its models are."""

@@ -4,16 +4,19 @@ The file holds one tensor ``vector`` (width,) and one metadata entry ``lead.word
 schema, word, encoder (fingerprint), and the facts of ``Word.about``.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
+from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
 from lead.core.errors import RequestError
-from lead.core.files import content_hash, write_tensors
+from lead.core.files import content_hash, to_json, write_tensors
+from lead.core.reading import read_described
+from lead.core.schema import Name, Schema, check
 from lead.models.text_encoders import TextEncoder
 from lead.models.text_encoders.learned_words import check_spelling
 
@@ -49,49 +52,36 @@ class Word:
 def write_word(path: Path | str, word: Word) -> None:
     """Write the word atomically; equal words make equal bytes."""
     facts = {"schema": SCHEMA, "word": word.word, "encoder": word.encoder, **word.about}
-    metadata = {_ENTRY: json.dumps(facts, ensure_ascii=False)}  # one entry: their order is random
+    metadata = {_ENTRY: to_json(facts)}  # one entry: their order is random
     write_tensors(path, {"vector": word.vector.float()}, metadata)
+
+
+class _Facts(Schema):
+    """The metadata entry of a word file; what else it holds is told in ``Word.about``."""
+
+    model_config = ConfigDict(extra="allow")
+
+    layout: Literal[SCHEMA] = Field(alias="schema")
+    word: Name
+    encoder: Name
 
 
 def read_word(path: Path | str) -> Word:
     """Read a word file, executing nothing in it.
 
-    Raises RequestError, naming the file, where it is missing, broken, no word, or newer.
+    Raises RequestError or WorkError, naming the file, where it is missing, broken, no word, or
+    newer.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise RequestError(f"{path} is no file: give a word file that `lead invert` wrote")
-    vector, facts = _read(path)
-    if facts.get("schema") != SCHEMA:
-        raise RequestError(
-            f"{path} has word schema {facts.get('schema')}, this version reads {SCHEMA}: learn the "
-            "word anew, or update lead"
-        )
-    word, encoder = facts.pop("word", None), facts.pop("encoder", None)
-    if not isinstance(word, str) or not isinstance(encoder, str):
-        raise RequestError(f"{path} names no word or no text encoder: learn the word anew")
-    del facts["schema"]
+    advice = "give a word file that `lead invert` wrote"
+    tensors, entry = read_described(path, _ENTRY, advice)
+    facts = check(_Facts, entry, str(path), advice)
+    vector = tensors.get("vector")
+    if vector is None or not vector.is_floating_point():
+        raise RequestError(f"{path} holds no vector of numbers: {advice}")
     try:
-        return Word(word, vector.float(), encoder, facts)
+        return Word(facts.word, vector.float(), facts.encoder, facts.model_extra)
     except RequestError as error:
         raise RequestError(f"{path}: {error}") from error
-
-
-def _read(path: Path) -> tuple[Tensor, dict]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as stored:
-            metadata = stored.metadata() or {}
-            facts = json.loads(metadata[_ENTRY])
-            vector = stored.get_tensor("vector")
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise RequestError(
-            f"{path} is not a word file: give one that `lead invert` wrote"
-        ) from error
-    if not isinstance(facts, dict):
-        raise RequestError(f"{path} is not a word file: give one that `lead invert` wrote")
-    return vector, facts
 
 
 def state_hash(*modules: nn.Module | None) -> str:

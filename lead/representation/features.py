@@ -25,7 +25,7 @@ from torch import Tensor
 
 from lead.core.errors import RequestError
 from lead.core.masks import lengths_to_mask, without_padding
-from lead.representation.kinematics import inverse_kinematics, retarget
+from lead.representation.kinematics import constant_bones, inverse_kinematics, retarget
 from lead.representation.rotations import (
     minus,
     plus,
@@ -131,6 +131,12 @@ def features_to_joints(features, skeleton: str = "humanml3d"):
     joints = torch.cat([path[..., None, :], others + ground[..., None, :]], dim=-2)
     joints = joints * shape.metres_per_unit
     return joints.numpy() if isinstance(features, np.ndarray) else joints
+
+
+def with_constant_bones(features, skeleton: str = "humanml3d"):
+    """Features (frames, F) of the same motion with the bones of the skeleton (constant_bones)."""
+    joints = constant_bones(features_to_joints(features, skeleton), skeleton)
+    return replace_joints(features, joints, skeleton)
 
 
 def replace_joints(features, joints, skeleton: str = "humanml3d"):

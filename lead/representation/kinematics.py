@@ -4,17 +4,21 @@ Each bone is turned from its rest direction by the shortest rotation (no twist),
 reproduce joint positions and nothing else; they are not SMPL pose parameters.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lead.core.errors import RequestError
 from lead.representation.rotations import (
     quaternion_between,
     quaternion_inverse,
     quaternion_multiply,
     quaternion_rotate,
 )
-from lead.representation.skeletons import Skeleton
+from lead.representation.skeletons import Skeleton, get_skeleton
+
+NO_LENGTH = 1e-6  # metres; a shorter bone has no direction
 
 
 def bone_vectors(joints: Float[Tensor, "*shape joints 3"], skeleton: Skeleton) -> Tensor:
@@ -60,6 +64,32 @@ def forward_kinematics(
     return torch.stack([positions[joint] for joint in range(skeleton.joints)], dim=-2)
 
 
+def constant_bones(joints, skeleton: str = "humanml3d"):
+    """Joints (..., J, 3) in metres whose bones have the lengths of the skeleton.
+
+    The root and the direction of every bone are kept; a bone of no length points as in the rest
+    pose. What a network puts out goes through this before anything draws, writes, measures or
+    judges it; motion of that skeleton comes back as it was. NumPy in, NumPy out; differentiable.
+    Raises RequestError for another number of joints.
+    """
+    shape = get_skeleton(skeleton)
+    places = torch.as_tensor(joints)
+    if places.ndim < 2 or tuple(places.shape[-2:]) != (shape.joints, 3):
+        raise RequestError(
+            f"joints must be (..., {shape.joints}, 3) for skeleton '{skeleton}', "
+            f"got {tuple(places.shape)}"
+        )
+    bones = bone_vectors(places, shape)
+    rest = shape.reference_offsets().to(places)
+    # Where a bone has no length, so has its gradient none; sqrt(0) would make it NaN.
+    squared = (bones * bones).sum(-1, keepdim=True)
+    gone = squared < NO_LENGTH**2
+    lengths = torch.where(gone, torch.ones_like(squared), squared).sqrt()
+    bones = torch.where(gone, rest, bones * (rest.norm(dim=-1, keepdim=True) / lengths))
+    held = _chained(places[..., 0, :], bones, shape)
+    return held.numpy() if isinstance(joints, np.ndarray) else held
+
+
 def retarget(
     joints: Float[Tensor, "batch frames joints 3"],
     skeleton: Skeleton,
@@ -74,8 +104,13 @@ def retarget(
     scale = reference[legs].sum() / bones[:, 0, legs].norm(dim=-1).sum(-1).clamp(min=1e-8)
     lengths = bones.norm(dim=-1, keepdim=True).clamp(min=1e-12)
     bones = bones * (reference[:, None] / lengths)
-    positions: list[Tensor] = [joints[:, :, 0] * scale[:, None, None]] * skeleton.joints
+    return _chained(joints[:, :, 0] * scale[:, None, None], bones, skeleton)
+
+
+def _chained(root: Tensor, bones: Tensor, skeleton: Skeleton) -> Tensor:
+    """Positions (..., J, 3) from the root's and the vector of each bone, along the chains."""
+    positions: list[Tensor] = [root] * skeleton.joints
     for chain in skeleton.chains:
         for parent, joint in zip(chain, chain[1:], strict=False):
-            positions[joint] = positions[parent] + bones[:, :, joint]
+            positions[joint] = positions[parent] + bones[..., joint, :]
     return torch.stack(positions, dim=-2)

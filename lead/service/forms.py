@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from lead.core.errors import RequestError, did_you_mean
-from lead.export.checks import plain_text
+from lead.core.reading import plain_text
 from lead.generation import Sampling
 from lead.models.text_encoders.learned_words import check_spelling
 

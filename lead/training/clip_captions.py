@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lead.core.errors import RequestError
 from lead.core.seeding import derive_seed
 from lead.data.cache import cached_texts
 from lead.data.packed import PackedDataset
@@ -43,7 +42,7 @@ def clip_captions(
 ) -> ClipCaptions:
     """The captions of these splits, from the cache that stages 2 and 3 use.
 
-    Several words are averaged. RequestError for a clip without a caption.
+    Several words are averaged.
     """
     parts: list[Tensor] = []
     rows: dict[str, list[int]] = {}
@@ -55,11 +54,6 @@ def clip_captions(
         first = sum(map(len, parts))
         packed = dataset.split(split)
         for name, captions in zip(packed.ids, packed.captions, strict=True):
-            if not captions:
-                raise RequestError(
-                    f"{dataset.folder} {split}: clip {name} has no caption, and align_weight "
-                    "needs one for each: prepare the data set with captions"
-                )
             rows[name] = [first + places[text] for text in captions]
         parts.append(texts.mean(dim=1))
     return ClipCaptions(torch.cat(parts), rows, seed)

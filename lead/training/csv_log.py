@@ -6,7 +6,7 @@ from pathlib import Path
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from lead.core.files import atomic_path
+from lead.core.files import atomic_path, disk_told
 
 HEADER = ("step", "name", "value")
 
@@ -38,7 +38,7 @@ class CsvLog(Logger):
         if self._first:
             self._keep_before(step or 0)
             self._first = False
-        with self.path.open("a", newline="") as stream:
+        with disk_told(self.path, self.path), self.path.open("a", newline="") as stream:
             rows = csv.writer(stream)
             rows.writerows((step, k, float(v)) for k, v in metrics.items() if k != "epoch")
 

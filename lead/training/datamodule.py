@@ -1,7 +1,8 @@
 """Data of a training: batches by step for training, fixed batches for validation."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Dataset
 
@@ -25,9 +26,10 @@ class StepDataModule(pl.LightningDataModule):
         max_steps: int,
         seed: int,
         workers: int = 0,
+        weights: Sequence[float] | np.ndarray | None = None,
     ):
         super().__init__()
-        self.plan = BatchPlan(train_lengths, batch_size, seed)
+        self.plan = BatchPlan(train_lengths, batch_size, seed, weights)
         self.train, self.validation, self.collate = train, validation, collate
         self.validation_batches = [
             [(0, place) for place in places]
@@ -77,18 +79,26 @@ def motion_data(
     validation = ClipDataset(dataset, validation_split(dataset))
     return StepDataModule(
         *(train, train.split.frames, validation, validation.split.frames, pad_clips),
-        *(batch_size, max_steps, seed, workers),
+        *(batch_size, max_steps, seed, workers, train.split.weights),
     )
 
 
 def latent_data(
-    train: LatentDataset, validation: LatentDataset, batch_size: int, max_steps: int, seed: int
+    train: LatentDataset,
+    validation: LatentDataset,
+    batch_size: int,
+    max_steps: int,
+    seed: int,
+    weights: Sequence[float] | np.ndarray | None = None,
 ) -> StepDataModule:
-    """Data of stages 2 and 3: cached latents, all of one length."""
+    """Data of stages 2 and 3: cached latents, all of one length; ``weights`` as in BatchPlan."""
     ones = [[1] * len(part) for part in (train, validation)]
-    return StepDataModule(train, ones[0], validation, ones[1], keep, batch_size, max_steps, seed)
+    return StepDataModule(
+        *(train, ones[0], validation, ones[1], keep, batch_size, max_steps, seed),
+        weights=weights,
+    )
 
 
 def validation_split(dataset: PackedDataset) -> str:
     """The split that chooses checkpoints: val, never test; train where a data set has no val."""
-    return "val" if "val" in dataset.manifest["clips"] else "train"
+    return "val" if "val" in dataset.manifest.clips else "train"

@@ -5,12 +5,23 @@ import time
 from collections.abc import Callable
 
 import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from lead.core.errors import WorkError
 from lead.core.files import atomic_path
 from lead.core.runs import Run
 
 AGREE_EVERY = 10  # steps after which several processes ask each other; each then waits for all
+
+
+class WholeState(TorchCheckpointIO):
+    """Writes trainer state whole or not at all, and beside its place: not by way of /tmp."""
+
+    def save_checkpoint(self, checkpoint: dict, path, storage_options=None) -> None:  # noqa: ARG002
+        """Called in the first process alone."""
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            torch.save(checkpoint, stream)
 
 
 class RunSaver(pl.Callback):
@@ -72,11 +83,7 @@ class RunSaver(pl.Callback):
 
     def _save(self, trainer: pl.Trainer) -> None:
         self.check()
-        if trainer.is_global_zero:
-            with atomic_path(self.run.state_path) as temporary:
-                trainer.save_checkpoint(temporary, weights_only=False)
-        else:  # takes part in collecting the state and writes nothing
-            trainer.save_checkpoint(self.run.state_path, weights_only=False)
+        trainer.save_checkpoint(self.run.state_path, weights_only=False)
         self._saved_at, self._saved_step = time.monotonic(), trainer.global_step
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

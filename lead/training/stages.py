@@ -1,7 +1,7 @@
 """The stages end to end: from resolved values to a finished run directory."""
 
-import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,12 @@ import yaml
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
-from lead.core.building import build
+from lead.core.building import build, check_fit, full_options
 from lead.core.errors import RequestError, did_you_mean
-from lead.core.files import atomic_path, check_writable, make_folder, write_json, write_tensors
-from lead.core.runs import SCHEMA_VERSION, Run
+from lead.core.files import atomic_path, claimed, write_json, write_tensors
+from lead.core.run_record import SCHEMA_VERSION, RunRecord
+from lead.core.runs import Run
+from lead.core.schema import check
 from lead.core.seeding import derive_seed
 from lead.data.packed import PackedDataset, open_dataset
 from lead.models.mlp_denoiser import MlpDenoiser
@@ -27,6 +29,7 @@ from lead.training.fit import TrainerOptions, fit
 from lead.training.generated_latents import regeneration
 from lead.training.latent_inputs import earlier_run, latent_module, latent_sources
 from lead.training.stage_module import make_stage_module, stage_options
+from lead.training.starting import settle, started_anew
 
 CLIPS_OF_PRINCIPAL_MOTIONS = 4000
 HANDS = ("left_elbow", "right_elbow", "left_wrist", "right_wrist")
@@ -44,32 +47,35 @@ def train_stage(name: str, values: dict) -> Run:
     dataset = open_dataset(values["dataset"])
     run = Run(Path(values["run"]))
     first = rank_zero_only.rank == 0  # of several processes that train together
-    if first:
-        _check_folder(run, name, values)
-    torch.manual_seed(derive_seed(values["seed"], "weights", name))
-    module, data, record, prepare = STAGES[name](values, dataset, run.folder)
-    record["dataset"] = _dataset_record(dataset)
+    with ExitStack() as held:
+        if first:
+            held.enter_context(claimed(run.folder / "run.json"))
+            settle(run)
+            _check_folder(run, name, values)
+        torch.manual_seed(derive_seed(values["seed"], "weights", name))
+        module, data, record, prepare = STAGES[name](values, dataset, run.folder)
+        record["dataset"] = _dataset_record(dataset)
+        own = check(RunRecord, {"stage": name, **record}, str(dataset.folder), "prepare it again")
+        if first and values["resume"] and run.exists():
+            _check_inputs(run, own)
 
-    def begin() -> None:
-        if values["resume"] and run.exists():
-            _check_inputs(run, record)
-        make_folder(run.folder)
-        run.clear_leftovers()
-        if not (values["resume"] and run.exists() and run.state_path.is_file()):
-            _start_run(run, name, values, record)
-            prepare()
+        def begin() -> None:
+            run.clear_leftovers()
+            if not (values["resume"] and run.exists() and run.state_path.is_file()):
+                held.enter_context(started_anew(run))
+                _start_run(run, name, values, record)
+                prepare()
 
-    return fit(
-        *(module, data, run, options),
-        seed=values["seed"],
-        resume=values["resume"],
-        begin=begin if first else _nothing,
-    )
+        return fit(
+            *(module, data, run, options),
+            seed=values["seed"],
+            resume=values["resume"],
+            begin=begin if first else _nothing,
+        )
 
 
 def _check_folder(run: Run, name: str, values: dict) -> None:
     """An existing run is resumed or overwritten only where that was asked for."""
-    check_writable(run.folder)
     if not run.exists():
         # Hidden entries are what a process left that was killed while it wrote its first file.
         if run.folder.is_dir() and any(e.name[0] != "." for e in run.folder.iterdir()):
@@ -78,12 +84,12 @@ def _check_folder(run: Run, name: str, values: dict) -> None:
     if values["resume"]:
         if run.stage != name:
             raise RequestError(f"{run.folder} is a {run.stage} run: it cannot resume as {name}")
-        if run.entry("status") not in UNFINISHED and not run.state_path.is_file():
+        if run.record.status not in UNFINISHED and not run.state_path.is_file():
             raise RequestError(
-                f"{run.folder} is {run.record['status']} and keeps no trainer state to go on "
+                f"{run.folder} is {run.record.status} and keeps no trainer state to go on "
                 "from: overwrite=true starts again, run=DIR names another"
             )
-        before, now = (_own_options(name, of) for of in (run.entry("values"), values))
+        before, now = (_own_options(name, of) for of in (run.record.values, values))
         for key in now:
             if before[key] != now[key]:
                 raise RequestError(
@@ -96,6 +102,7 @@ def _check_folder(run: Run, name: str, values: dict) -> None:
             f"{run.folder} exists: resume=true goes on with it, overwrite=true starts again, "
             "run=DIR names another"
         )
+    _ = run.record  # what is no run is not overwritten
 
 
 def _own_options(name: str, values: dict) -> dict:
@@ -108,16 +115,16 @@ def _own_options(name: str, values: dict) -> dict:
     }
 
 
-def _check_inputs(run: Run, record: dict) -> None:
+def _check_inputs(run: Run, record: RunRecord) -> None:
     """A run goes on with the model, data, earlier runs and text encoder that it began with."""
 
-    def inputs(of: dict) -> dict:
-        parents = {stage: parent["hash"] for stage, parent in of.get("parents", {}).items()}
+    def inputs(of: RunRecord) -> dict:
+        hashes = {stage: parent.hash for stage, parent in of.parents.items()}
         return {
-            "model": of.get("parts"),
-            "dataset": of.get("dataset", {}).get("data_hash"),
-            "text encoder": of.get("text_fingerprint"),
-            **{f"{stage} run": parents.get(stage) for stage in STAGES},
+            "model": of.parts,
+            "dataset": of.dataset.data_hash,
+            "text encoder": of.text_fingerprint,
+            **{f"{stage} run": hashes.get(stage) for stage in STAGES},
         }
 
     now = inputs(record)
@@ -137,7 +144,6 @@ def _kept(values: dict) -> dict:
 
 def _start_run(run: Run, name: str, values: dict, record: dict) -> None:
     """Make an empty run; killed at any moment, it can be started again or overwritten."""
-    shutil.rmtree(run.folder / "state", ignore_errors=True)  # first: nothing old may be resumed
     write_json(
         run.folder / "run.json",
         {
@@ -149,9 +155,6 @@ def _start_run(run: Run, name: str, values: dict, record: dict) -> None:
             "values": _kept(values),
         },
     )
-    shutil.rmtree(run.folder / "weights", ignore_errors=True)
-    for name in ("metrics.csv", "metrics.json"):
-        (run.folder / name).unlink(missing_ok=True)
     with atomic_path(run.folder / "config.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(_kept(values), sort_keys=False))
     write_json(run.folder / "environment.json", environment(values["seed"]))
@@ -159,24 +162,24 @@ def _start_run(run: Run, name: str, values: dict, record: dict) -> None:
 
 def _dataset_record(dataset: PackedDataset) -> dict:
     return {
-        "name": dataset.manifest["name"],
+        "name": dataset.manifest.name,
         "data_hash": dataset.data_hash,
         "skeleton": dataset.skeleton.name,
         "fps": dataset.fps,
-        "licence": dataset.manifest["licence"],
+        "licence": dataset.manifest.licence,
         "frames": _length_limits(dataset),
     }
 
 
 def _length_limits(dataset: PackedDataset) -> list[int]:
-    frames = dataset.split("train" if "train" in dataset.manifest["clips"] else "val").frames
+    frames = dataset.split("train" if "train" in dataset.manifest.clips else "val").frames
     return [int(frames.min()), int(frames.max())]
 
 
 def _vae_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
     description = {**values["model"]["vae"], "features": dataset.skeleton.features}
     stage = values["stages"]["vae"]
-    vae = build(description)
+    vae = build("vae", description, "model.vae")
     if vae.principal is not None:
         weights = torch.ones(dataset.skeleton.features)
         weights[dataset.skeleton.feature_columns(*HANDS)] = vae.hands_weight
@@ -212,7 +215,7 @@ def _captions_to_align(values: dict, dataset: PackedDataset) -> tuple[ClipCaptio
         return None, {}
     splits = ("train", validation_split(dataset))
     with torch.random.fork_rng():  # filling a cache draws random numbers
-        encoder = build(values["text_encoder"])
+        encoder = build("text_encoder", values["text_encoder"], "text_encoder")
         captions = clip_captions(dataset, splits, encoder, values["seed"])
     record = {
         "text_encoder": {**values["text_encoder"]},
@@ -232,13 +235,19 @@ def _some_clips(dataset: PackedDataset) -> Iterator[Tensor]:
 def _diffusion_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
     vae_run = earlier_run(values, "vae", dataset)
     posterior, text, encoder = latent_sources(vae_run, values)
+    vae = vae_run.options("vae")
     description = {
         **values["model"]["denoiser"],
-        "latent_dim": vae_run.entry("parts", "vae", "latent_dim"),
+        "latent_dim": vae["latent_dim"],
         "text_dim": encoder.dim,
     }
+    schedule = build("schedule", values["model"]["schedule"], "model.schedule")
+    check_fit(
+        *(full_options("denoiser", description, "model.denoiser"), "model.denoiser"),
+        **{"latent_tokens": vae["latent_tokens"], "timesteps": schedule.num_train_timesteps},
+    )
     # Before the data: filling a cache draws random numbers, and the weights start from the seed.
-    denoiser, schedule = build(description), build(values["model"]["schedule"])
+    denoiser = build("denoiser", description, "model.denoiser")
     data = latent_module(values, dataset, posterior, text, encoder)
     if isinstance(denoiser, MlpDenoiser):
         latents = data.train
@@ -261,10 +270,10 @@ def _projector_stage(values: dict, dataset: PackedDataset, folder: Path) -> tupl
     posterior, text, encoder = latent_sources(vae_run, values)
     description = {
         **values["model"]["projector"],
-        "latent_dim": vae_run.entry("parts", "vae", "latent_dim"),
+        "latent_dim": vae_run.options("vae")["latent_dim"],
         "text_dim": encoder.dim,
     }
-    module = make_stage_module(values, projector=build(description))
+    module = make_stage_module(values, projector=build("projector", description, "model.projector"))
     record = {
         "parts": {"projector": description},
         "parents": {earlier.stage: earlier.as_parent(folder)},

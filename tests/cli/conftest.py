@@ -13,6 +13,7 @@ import pytest
 
 from lead.cli import config
 from lead.cli.main import main
+from lead.data.contents import STAMPS
 
 _COMPOSE = config._hydra
 LIGHT = (
@@ -64,8 +65,9 @@ class World:
         return ["generate", *(word for word in given if not word.endswith("=None"))]
 
     def copy_data(self) -> Path:
+        """A copy of the dataset, to be changed: without the stamps that would tell of it."""
         return shutil.copytree(
-            self.data, self.here / "data", ignore=shutil.ignore_patterns("cache")
+            self.data, self.here / "data", ignore=shutil.ignore_patterns("cache", STAMPS)
         )
 
     def copy_runs(self) -> Path:

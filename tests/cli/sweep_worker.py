@@ -1,6 +1,7 @@
 """Stands in for `lead` in tests of sweeps: few imports, a fixed result for each set of words.
 
-Notes in the file RAN that it began; fails where a word says bad; sleeps as long as DELAY.
+Notes in the file RAN that it began; fails where a word says bad; sleeps as long as DELAY. It waits
+until MEET jobs have begun; as the HOLD-th and later ones, until there is a file `go` beside RAN.
 """
 
 import json
@@ -11,8 +12,30 @@ from pathlib import Path
 
 verb, *words = sys.argv[1:]
 given = dict(word.split("=", 1) for word in words)
-with Path(os.environ["RAN"]).open("a") as ran:
-    ran.write(" ".join([verb, *words]) + "\n")
+notes = Path(os.environ["RAN"])
+
+
+def note(path: Path, line: str) -> int:
+    """Add a line; how many there are."""
+    with path.open("a") as stream:
+        stream.write(line + "\n")
+    return len(path.read_text().splitlines())
+
+
+def wait(happened) -> None:
+    end = time.monotonic() + 60
+    while not happened():
+        if time.monotonic() > end:
+            sys.exit("lead: waited in vain")
+        time.sleep(0.01)
+
+
+note(notes.with_suffix(".log"), "began")
+number = note(notes, " ".join([verb, *words]))
+meet, hold = (int(os.environ.get(name, "0")) for name in ("MEET", "HOLD"))
+wait(lambda: len(notes.read_text().splitlines()) >= meet)
+if 0 < hold <= number:
+    wait(notes.with_name("go").exists)
 time.sleep(float(os.environ.get("DELAY", "0")))
 if "bad" in given.values():
     sys.exit("lead: a bad value: take another")
@@ -40,3 +63,4 @@ if verb == "evaluate":
         },
     }
     Path(given["output"]).write_text(json.dumps(metrics))
+note(notes.with_suffix(".log"), "ended")

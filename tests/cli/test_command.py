@@ -242,21 +242,32 @@ def default_interrupt() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for the workers in /proc")
-def test_ctrl_c_while_preparing_leaves_one_line_and_nothing_else(tmp_path, environment):
+@pytest.mark.parametrize(
+    ("end", "number", "code", "line"),
+    [
+        (os.killpg, signal.SIGINT, 130, "lead: interrupted\n"),  # as a terminal does
+        (os.kill, signal.SIGTERM, 143, ""),
+    ],
+    ids=["ctrl-c", "sigterm"],
+)
+def test_stopped_while_preparing_it_leaves_nothing(tmp_path, environment, end, number, code, line):
     process = subprocess.Popen(
         [sys.executable, "-m", "lead.cli.main", "prepare", "data=synthetic", "data.clips=4000"],
         cwd=tmp_path,
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # a terminal sends Ctrl-C to the workers, too
+        start_new_session=True,
         preexec_fn=default_interrupt,
     )
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while process.poll() is None and len(children.read_text().split()) < 2:
+    workers: list[str] = []
+    while process.poll() is None and len(workers) < 2:
+        workers = children.read_text().split()
         time.sleep(0.02)
     time.sleep(0.5)  # Python loses a Ctrl-C that comes while it forks
-    os.killpg(process.pid, signal.SIGINT)
+    end(process.pid, number)
     _, stderr = process.communicate()
-    assert (process.returncode, stderr) == (130, "lead: interrupted\n")
+    assert (process.returncode, stderr) == (code, line)
     assert not list(tmp_path.rglob("*"))
+    assert len(workers) == 2 and not any(Path("/proc", worker).exists() for worker in workers)

@@ -116,7 +116,7 @@ def test_each_kind_has_its_own_help(capsys, kind):
         (["latents", "run={projector}", "dataset={data}", "label=style"], "labels there are"),
         (["latents", "run={projector}", "output=a.jpg"], "drawn as PNG"),
         (["latents", "run={projector}", "method=umap"], "unknown method 'umap'"),
-        (["latents", "run={projector}", "classes=1"], "from 2 up"),
+        (["latents", "run={projector}", "classes=1"], "from 2 to 1000, got 1"),
         (
             ["latents", "run={projector}", "dataset={data}", "split=train", "classes=2"],
             "clips of the 2 most frequent classes of action, at least 7",
@@ -131,7 +131,7 @@ def test_each_kind_has_its_own_help(capsys, kind):
         (["study", "{diffusion}"], "has no projector"),
         (["study", "{projector}", "choose=best"], "unknown choose 'best'"),
         (["study", "{projector}", "choose=changed", "candidates=9"], "more candidates than pairs"),
-        (["study", "{projector}", "dataset={data}", "pairs=100000"], "too few for pairs=100000"),
+        (["study", "{projector}", "dataset={data}", "pairs=1000"], "too few for pairs=1000"),
         (["study", "answers=[x]"], "answers need key=FILE"),
         (["study", "answers=[x]", "key=x"], "x is missing"),
     ],

@@ -3,6 +3,7 @@
 A worker without imports stands in for the commands of the jobs.
 """
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from lead.cli.paths import config_folder
 from lead.cli.sweep_job import Planned
 from lead.cli.sweep_words import Experiment, Job, expand, load_experiment
 from lead.core.errors import RequestError
-from lead.core.files import read_json
+from lead.core.reading import read_json
 
 WORKER = (sys.executable, "-S", str(Path(__file__).with_name("sweep_worker.py")))
 SIX = ["run=a,b", "seed=1,2,3", "protocol=open", "evaluator=E"]
@@ -95,8 +96,8 @@ def test_a_path_with_a_comma_that_exists_is_one_value(tmp_path):
 
 
 def test_the_last_word_for_a_key_counts_and_rows_come_last():
-    rows = {"one": ("seed=7",), "two": ("seed=8", "size=tiny")}
-    experiment = Experiment("train", ("seed=1,2", "size=small"), rows)
+    rows = {"one": ["seed=7"], "two": ["seed=8", "size=tiny"]}
+    experiment = Experiment(verb="train", words=["seed=1,2", "size=small"], rows=rows)
     jobs = expand("train", ["size=paper", "stage=projector"], experiment)
     assert {job.words for job in jobs if job.labels["row"] == "two"} == {
         ("seed=8", "size=tiny", "stage=projector")
@@ -155,9 +156,9 @@ def test_the_papers_experiments():
         (["train", "-m", "experiment=table7"], "unknown experiment 'table7': did you mean"),
         (["train", "-m", "experiment=table5"], "one of `lead evaluate -m`, not of `lead train -m`"),
         (["train", "-m", "seed=1,2", "launcher=slurm"], "unknown launcher 'slurm'"),
-        (["train", "-m", "seed=1,2", "launcher=joblib", "launcher.at_once=0"], "starts at 1"),
+        (["train", "-m", "seed=1,2", "launcher=joblib", "launcher.at_once=0"], "to 1024, got 0"),
         (["train", "-m", "seed=1,2", "launcher.at_once=2"], "unknown option 'launcher.at_once'"),
-        (["train", "-m", "seed=1,2", "measure=both"], "say each or together"),
+        (["train", "-m", "seed=1,2", "measure=both"], "unknown measure 'both': known: each"),
         (["generate", "-m", "seed=1,2", "evaluate.seed=1"], "follow `lead train -m`"),
         (["train", "-m", "seed=1,2", "evaluate.sede=1"], "option 'sede' of `lead evaluate`"),
         (["train", "experiment=table6"], "many jobs: say `lead train -m experiment=table6`"),
@@ -217,14 +218,14 @@ def test_failed_jobs_are_lines_and_are_tried_again(here, capsys):
                          "evaluate run=c protocol=open": 1}  # fmt: skip
 
 
-def start(words: list[str], folder: Path, delay: float) -> subprocess.Popen:
-    """A sweep in a session of its own, whose jobs the worker does."""
+def start(words: list[str], folder: Path, hold: int) -> subprocess.Popen:
+    """A sweep in a session of its own, whose worker stays in its job number ``hold``."""
     program = (
         "import sys\nfrom lead.cli import main, sweep_job\n"
         f"sweep_job.COMMAND = {WORKER!r}\nsys.exit(main.main({words!r}))"
     )
     root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root), "DELAY": str(delay)}
+    environment = {**os.environ, "PYTHONPATH": str(root), "HOLD": str(hold)}
     return subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=folder,
@@ -250,8 +251,7 @@ def wait_for(happened: Callable[[], bool], process: subprocess.Popen) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_sweep_of_six_jobs_killed_half_way_resumes(here, tmp_path_factory, monkeypatch, number):
     whole = tmp_path_factory.mktemp("whole")
-    process = start(["evaluate", "-m", *SIX], here, delay=0.25)
-    wait_for(lambda: len(finished(here)) >= 3, process)
+    process = start(["evaluate", "-m", *SIX], here, hold=4)
     wait_for(lambda: sum(ran(here).values()) >= 4, process)
     if number == signal.SIGKILL:
         os.killpg(process.pid, number)
@@ -260,8 +260,7 @@ def test_a_sweep_of_six_jobs_killed_half_way_resumes(here, tmp_path_factory, mon
     error = process.communicate()[1]
     if number == signal.SIGTERM:
         assert (process.returncode, error) == (130, "lead: interrupted\n")
-    before = finished(here)
-    assert 3 <= len(before) < 6
+    assert len(finished(here)) == 3
     assert main(["evaluate", "-m", *SIX]) == 0
     assert len(finished(here)) == 6
     assert sum(ran(here).values()) == 7  # the one that was stopped began twice
@@ -271,16 +270,22 @@ def test_a_sweep_of_six_jobs_killed_half_way_resumes(here, tmp_path_factory, mon
     assert (FOLDER / "table.md").read_text() == table
 
 
-def test_a_job_that_outlived_its_sweep_is_waited_for(here):
+def test_a_job_that_outlived_its_sweep_is_waited_for(here, monkeypatch):
     words = ["evaluate", "-m", "run=a", "protocol=open", "evaluator=E"]
-    process = start(words, here, delay=1.5)
+    process = start(words, here, hold=1)
     wait_for(lambda: bool(ran(here)), process)
     os.kill(process.pid, signal.SIGKILL)  # the sweep alone
     process.communicate()
-    begin = time.monotonic()
+    lock = fcntl.flock
+
+    def locked(stream, how):
+        (here / "go").touch()  # not before the second sweep waits does the job of the first end
+        lock(stream, how)
+
+    monkeypatch.setattr(fcntl, "flock", locked)
     assert main(words) == 0
-    assert time.monotonic() - begin > 0.5
     assert sum(ran(here).values()) == 2
+    assert (here / "ran.log").read_text().split() == ["began", "ended"] * 2
 
 
 # Training, and what is measured after it
@@ -326,12 +331,10 @@ def test_all_runs_are_measured_together(here, capsys):
 
 def test_joblib_runs_several_at_once_with_a_gpu_each(here, monkeypatch):
     pytest.importorskip("joblib")
-    monkeypatch.setenv("DELAY", "0.3")
-    begin = time.monotonic()
+    monkeypatch.setenv("MEET", "6")
     assert main(["evaluate", "-m", *SIX, "launcher=joblib", "launcher.at_once=6"]) == 0
-    elapsed = time.monotonic() - begin
-    jobs = [read_json(path) for path in (here / FOLDER / "jobs").glob("*/job.json")]
-    assert sum(job["seconds"] for job in jobs) > elapsed
+    assert (here / "ran.log").read_text().split() == ["began"] * 6 + ["ended"] * 6
+    monkeypatch.setenv("MEET", "8")  # the first two of the next six
     words = [*SIX, "clips=3", "launcher=joblib", "launcher.at_once=3", "launcher.gpus=[4,7]"]
     assert main(["evaluate", "-m", *words]) == 0
     logs = [path.read_text() for path in (here / FOLDER / "jobs").glob("*/log.txt")]

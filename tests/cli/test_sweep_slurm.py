@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lead.core.files import read_json
+from lead.core.reading import read_json
 
 WORKER = (sys.executable, "-S", str(Path(__file__).with_name("sweep_worker.py")))
 SBATCH = """#!/usr/bin/env bash

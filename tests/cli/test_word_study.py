@@ -84,7 +84,8 @@ def test_where_exemplars_show_everything_the_sentences_do_too(styled):
 
 
 def test_without_held_out_styles_a_motion_is_a_concept(styled):
-    manifest = dict(styled.manifest, clips={"train": 36, "val": 12, "test": 12})
+    clips = {"train": 36, "val": 12, "test": 12}
+    manifest = styled.manifest.model_copy(update={"clips": clips})
     studied = concepts_of(PackedDataset(styled.folder, manifest), "study.motions.count=5")
     assert len(studied) == 5
     for one in studied:
@@ -126,7 +127,7 @@ def test_table_4_takes_the_projectors_beside_the_run(words, world):
     counts = Counter(name for name in found["rows"] if name.startswith("MTI"))
     assert counts == {"MTI lead + project": 1, "MTI lead (nokl) + project": 1}
     same = [found["rows"][name]["fid"]["mean"] for name in counts]
-    assert same[0] == pytest.approx(same[1], rel=1e-6)  # it is the same projector
+    assert same[0] == pytest.approx(same[1], rel=1e-5)  # it is the same projector
 
 
 @pytest.mark.parametrize(

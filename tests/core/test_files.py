@@ -15,11 +15,10 @@ from lead.core.files import (
     atomic_path,
     content_hash,
     make_folder,
-    read_json,
-    read_tensors,
     write_json,
     write_tensors,
 )
+from lead.core.reading import read_json, read_tensors
 
 
 class Killed(BaseException):
@@ -112,7 +111,7 @@ def test_a_replacement_that_cannot_be_renamed_gives_the_old_folder_back(tmp_path
         return rename(self, other)
 
     monkeypatch.setattr(Path, "replace", fail_on_the_new_folder)
-    with pytest.raises(OSError, match="disk full"), atomic_folder(target, replace=True) as folder:
+    with pytest.raises(WorkError, match="disk full"), atomic_folder(target, replace=True) as folder:
         (folder / "new").touch()
     assert names(target) == ["manifest.json"]
     assert names(tmp_path) == ["walks"]

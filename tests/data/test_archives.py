@@ -1,7 +1,11 @@
 """Unpacking archives from elsewhere: only the wanted files, nowhere else, nothing left behind."""
 
+import bz2
+import gzip
 import io
+import lzma
 import os
+import random
 import subprocess
 import sys
 import tarfile
@@ -9,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lead.core.errors import RequestError
+from lead.core.errors import LeadError, RequestError
+from lead.data import archives
 from lead.data.archives import is_archive, unpack
 
 CONTENT = b"HIERARCHY\n" * 500
@@ -114,7 +119,8 @@ def _empty(path: Path) -> Path:
         (_empty, "no tar archive"),
         (_twice, "holds a.bvh twice"),
         (lambda path: _archive(path, "README.md"), r"holds no \.bvh file"),
-        (lambda path: path, "cannot be read"),
+        (lambda path: path, "is missing"),
+        (lambda path: os.mkfifo(path) or path, "no regular file"),
     ],
 )
 def test_bad_archives_are_one_line_errors_and_leave_nothing(tmp_path, make, message) -> None:
@@ -126,12 +132,88 @@ def test_bad_archives_are_one_line_errors_and_leave_nothing(tmp_path, make, mess
     assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").iterdir())
 
 
-@pytest.mark.parametrize("limit", [{"max_bytes": 2 * len(CONTENT)}, {"max_files": 2}])
-def test_limits_stop_an_archive_that_swells(tmp_path: Path, limit: dict) -> None:
-    archive = _archive(tmp_path / "big.tar.xz", "a.bvh", "b.bvh", "c.bvh")
-    with pytest.raises(RequestError, match="holds more than 2 files|unpacks to more than"):
-        unpack(archive, ".bvh", tmp_path / "cache", **limit)
+@pytest.mark.parametrize("limit", [{"UNPACKED_MOST": 2 * len(CONTENT)}, {"MEMBERS_MOST": 2}])
+def test_limits_stop_an_archive_that_swells(tmp_path: Path, monkeypatch, limit: dict) -> None:
+    archive = _archive(tmp_path / "big.tar.xz", "a.bvh", "notes.txt", "c.bvh")
+    for name, most in limit.items():
+        monkeypatch.setattr(f"lead.data.archives.{name}", most)
+    with pytest.raises(RequestError, match=f"of {3 * len(CONTENT)} bytes, .* are the most"):
+        unpack(archive, ".bvh", tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+
+
+def _claims(size: int, name: str, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """A header that claims any size, and not one byte of it."""
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+class _Counted(io.BytesIO):
+    unpacked = 0
+
+    def read(self, size: int = -1) -> bytes:
+        found = super().read(size)
+        _Counted.unpacked += len(found)
+        return found
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        ((1 << 40, "a.bvh"), "1 members of 1099511627776 bytes"),
+        ((1 << 40, "notes.txt"), "1 members of 1099511627776 bytes"),  # to be passed over
+        ((1 << 31, "notes.txt"), "1 members of 2147483648 bytes"),  # by its ratio
+        ((1 << 40, "long", tarfile.GNUTYPE_LONGNAME), "a header of 1099511627776 bytes"),
+        ((1 << 40, "pax", tarfile.XHDTYPE), "a header of 1099511627776 bytes"),
+        ((1 << 40, "pax", tarfile.XGLTYPE), "a header of 1099511627776 bytes"),
+        ((-512, "a.bvh"), "a negative size"),
+        ((-1024, "pax", tarfile.XHDTYPE), "a header of -1024 bytes"),
+    ],
+)
+def test_claims_are_judged_before_anything_is_unpacked(
+    tmp_path, monkeypatch, packed, claim, message
+) -> None:
+    """Nothing of what a header claims is read, whatever it says and however it is packed."""
+    archive = tmp_path / "big.tar"
+    archive.write_bytes(packed(_claims(*claim) + bytes(1 << 16)))
+    inner = archives._unpacked
+    monkeypatch.setattr(archives, "_unpacked", lambda stream: _Counted(inner(stream).read()))
+    monkeypatch.setattr(_Counted, "unpacked", 0)
+    with pytest.raises(RequestError, match=message):
+        unpack(archive, ".bvh", tmp_path / "cache")
+    assert _Counted.unpacked <= 2 * tarfile.BLOCKSIZE
+    assert not (tmp_path / "cache").exists()
+
+
+def test_one_file_has_the_limit_of_a_text(tmp_path: Path, monkeypatch) -> None:
+    archive = _archive(tmp_path / "big.tar.xz", "a.bvh")
+    monkeypatch.setattr(archives, "TEXT_BYTES", len(CONTENT) - 1)
+    with pytest.raises(RequestError, match=f"a.bvh of {len(CONTENT)} bytes, .* are the most"):
+        unpack(archive, ".bvh", tmp_path / "cache")
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_damage_anywhere_is_one_line(tmp_path: Path, packed) -> None:
+    """Whatever a byte is turned into: the members as they were, or one line."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(*_member(f"{'deep/' * 40}a.bvh"))
+        tar.addfile(*_member("\u00e9.bvh"))
+    whole = packed(plain.getvalue())
+    rng = random.Random(0)
+    for number in range(60):
+        broken = bytearray(whole)
+        broken[rng.randrange(min(len(whole), 4096))] ^= 1 << rng.randrange(8)
+        archive = tmp_path / f"{number}.tar"
+        archive.write_bytes(broken)
+        try:
+            folder = unpack(archive, ".bvh", tmp_path / "cache")
+        except LeadError as error:
+            assert "\n" not in str(error) and str(archive) in str(error)
+        else:
+            assert folder.parent == tmp_path / "cache"
 
 
 def test_archives_are_known_by_name(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import yaml
 from lead.core.building import build
 from lead.core.errors import LeadError, RequestError
 from lead.data.captions.phrase_book import read_phrase_book
+from lead.data.loading import load_items
 from lead.data.source import LoadedClip, Rejected
 from lead.data.sources.bandai_namco import BandaiNamcoSource
 
@@ -208,7 +209,7 @@ def test_names_that_cannot_be_used_are_reported_not_fatal(tmp_path: Path) -> Non
     good = [item for item in listed if item.id == "dataset-1_bow_sad_001"]
     assert len(good) == 1 and len({item.id for item in listed}) == len(listed) == 5
     bad = [item for item in listed if item not in good]
-    results = {result.id: result for result in source.load(bad)}
+    results = {result.id: result for result in load_items(source, bad)}
     assert all(isinstance(result, Rejected) for result in results.values())
     reasons = {name: result.reason for name, result in results.items()}
     assert "add it to" in reasons["dataset-1_swim_sad_001.bvh"]
@@ -257,14 +258,14 @@ def _single_file(root: Path) -> BandaiNamcoSource:
         (_others, "no file dataset-D_CONTENT_STYLE_ID.bvh"),
         (_broken_archive, "truncated or no tar archive"),
         (_single_file, "neither a folder nor an archive"),
-        (lambda root: BandaiNamcoSource(root / "none"), "does not exist"),
+        (lambda root: BandaiNamcoSource(root / "none"), "is not a folder"),
         (lambda root: BandaiNamcoSource(root, held_out=["chimpira"]), "dataset-1:chimpira"),
         (lambda root: BandaiNamcoSource(root, held_out=["dataset-1:chimp"]), "did you mean 'ch"),
         (lambda root: BandaiNamcoSource(root, splits={"train": 0.5}), "sum to 1"),
         (lambda root: BandaiNamcoSource(root, splits={"heldout": 1.0}), "split of held_out"),
         (lambda root: BandaiNamcoSource(root, captions_per_clip=0), "at least 1"),
         (lambda root: BandaiNamcoSource(root, min_frames=50, max_frames=40), "<= max_frames"),
-        (lambda root: BandaiNamcoSource(root, captions=root / "no.yaml"), "cannot be read"),
+        (lambda root: BandaiNamcoSource(root, captions=root / "no.yaml"), "no.yaml is missing"),
     ],
 )
 def test_wrong_requests_are_one_line_errors(tmp_path: Path, make, message: str) -> None:
@@ -280,7 +281,7 @@ def test_no_held_out_styles(part: Path) -> None:
 
 def test_the_configuration_says_what_the_class_assumes(repository: Path, part: Path) -> None:
     values = yaml.safe_load((repository / "configs/data/bandai_namco.yaml").read_text())
-    source = build(values, source=str(part))
+    source = build("source", values, source=str(part))
     assert source == BandaiNamcoSource(str(part), held_out=values["held_out"])
     assert tuple(source.held_out) == tuple(BandaiNamcoSource(str(part)).held_out)
 

@@ -1,8 +1,11 @@
 """BVH parser: what is written comes back, and broken files are named with their line."""
 
 import math
+import os
 import re
+import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,7 +257,7 @@ MALFORMED = {
     "no rows": (GOOD[: GOOD.index("1 2 3 4")], 19, "truncated"),
     "ends inside a row": (GOOD[: GOOD.index("16 17")], 20, "6 of 9"),
     "missing row": (GOOD[: GOOD.index("10 11")], 19, "1 rows follow"),
-    "extra row": (GOOD + "1 2 3 4 5 6 7 8 9\n", 21, "3 rows follow"),
+    "extra row": (GOOD + "1 2 3 4 5 6 7 8 9\n", 21, "more rows follow"),
     "short row": (GOOD.replace("7 8 9\n", "7 8\n"), 19, "row of 8 values"),
     "long row": (GOOD.replace("7 8 9\n", "7 8 9 9\n"), 19, "row of 10 values"),
     "uneven rows, right total": (
@@ -274,6 +277,37 @@ MALFORMED = {
     "frame time zero": (GOOD.replace("0.05", "0"), 18, "Frame Time takes"),
     "frame time negative": (GOOD.replace("0.05", "-0.05"), 18, "Frame Time takes"),
     "frame time NaN": (GOOD.replace("0.05", "nan"), 18, "Frame Time takes"),
+    **{
+        f"frame time {time}": (GOOD.replace("0.05", time), 18, "Frame Time takes seconds from")
+        for time in (
+            "5e-324",
+            "1e-300",
+            "9e-6",
+            "10.1",
+            "900",
+            "10001",
+            "1e308",
+            "inf",
+            "0x1",
+            "1_0",
+        )
+    },
+    **{
+        f"the number {number}": (GOOD.replace("13 14", f"13 {number}"), 20, f"'{number[:40]}'")
+        for number in ("1e10", "-1e38", "1e200", "1" * 5000, "1_000", "0x1F", "\x00", "½")
+    },
+    **{
+        f"the offset {number}": (GOOD.replace("0 10 0", f"0 {number} 0"), 8, f"'{number[:40]}")
+        for number in ("1e10", "-1e38", "1e200", "inf", "\x00")
+    },
+    "a name of a million letters": (
+        GOOD.replace("JOINT Head\n  {", "JOINT " + "H" * 10**6),
+        7,
+        "'{'",
+    ),
+    "no MOTION in a million characters": (GOOD.replace("MOTION", "\n" * 2**20), 1, "1048576"),
+    "a keyword of a million letters": (GOOD.replace("JOINT Head", "B" * 10**6), 6, "found 'BBB"),
+    "a line of a million numbers": (GOOD.replace("10 11", "0 " * 2**19 + "11"), 20, "1048576"),
     "frame time missing": (GOOD.replace("0.05", ""), 18, "Frame Time takes"),
     "unknown channel": (GOOD.replace("3 Zrotation", "3 Zrotatoin"), 9, "did you mean 'Zrotation'"),
     "channel count too high": (GOOD.replace("CHANNELS 3", "CHANNELS 4"), 10, "unknown channel"),
@@ -305,7 +339,7 @@ def test_malformed_files_are_named_with_their_line(tmp_path, case):
         read_bvh(path)
     message = str(caught.value)
     assert message.startswith(f"{path}:{line}: "), message
-    assert words in message
+    assert words in message.replace("found ' '", "found '\x00'").replace("is ' '", "is '\x00'")
     assert "\n" not in message
     assert len(message) < 300
 
@@ -331,12 +365,99 @@ def test_binary_files_are_no_bvh(tmp_path):
         read_bvh(path)
 
 
-def test_missing_files_and_folders_are_request_errors(tmp_path):
-    for path in (tmp_path / "missing.bvh", tmp_path):
-        with pytest.raises(RequestError, match="cannot be read"):
-            read_bvh(path)
-        with pytest.raises(RequestError, match="cannot be read"):
-            read_bvh_header(path)
+def test_a_deep_hierarchy_is_read(tmp_path):
+    """A joint in a joint in a joint: nothing here calls itself."""
+    path = tmp_path / "deep.bvh"
+    joints = "JOINT J {OFFSET 0 1 0 CHANNELS 1 Xrotation " * 3000
+    path.write_text(
+        "HIERARCHY ROOT R {OFFSET 0 0 0 CHANNELS 1 Xrotation " + joints + "}" * 3001 + "\nMOTION\n"
+        "Frames: 1\nFrame Time: 0.1\n" + "0 " * 3001 + "\n"
+    )
+    motion = read_bvh(path)
+    assert motion.parents == tuple(range(-1, 3000))
+
+
+BLANK = {  # text in which a pattern that tries every start would try for hours
+    "lines before MOTION": GOOD.replace("MOTION", "\n" * 10**6 + "MOTION"),
+    "lines after MOTION": GOOD.replace("MOTION", "MOTION" + "\n" * 10**6),
+    "blanks before MOTION": GOOD.replace("MOTION", " " * 10**6 + "MOTION"),
+    "blanks behind MOTION": GOOD.replace("MOTION", "MOTION" + " " * 10**6),
+    "blanks behind the count": GOOD.replace("Frames: 2", "Frames: 2" + " " * 10**6),
+    "blanks before the count": GOOD.replace("Frames: 2", "Frames:" + " " * 10**6 + "2"),
+    "blanks within the time": GOOD.replace("Frame Time", "Frame" + " " * 10**6 + "Time"),
+    "blanks within a row": GOOD.replace("13 14", "13" + " " * 10**6 + "14"),
+}
+
+
+@pytest.mark.parametrize("case", BLANK)
+def test_blanks_without_end_cost_what_they_take_to_read(tmp_path, case):
+    path = tmp_path / "blank.bvh"
+    path.write_text(BLANK[case])
+    assert read_bvh(path).values.shape == (2, 9)
+    assert read_bvh_header(path).frames == 2
+
+
+@pytest.mark.parametrize("width", [9, 1])
+def test_there_is_a_limit_of_values(tmp_path, monkeypatch, width):
+    monkeypatch.setattr("lead.data.bvh.parser.VALUES_MOST", 8 * 9)
+    rows = ["1 2 3 4 5 6 7 8 9"] * 9 if width == 9 else ["1"] * 81
+    path = tmp_path / "long.bvh"
+    path.write_text(
+        GOOD[: GOOD.index("1 2 3 4")].replace("Frames: 2", "Frames: 9") + "\n".join(rows)
+    )
+    with pytest.raises(RequestError, match="more than 72 values, which are the most"):
+        read_bvh(path)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_a_long_header_is_found_with_any_line_ending(tmp_path, newline):
+    path = tmp_path / "long.bvh"
+    text = GOOD.replace("JOINT Head", f"JOINT Head {'x' * 2**17}") + "1 2 3 4 5 6 7 8 9\n" * 5000
+    path.write_bytes(text.replace("\n", newline).encode())
+    assert read_bvh_header(path).frames == 2
+
+
+def fifo(path):
+    os.mkfifo(path)
+
+
+def endless(path):
+    path.symlink_to("/dev/zero")
+
+
+def socket_file(path):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+def circle(path):
+    path.symlink_to(path)
+
+
+def huge(path):
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+@pytest.mark.parametrize("read", [read_bvh, read_bvh_header])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, "is missing"),
+        (lambda path: path.mkdir(), "is a folder"),
+        (fifo, "is no regular file"),
+        (endless, "is no regular file"),
+        (socket_file, "is no regular file"),
+        (circle, "cannot be read"),
+        (huge, "1099511627776 bytes, 268435456 are the most"),
+    ],
+)
+def test_only_regular_files_of_a_judged_size_are_opened(tmp_path, monkeypatch, read, make, words):
+    monkeypatch.chdir(tmp_path)  # the name of a socket is short
+    path = Path("x.bvh")
+    make(path)
+    with pytest.raises(RequestError, match=words):
+        read(path)
 
 
 @given(st.binary(max_size=200), st.integers(0, len(GOOD)))

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation, Slerp
 
+from lead.core.errors import RequestError
 from lead.data.bvh import BvhMotion, read_bvh, resample
 from lead.data.bvh.kinematics import (
     forward_kinematics,
@@ -146,6 +147,24 @@ def test_sample_positions_stay_inside_and_are_evenly_spaced(frames, fps_in, fps_
 )
 def test_length_at_twenty_frames_per_second(frames, fps_in, length):
     assert len(sample_positions(frames, float(fps_in), 20.0)[0]) == length
+
+
+@pytest.mark.parametrize(
+    ("frames", "fps_in", "fps_out"),
+    [(90, 1 / 900, 20.0), (72_001, 20.0, 20.0), (10**9, 60.0, 20.0), (3601, 1.0, 1000.0)],
+)
+def test_no_more_than_an_hour_of_frames(frames, fps_in, fps_out):
+    """Judged before anything is made of that length."""
+    with pytest.raises(RequestError, match=f"{frames} frames at .* 72000 are the most"):
+        sample_positions(frames, fps_in, fps_out)
+    assert len(sample_positions(72_000, 20.0, 20.0)[0]) == 72_000
+
+
+def test_no_more_joints_in_all_than_fit_into_the_memory(monkeypatch):
+    monkeypatch.setattr("lead.data.bvh.resampling.POINTS_MOST", 40)
+    assert len(resample(swinging(40, 0.05), 20.0)[0]) == 40
+    with pytest.raises(RequestError, match="41 frames of 1 joints at 20 fps: 40 joints in all"):
+        resample(swinging(41, 0.05), 20.0)
 
 
 def swinging(frames: int, frame_time: float) -> BvhMotion:

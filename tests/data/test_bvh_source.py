@@ -12,9 +12,10 @@ from lead.core.errors import RequestError
 from lead.data.bvh import load_bvh_joints, read_bvh
 from lead.data.bvh.caption_tables import name_words, read_caption_table
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
+from lead.data.loading import load_items
 from lead.data.source import Item, LoadedClip, Rejected
 from lead.data.sources.bvh import BvhSource
-from lead.representation import get_skeleton, joints_to_features
+from lead.representation import features_to_joints, get_skeleton, joints_to_features
 
 NAMES = get_skeleton("humanml3d").joint_names
 
@@ -40,10 +41,27 @@ for word, sign in (("Left", 1), ("Right", -1)):
     }
 
 
+def walk_y(frame: int) -> tuple:
+    return (0, 95, 3 * frame)
+
+
+def walk_z(frame: int) -> tuple:
+    return (0, -3 * frame, 95)
+
+
 def write_figure(
-    path: Path, frames: int = 61, frame_time: str = "0.05", z_up: bool = False
+    path: Path,
+    frames: int = 61,
+    frame_time: str = "0.05",
+    z_up: bool = False,
+    root=None,
+    turn: float = 0.0,
 ) -> Path:
-    """A T pose that sways and walks 3 cm per frame along its facing; z up is the same motion."""
+    """A T pose that sways and walks 3 cm per frame along its facing; z up is the same motion.
+
+    ``root`` gives another place of the pelvis by frame, ``turn`` tips the figure about x (degrees).
+    """
+    root = root or (walk_z if z_up else walk_y)
     lines = ["HIERARCHY"]
     order = "Yrotation Xrotation Zrotation" if z_up else "Zrotation Xrotation Yrotation"
 
@@ -62,11 +80,11 @@ def write_figure(
     add("Hips")
     lines += ["MOTION", f"Frames: {frames}", f"Frame Time: {frame_time}"]
     for frame in range(frames):
-        root = (0, -3 * frame, 95) if z_up else (0, 95, 3 * frame)
         turns = 10 * np.sin(frame / 5 + np.arange(3 * len(RIG)))
         turns[:3] = 0
         turns[::3] *= -1 if z_up else 1  # y up's z axis is z up's -y axis
-        lines.append(" ".join(map(str, (*root, *turns))))
+        turns[1] = turn  # X is the second of both orders
+        lines.append(" ".join(map(str, (*root(frame), *turns))))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -104,7 +122,7 @@ def test_template_captions_from_file_and_folder_names(folder):
 def test_numbers_are_no_captions(folder):
     write_figure(folder / "b" / "02_01.bvh")
     source = BvhSource(folder, template="a person performs {stem}")
-    rejected = [r for r in source.load(source.list_items()) if isinstance(r, Rejected)]
+    rejected = [r for r in load_items(source, source.list_items()) if isinstance(r, Rejected)]
     assert [(r.id, r.reason.split(":")[0]) for r in rejected] == [
         ("b/02_01", "its name holds no words for the template")
     ]
@@ -164,7 +182,7 @@ def test_rows_without_files_and_files_without_rows_are_reported_not_fatal(folder
     (folder / "b" / "kick.bvh").write_text("anything")
     path = table(tmp_path, "id,caption\na/walk-slow,a walk\nkick.bvh,a kick\nnobody,a ghost\n")
     source = BvhSource(folder, captions=path)
-    results = by_id(source.load(source.list_items()))
+    results = by_id(load_items(source, source.list_items()))
     assert len(results) == 6
     assert isinstance(results["a/walk-slow"], LoadedClip)
     assert isinstance(results["kick"], LoadedClip)  # a whole id goes before a file's stem
@@ -177,7 +195,7 @@ def test_a_stem_that_two_files_share_is_reported(folder, tmp_path):
     write_figure(folder / "c" / "walk-slow.bvh")
     path = table(tmp_path, "id,caption\nwalk-slow,a walk\nkick,a kick\n")
     source = BvhSource(folder, captions=path)
-    rejected = [r for r in source.load(source.list_items()) if isinstance(r, Rejected)]
+    rejected = [r for r in load_items(source, source.list_items()) if isinstance(r, Rejected)]
     assert f"{path}:2: id 'walk-slow' names 2 files" in {r.reason for r in rejected}
 
 
@@ -188,20 +206,20 @@ def test_a_stem_that_two_files_share_is_reported(folder, tmp_path):
         ("c.csv", "name,caption\nkick,a kick\n", "c.csv:1: no column 'id'"),
         ("c.csv", "", "c.csv:1: no column 'id'"),
         ("c.csv", "id,caption\n", "c.csv: no captions"),
-        ("c.csv", "id,caption\nkick,a kick\nkick, \n", "c.csv:3: empty caption"),
-        ("c.csv", "id,caption\n,a kick\n", "c.csv:2: empty id"),
-        ("c.csv", "id,caption\nkick\n", "c.csv:2: empty caption"),
+        ("c.csv", "id,caption\nkick,a kick\nkick, \n", "c.csv:3: 'caption': it is empty"),
+        ("c.csv", "id,caption\n,a kick\n", "c.csv:2: 'id': it is empty"),
+        ("c.csv", "id,caption\nkick\n", "c.csv:2: 'caption': it is empty"),
         ("c.csv", "id,caption\nkick,a kick, high\n", "c.csv:2: more fields"),
         ("c.csv", 'id,caption\nkick,"a kick\n', "c.csv:2: not valid CSV"),
-        ("c.csv", "id,caption,split\nkick,a kick,\n", "c.csv:2: the split is ''"),
+        ("c.csv", "id,caption,split\nkick,a kick,\n", "c.csv:2: 'split': the split is ''"),
         ("c.csv", "id,caption,split\nkick,a,train\nkick,b,test\n", "c.csv:3: 'kick' is in split"),
-        ("c.csv", "id,caption,start,end\nkick,a,x,1\n", "c.csv:2: start takes seconds"),
+        ("c.csv", "id,caption,start,end\nkick,a,x,1\n", "c.csv:2: 'start' takes a number, got 'x'"),
         ("c.csv", "id,caption,start,end\nkick,a,2,1\n", "c.csv:2: start 2 is not before end 1"),
         ("c.csv", "id,caption\nnobody,a kick\n", "c.csv: no id names a file"),
         ("c.jsonl", '{"id": "kick", "caption": "a"}\n{"id"\n', "c.jsonl:2: not valid JSON"),
-        ("c.jsonl", '{"id": "kick"}\n', "c.jsonl:1: no 'caption'"),
-        ("c.jsonl", '["kick", "a kick"]\n', "c.jsonl:1: a JSON object"),
-        ("c.jsonl", '{"id": "kick", "caption": null}\n', "c.jsonl:1: empty caption"),
+        ("c.jsonl", '{"id": "kick"}\n', "c.jsonl:1: it has no 'caption'"),
+        ("c.jsonl", '["kick", "a kick"]\n', "c.jsonl:1: an object of keys and values"),
+        ("c.jsonl", '{"id": "kick", "caption": null}\n', "c.jsonl:1: 'caption': it is empty"),
         ("c.txt", "kick a kick\n", "c.txt: give a .csv or a .jsonl"),
     ],
 )
@@ -213,7 +231,7 @@ def test_bad_caption_tables_are_one_line_with_file_and_line(folder, tmp_path, na
 
 
 def test_caption_tables_that_cannot_be_read(tmp_path):
-    with pytest.raises(RequestError, match=r"captions=.*no\.csv cannot be read"):
+    with pytest.raises(RequestError, match=r"captions=.*no\.csv is missing"):
         read_caption_table(tmp_path / "no.csv")
     (tmp_path / "latin.csv").write_bytes(b"id,caption\nkick,\xe9\n")
     with pytest.raises(RequestError, match="not UTF-8"):
@@ -300,15 +318,92 @@ def test_results_keep_the_order_of_the_items(folder):
     assert load_bvh_items([], BvhSettings()) == []
 
 
-def test_one_up_axis_is_chosen_for_the_whole_folder(tmp_path):
+def stay(*place: float):
+    return lambda frame: place
+
+
+TO_Z, TO_Y = dict(turn=90), dict(z_up=True, turn=-90)  # a root that is turned to another axis
+
+
+def head_and_feet(folder: Path, usual: dict, odd: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Heights of the head and the lower foot in the first frame of every file, the odd one last."""
     for number in range(3):
-        write_figure(tmp_path / f"standing{number}.bvh", z_up=True)
-    source = BvhSource(tmp_path, template="x")
-    clips = source.load(source.list_items())
-    y_up = write_figure(tmp_path / "other" / "same.bvh")
-    expected = joints_to_features(load_bvh_joints(y_up, up_axis="y"))
-    assert source.settings.up_axis == "z"
-    np.testing.assert_allclose(clips[0].features, expected, atol=1e-4)
+        write_figure(folder / f"clip{number}.bvh", **usual)
+    write_figure(folder / "odd.bvh", **odd)
+    source = BvhSource(folder, template="x")
+    clips = load_items(source, source.list_items())
+    assert all(isinstance(clip, LoadedClip) for clip in clips), clips[-1]
+    joints = np.stack([features_to_joints(clip.features)[0, :, 1] for clip in clips])
+    feet = joints[:, [NAMES.index("left_foot"), NAMES.index("right_foot")]]
+    return joints[:, NAMES.index("head")], feet.min(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("usual", "odd"),
+    [
+        ({}, dict(z_up=True)),
+        ({}, dict(z_up=True, root=stay(300, 200, 95))),
+        ({}, dict(z_up=True, root=stay(0, 0, 95))),
+        ({}, dict(TO_Z, root=walk_z)),
+        ({}, dict(TO_Z, root=stay(300, 200, 95))),
+        ({}, dict(TO_Z, root=stay(0, 0, 95))),
+        (dict(z_up=True), {}),
+        (dict(z_up=True), dict(root=stay(300, 95, 200))),
+        (dict(z_up=True), dict(TO_Y, root=walk_y)),
+        (dict(z_up=True), dict(TO_Y, root=stay(300, 95, 200))),
+        (dict(TO_Z, root=walk_z), {}),
+        (dict(TO_Z, root=walk_z), dict(z_up=True)),
+    ],
+)
+def test_the_up_axis_is_judged_for_each_file(tmp_path, usual, odd):
+    """No file is laid on its back by the others, whatever makes its axis another."""
+    heads, feet = head_and_feet(tmp_path, usual, odd)
+    assert ((heads > 1.3) & (heads < 1.7)).all(), heads
+    assert (abs(feet) < 0.1).all(), feet
+
+
+@pytest.mark.parametrize(
+    ("usual", "odd"),
+    [
+        ({}, dict(TO_Z, root=stay(40, 15, -30))),
+        (dict(z_up=True), dict(TO_Y, root=stay(40, -30, 15))),
+    ],
+)
+def test_who_lies_along_an_axis_is_not_stood_up(tmp_path, usual, odd):
+    """It looks like one that stands along it: the others, its rest pose and the floor tell."""
+    heads, _ = head_and_feet(tmp_path, usual, odd)
+    assert (heads[:3] > 1.3).all() and heads[3] < 0.4
+
+
+@pytest.mark.parametrize(
+    ("turn", "stretch", "words"),
+    [
+        (180, 1, "its head is below its feet"),
+        (0, 6, "a standing figure of "),
+        (0, 0.2, "a standing figure of "),
+    ],
+)
+def test_a_standing_figure_of_no_persons_height_is_left_out_unless_asked_for(
+    tmp_path, turn, stretch, words
+):
+    """Its bones are a person's in the first frame, by which the unit is found, and then are not."""
+    path = write_figure(tmp_path / "odd.bvh", root=stay(0, 95, 0), turn=turn)
+    head, _, motion = path.read_text().partition("MOTION\n")
+    lines = [head.replace("CHANNELS 3", "CHANNELS 6 Xposition Yposition Zposition") + "MOTION"]
+    frames, time, *rows = motion.splitlines()
+    lines += [frames, time]
+    names = [line.split()[1] for line in head.splitlines() if line.startswith(("ROOT", "JOINT"))]
+    offsets = np.array([RIG[name][1] for name in names])
+    for number, row in enumerate(rows):
+        turns = np.array(row.split(), dtype=float)[3:].reshape(-1, 3)
+        places = offsets * (stretch if number else 1)
+        lines.append(" ".join(map(str, np.concatenate([places, turns], axis=1).ravel())))
+    path.write_text("\n".join(lines) + "\n")
+    item = Item("odd", path, "train")
+    (found,) = load_bvh_items([item], BvhSettings())
+    assert isinstance(found, Rejected) and words in found.reason and "up_axis=" in found.reason
+    for given in ({"units": "cm"}, {"up_axis": "y"}):
+        assert isinstance(load_bvh_items([item], BvhSettings(**given))[0], LoadedClip)
 
 
 def test_describe_tells_what_would_be_read(folder):
@@ -322,7 +417,7 @@ def test_describe_tells_what_would_be_read(folder):
     assert report["fps"] == {"20": 4}
     assert report["skeletons"] == {"mixamo": 4}
     assert report["units"] == {"cm": 4}
-    assert report["up_axis"] == "y"
+    assert report["up_axis"] == {"y": 4}
     assert report["seconds"] == {"2-4 s": 4}
     assert len(report["unreadable"]) == 1 and "thirty.bvh:1: " in report["unreadable"][0]
     assert report["captions"] == 5

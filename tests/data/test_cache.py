@@ -1,5 +1,6 @@
 """Caches of encodings: used when everything they depend on is the same, made again otherwise."""
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 import torch
 
 from lead.core.errors import RequestError
-from lead.core.files import read_tensors, write_json, write_tensors
+from lead.core.files import write_tensors
+from lead.core.reading import read_tensors
+from lead.data import cache
 from lead.data.cache import NULL_TEXT, cached_posteriors, cached_texts
 from lead.data.packed import PackedDataset, open_dataset
 from lead.data.packing import pack
@@ -88,10 +91,9 @@ def test_other_weights_other_splits_and_other_data_are_encoded_anew(dataset):
     assert vae.rows == 2 * train
     cached_posteriors(dataset, "val", "w", vae)
     assert vae.rows == 2 * train + len(dataset.split("val"))
-    manifest = {**dataset.manifest, "data_hash": "another"}
-    write_json(dataset.folder / "manifest.json", manifest)
+    other = dataset.manifest.model_copy(update={"data_hash": "0" * 64})
     vae.rows = 0
-    cached_posteriors(open_dataset(dataset.folder), "train", "w", vae)
+    cached_posteriors(PackedDataset(dataset.folder, other), "train", "w", vae)
     assert vae.rows == train
     assert len(cache_files(dataset)) == 4
 
@@ -104,7 +106,7 @@ def test_another_encoder_and_other_captions_are_embedded_anew(dataset):
     assert len(text.texts) == 2 * once
     index = dataset.folder / "train.index.json"
     index.write_text(index.read_text().replace("a person", "somebody"))
-    embeddings, rows = cached_texts(open_dataset(dataset.folder), "train", "f", text)
+    embeddings, rows = cached_texts(dataset, "train", "f", text)
     assert len(text.texts) == 3 * once
     assert any("somebody" in caption for caption in rows)
 
@@ -156,3 +158,34 @@ def test_a_failing_encoder_leaves_no_cache(dataset):
 def test_an_unknown_split_is_one_line(dataset):
     with pytest.raises(RequestError, match="no split 'trian': did you mean 'train'"):
         cached_posteriors(dataset, "trian", "w", CountingVae())
+
+
+@pytest.mark.parametrize("kind", ["no folder", "full disk"])
+def test_without_room_for_a_cache_everything_is_encoded_and_that_is_said_once(
+    dataset, monkeypatch, capsys, kind
+):
+    if kind == "no folder":  # as on a read-only disk; rights do not bind every user
+        (dataset.folder / "cache").write_text("in the way")
+    else:
+
+        def fail(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(cache, "write_tensors", fail)
+    before = sorted(path.name for path in dataset.folder.rglob("*"))
+    for _ in range(2):
+        vae, text = CountingVae(), CountingText()
+        mu, _ = cached_posteriors(dataset, "train", "w", vae)
+        embeddings, rows = cached_texts(dataset, "train", "f", text)
+        assert vae.rows == len(mu) and len(text.texts) == len(embeddings) == len(rows)
+    said = capsys.readouterr().err.splitlines()
+    told = [line for line in said if line.startswith("lead: ")]
+    assert len(told) == 1 and str(dataset.folder / "cache") in told[0]
+    assert "copy the dataset to a disk that can" in told[0]
+    assert sorted(path.name for path in dataset.folder.rglob("*")) == before
+
+
+def test_a_cache_of_a_number_is_made_again(dataset):
+    mu, _ = cached_posteriors(dataset, "train", "w", CountingVae())
+    write_tensors(cache_files(dataset)[0], {"mu": torch.tensor(1.0), "logvar": torch.tensor(1.0)})
+    assert torch.equal(cached_posteriors(dataset, "train", "w", CountingVae())[0], mu)

@@ -253,13 +253,16 @@ def _lying_header(path: Path) -> None:
 BAD_MOTIONS = {
     "nan": (_not_finite(np.nan), "not finite"),
     "infinity": (_not_finite(-np.inf), "not finite"),
-    "width": (_array(np.zeros((60, 251), np.float32)), "251 features a frame, expected 263"),
-    "one axis": (_array(np.zeros(263, np.float32)), "1 axes"),
-    "three axes": (_array(np.zeros((1, 60, 263), np.float32)), "3 axes"),
+    "width": (_array(np.zeros((60, 251), np.float32)), "(60, 251), expected (frames, 263)"),
+    "one axis": (_array(np.zeros(263, np.float32)), "(263,), expected (frames, 263)"),
+    "three axes": (
+        _array(np.zeros((1, 60, 263), np.float32)),
+        "(1, 60, 263), expected",
+    ),
     "no frames": (_array(np.zeros((0, 263), np.float32)), ""),
     "objects": (_array(np.full((60, 263), None)), "Python objects"),
     "integers": (_array(np.zeros((60, 263), np.int64)), "int64"),
-    "strings": (_array(np.full((60, 263), "x")), "expected floating point"),
+    "strings": (_array(np.full((60, 263), "x")), "of a floating-point type"),
     "complex": (_array(np.zeros((60, 263), np.complex64)), "complex64"),
     "pickle": (lambda path: path.write_bytes(pickle.dumps([1])), "Python objects"),
     "empty file": (lambda path: path.write_bytes(b""), "not a whole .npy"),
@@ -268,7 +271,7 @@ BAD_MOTIONS = {
     "lying header": (_lying_header, "not a whole .npy"),
     "archive": (lambda path: np.savez(path.open("wb"), a=np.zeros(3)), "archive"),
     "missing": (lambda path: path.unlink(), "missing"),
-    "folder": (lambda path: (path.unlink(), path.mkdir()), "not a whole .npy"),
+    "folder": (lambda path: (path.unlink(), path.mkdir()), "is a folder"),
 }
 
 
@@ -371,7 +374,7 @@ BAD_FOLDERS = {
     "no texts folder": (lambda p: shutil.rmtree(p / "texts"), "no folder texts"),
     "no list": (lambda p: (p / "val.txt").unlink(), "no split list val.txt"),
     "empty list": (lambda p: (p / "val.txt").write_text("\n"), "val.txt lists no clips"),
-    "binary list": (lambda p: (p / "val.txt").write_bytes(b"\xff\xfe\xff"), "val.txt cannot be"),
+    "binary list": (lambda p: (p / "val.txt").write_bytes(b"\xff\xfe\xff"), "val.txt is not UTF-8"),
     "no mean": (lambda p: (p / "Mean.npy").unlink(), "Mean.npy is missing"),
     "no std": (lambda p: (p / "Std.npy").unlink(), "Std.npy is missing"),
     "other data set": (_save("Mean.npy", np.zeros(251)), "skeleton 'kit'"),
@@ -466,7 +469,7 @@ def test_the_config_states_the_published_rules(name, source_class):
     from lead.core.building import build
 
     path = Path(__file__).parents[2] / "configs" / "data" / f"{name}.yaml"
-    built = build(yaml.safe_load(path.read_text()), source="x")
+    built = build("source", yaml.safe_load(path.read_text()), source="x")
     assert isinstance(built, source_class)
     assert (built.min_frames, built.max_frames) == ({"humanml3d": 40, "kitml": 24}[name], 199)
     assert (list(built.splits), built.long_clips) == (["train", "val", "test"], "drop")

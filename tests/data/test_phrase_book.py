@@ -195,17 +195,24 @@ HEAD = "people: [a person]\ncontents: {walk: [walks]}\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("people: [a person\n", "book.yaml:2: not valid YAML"),
-        ("- a\n", "has to be a mapping"),
-        ("", "has to be a mapping"),
-        (HEAD, "styles has to be a mapping"),
-        (HEAD + "styles: {sad: {adverb: [sadly]}}", "did you mean 'adverbs'"),
-        (HEAD + "styles: {sad: {adverbs: sadly}}", "has to be a list"),
-        (HEAD + "styles: {sad: {adverbs: [yes]}}", "True is no phrase"),
+        ("people: [a person\n", "book.yaml is not valid YAML .* in line 2"),
+        ("- a\n", "an object of keys and values expected"),
+        ("", "an object of keys and values expected"),
+        (HEAD, "it has no 'styles'"),
+        (HEAD + "styles: {sad: {adverb: [sadly]}}", "unknown key 'styles.sad.adverb'"),
+        (
+            HEAD + "styles: {sad: {adverbs: sadly}}",
+            "adverbs' takes a list, got 'sadly'",
+        ),
+        (HEAD + "styles: {sad: {adverbs: [yes]}}", "'styles.sad.adverbs.0' takes a text, got true"),
         (HEAD + "styles: {sad: {adverbs: [' sadly']}}", "no phrase"),
-        (HEAD + "styles: {no: {adverbs: [sadly]}}", "False is no text"),
-        (HEAD + "styles: {sad: {plain: 2}}", "share from 0 to 1"),
+        (HEAD + "styles: {no: {adverbs: [sadly]}}", "takes a text, got false"),
+        (
+            HEAD + "styles: {sad: {plain: 2}}",
+            "plain' takes a number less than or equal to 1",
+        ),
         (HEAD + "styles: {sad: {plain: 0.5}}", "has no phrases"),
+        (HEAD + f"styles: {{sad: {{adverbs: ['{'{a|b}' * 40}']}}}}", "more than 10000 readings"),
         (HEAD + "styles: !!python/object/apply:os.getcwd []", "not valid YAML"),
     ],
 )
@@ -218,5 +225,5 @@ def test_a_bad_book_is_a_one_line_error(tmp_path: Path, text: str, message: str)
 
 
 def test_a_missing_book_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="cannot be read"):
+    with pytest.raises(RequestError, match="none.yaml is missing"):
         read_phrase_book(tmp_path / "none.yaml")

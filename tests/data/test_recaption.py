@@ -30,7 +30,7 @@ def test_captions_change_and_nothing_else(folder) -> None:
     before = open_dataset(folder)
     arrays = {path.name: path.read_bytes() for path in folder.glob("*.npy")}
     labels = before.split("train").labels
-    splits = list(before.manifest["clips"])
+    splits = list(before.manifest.clips)
     clips = sum(len(before.split(name)) for name in splits)
     assert recaption(Poet(), folder) == 2 * clips
     after = open_dataset(folder)
@@ -48,7 +48,7 @@ def test_back_again_is_the_first_hash(folder) -> None:
     index = json.loads((folder / "train.index.json").read_text())
     texts = {
         clip: tuple(Caption(*pair) for pair in zip(captions, tokens, strict=True))
-        for split in open_dataset(folder).manifest["clips"]
+        for split in open_dataset(folder).manifest.clips
         for clip, captions, tokens in zip(
             *(
                 json.loads((folder / f"{split}.index.json").read_text())[key]

@@ -8,9 +8,10 @@ import pytest
 
 from lead.core.errors import RequestError
 from lead.data.bvh import load_bvh_joints
+from lead.data.loading import load_items
 from lead.data.packed import open_dataset
 from lead.data.packing import pack
-from lead.data.source import PROBLEM, Rejected
+from lead.data.source import PROBLEM
 from lead.data.sources.style100 import Style100Source
 from lead.representation import joints_to_features
 
@@ -118,8 +119,7 @@ def test_files_without_a_cut_are_left_out_with_the_reason(folder):
     write_clip(folder / "Aeroplane" / "Aeroplane_XX.bvh")
     reader = source(folder)
     bad = [item for item in reader.list_items() if PROBLEM in item.labels]
-    reasons = {result.id: result.reason for result in reader.load(bad)}
-    assert all(isinstance(result, Rejected) for result in reader.load(bad))
+    reasons = {result.id: result.reason for result in load_items(reader, bad)}
     assert "no frames for Aeroplane TR2" in reasons["Aeroplane_TR2"]
     assert "does not read STYLE_CONTENT.bvh" in reasons["Aeroplane_XX"]
 
@@ -127,7 +127,7 @@ def test_files_without_a_cut_are_left_out_with_the_reason(folder):
 def test_a_prepared_dataset_holds_the_labels(folder, tmp_path):
     pack(source(folder), tmp_path / "packed", workers=1)
     dataset = open_dataset(tmp_path / "packed")
-    assert (dataset.manifest["licence"], dataset.fps) == ("CC BY 4.0", 20.0)
+    assert (dataset.manifest.licence, dataset.fps) == ("CC BY 4.0", 20.0)
     split = dataset.split("heldout")
     assert split.ids == ["Aeroplane_FW", "Aeroplane_ID"] and split.frames.tolist() == [69, 49]
     assert split.labels[0] == {"style": "Aeroplane", "content": "FW"}

@@ -51,5 +51,5 @@ def test_exact_for_polynomials_of_its_degree_on_uneven_grids(integrate, degree):
 @pytest.mark.parametrize("integrate", [integrate_euler, integrate_heun])
 def test_rows_are_independent_and_a_grid_of_one_point_stays(integrate):
     whole = integrate(velocity, START, grid(0.0, 1.0, 7))
-    assert torch.equal(integrate(velocity, START[1:], grid(0.0, 1.0, 7)), whole[1:])
+    assert torch.allclose(integrate(velocity, START[1:], grid(0.0, 1.0, 7)), whole[1:], rtol=1e-12)
     assert torch.equal(integrate(velocity, START, [0.3]), START)

@@ -32,7 +32,7 @@ def test_what_is_no_log_is_refused(tmp_path):
         read_curves(tmp_path)
     with pytest.raises(RequestError, match="no value yet"):
         read_curves(logged(tmp_path / "run", "step,name,value\n"))
-    with pytest.raises(WorkError, match=r"metrics\.csv:3 is not"):
+    with pytest.raises(WorkError, match=r"metrics\.csv:3: 'value' takes a number"):
         read_curves(logged(tmp_path / "run", "step,name,value\n1,a,2\n1,a\n"))
 
 

@@ -53,11 +53,10 @@ def motion_vector(movement: dict, motion: dict, x, length: int) -> torch.Tensor:
 
 
 def weights_of(extractor: FeatureExtractor) -> dict[str, dict]:
-    tensors = {name: tensor.double() for name, tensor in extractor.state_dict().items()}
     return {
         network: {
             name.removeprefix(f"{network}."): tensor
-            for name, tensor in tensors.items()
+            for name, tensor in extractor.state_dict().items()
             if name.startswith(f"{network}.")
         }
         for network in ("text_encoder", "movement_encoder", "motion_encoder")
@@ -65,13 +64,18 @@ def weights_of(extractor: FeatureExtractor) -> dict[str, dict]:
 
 
 def random_extractor(features: int, **sizes: int) -> FeatureExtractor:
-    """Every tensor random, so that no bias or gain hides at its initial value."""
-    extractor = FeatureExtractor(features, **sizes).eval()
+    """Every tensor random, so that no bias or gain hides; in double, so that no rounding counts."""
+    extractor = FeatureExtractor(features, **sizes).eval().double()
     generator = torch.Generator().manual_seed(0)
     for tensor in extractor.state_dict().values():
         scale = tensor.shape[-1] ** -0.5 if tensor.ndim > 1 else 0.3
         tensor.copy_(torch.randn(tensor.shape, generator=generator) * scale)
     return extractor
+
+
+def embedded(extractor: FeatureExtractor, *clips) -> torch.Tensor:
+    x, lengths = pad_motions(clips)
+    return extractor.embed_motion(x.double(), lengths)
 
 
 @pytest.mark.parametrize(("features", "sizes"), [(19, SMALL), (263, {}), (251, {})])
@@ -80,22 +84,20 @@ def test_vectors_are_those_of_the_equations(features, sizes):
     extractor = random_extractor(features, **sizes)
     weights = weights_of(extractor)
     lengths = torch.tensor([8, 20, 4, 16])
-    x = torch.randn(4, 20, features)
+    x = torch.randn(4, 20, features).double()
     motions = extractor.embed_motion(x, lengths)
-    words = torch.randn(3, 22, sizes.get("word_dim", 300))
-    tags = one_hot(torch.randint(15, (3, 22)), 15).float()
+    words = torch.randn(3, 22, sizes.get("word_dim", 300)).double()
+    tags = one_hot(torch.randint(15, (3, 22)), 15).double()
     word_lengths = torch.tensor([5, 22, 2])
     texts = extractor.embed_text(words, tags, word_lengths)
     for row, length in enumerate(lengths.tolist()):
         expected = motion_vector(
-            weights["movement_encoder"], weights["motion_encoder"], x[row].double(), length
+            weights["movement_encoder"], weights["motion_encoder"], x[row], length
         )
-        torch.testing.assert_close(motions[row].double(), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(motions[row], expected, atol=1e-10, rtol=1e-10)
     for row, length in enumerate(word_lengths.tolist()):
-        expected = sentence_vector(
-            weights["text_encoder"], words[row].double(), tags[row].double(), length
-        )
-        torch.testing.assert_close(texts[row].double(), expected, atol=1e-5, rtol=1e-5)
+        expected = sentence_vector(weights["text_encoder"], words[row], tags[row], length)
+        torch.testing.assert_close(texts[row], expected, atol=1e-10, rtol=1e-10)
 
 
 def test_tensors_have_the_names_and_shapes_of_the_published_checkpoints():
@@ -138,9 +140,9 @@ def test_tensors_have_the_names_and_shapes_of_the_published_checkpoints():
 def test_rows_keep_their_order_and_do_not_see_each_other():
     extractor = random_extractor(19, **SMALL)
     clips = [torch.randn(n, 19).numpy() for n in (12, 196, 40, 13, 199, 92)]
-    together = extractor.embed_motion(*pad_motions(clips))
-    alone = torch.cat([extractor.embed_motion(*pad_motions([clip])) for clip in clips])
-    torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-5)
+    together = embedded(extractor, *clips)
+    alone = torch.cat([embedded(extractor, clip) for clip in clips])
+    torch.testing.assert_close(together, alone, atol=1e-10, rtol=1e-10)
     assert (together[:, None] - together).norm(dim=-1).fill_diagonal_(1).min() > 1e-3
 
 
@@ -148,13 +150,13 @@ def test_rows_keep_their_order_and_do_not_see_each_other():
 def test_padding_is_as_if_every_motion_were_padded_to_196_frames():
     extractor = random_extractor(19, **SMALL)
     clips = [torch.randn(n, 19) for n in (8, 44, 192, 196)]
-    x = torch.zeros(4, 196, 19)
+    x = torch.zeros(4, 196, 19).double()
     for row, clip in zip(x, clips, strict=True):
         row[: len(clip)] = clip
     published = extractor.embed_motion(x, torch.tensor([8, 44, 192, 196]))
     for row, clip in zip(published, clips, strict=True):
-        ours = extractor.embed_motion(*pad_motions([clip.numpy()]))[0]
-        torch.testing.assert_close(ours, row, atol=1e-6, rtol=1e-5)
+        ours = embedded(extractor, clip.numpy())[0]
+        torch.testing.assert_close(ours, row, atol=1e-10, rtol=1e-10)
 
 
 def test_padding_cuts_to_whole_snippets():
@@ -168,7 +170,7 @@ def test_padding_cuts_to_whole_snippets():
 @torch.no_grad()
 def test_foot_contacts_do_not_count():
     extractor = random_extractor(19, **SMALL)
-    x, lengths = torch.randn(2, 12, 19), torch.tensor([12, 8])
+    x, lengths = torch.randn(2, 12, 19).double(), torch.tensor([12, 8])
     changed = x.clone()
     changed[..., -4:] = 5.0
     assert torch.equal(extractor.embed_motion(x, lengths), extractor.embed_motion(changed, lengths))
@@ -176,7 +178,7 @@ def test_foot_contacts_do_not_count():
 
 def test_dropout_is_the_published_one_and_off_in_evaluation():
     extractor = random_extractor(19, **SMALL)
-    x, lengths = torch.randn(2, 12, 19), torch.tensor([12, 8])
+    x, lengths = torch.randn(2, 12, 19).double(), torch.tensor([12, 8])
     once, twice = (extractor.embed_motion(x, lengths) for _ in range(2))
     assert torch.equal(once, twice)
     extractor.train()

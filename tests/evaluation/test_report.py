@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lead.core.errors import RequestError, WorkError
+from lead.core.errors import RequestError
 from lead.evaluation.estimate import Estimate
 from lead.evaluation.protocol import Protocol
 from lead.evaluation.real_clips import RealClips
@@ -51,6 +51,7 @@ def record(evaluator: dict = OFFICIAL, dataset: str = "humanml3d", **changes: ob
         split="test",
         confidence=0.95,
         crop="random",
+        constant_bones=False,
         published={"humanml3d": PUBLISHED},
     )
     seen = {key: Estimate(mean, margin, 20) for key, (mean, margin) in REAL.items()}
@@ -105,7 +106,7 @@ def test_they_stand_apart_for_another_judge_subset_or_reality(write):
         ({"evaluator": OPEN}, "judged by t2m-humanml3d 0123456789ab, .*json by bandai_namco-small"),
         ({"evaluator": OFFICIAL | {"fingerprint": "77"}}, "json by t2m-humanml3d 77"),
         ({"data_hash": "another"}, "humanml3d hash of huma, .* of humanml3d another"),
-        ({"split": "val"}, "split test, .* split val"),
+        ({"split": "val"}, "split 'test', .* split 'val'"),
         ({"clips": 100}, "clips 4000, .* clips 100"),
         ({"protocol": {"name": "t2m", "version": 1, "pool_size": 16}}, "pool_size 32, .* 16"),
     ],
@@ -137,7 +138,7 @@ def test_a_row_of_real_motions_that_two_runs_share_comes_once(write):
 def test_a_record_without_a_protocol_is_refused(write, missing):
     found = record()
     del found[missing]
-    with pytest.raises(RequestError, match=r"metrics\.json holds no table of a protocol"):
+    with pytest.raises(RequestError, match=rf"metrics\.json: it has no '{missing}': measure the"):
         read_runs([write("old", found)])
 
 
@@ -145,7 +146,7 @@ def test_a_record_without_a_protocol_is_refused(write, missing):
 def test_a_value_that_is_no_number_is_named(write, value):
     found = record()
     found["rows"]["Real"]["fid"]["mean"] = value
-    with pytest.raises(WorkError, match="row 'Real' has no number in 'fid'"):
+    with pytest.raises(RequestError, match="'rows.Real.fid.mean' takes a "):
         read_runs([write("bad", found)])
 
 

@@ -32,6 +32,7 @@ PROTOCOL = Protocol(
     multimodality_sets=2,
     unit_length=4,
     crop="random",
+    constant_bones=False,
     published={},
 )
 

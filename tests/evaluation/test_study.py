@@ -83,12 +83,24 @@ def test_the_last_file_of_a_participant_counts(tmp_path):
     ("given", "code", "message"),
     [
         (answer("x", study="other"), 2, "answers study other"),
-        ({"schema": 1}, 2, "holds no answers"),
+        ({"schema": 1}, 1, "it has no 'study'"),
         (answer("x", ("p09", (1, 1), (1, 1))), 1, "no pair of the study"),
-        (answer("x", ("p01", (6, 1), (1, 1))), 1, "realism of p01 left is 6"),
-        (answer("x", ("p01", (1, 1), (True, 1))), 1, "realism of p01 right is True"),
-        (answer("x", ("p01", (1, "4"), (1, 1))), 1, "relevance of p01 left is '4'"),
-        (answer("x", ("p01", (2.5, 4), (1, 1))), 1, "is 2.5"),
+        (
+            answer("x", ("p01", (6, 1), (1, 1))),
+            1,
+            "0.left.realism' takes a number less",
+        ),
+        (
+            answer("x", ("p01", (1, 1), (True, 1))),
+            1,
+            "0.right.realism' takes a whole",
+        ),
+        (
+            answer("x", ("p01", (1, "4"), (1, 1))),
+            1,
+            "0.left.relevance' takes a whole",
+        ),
+        (answer("x", ("p01", (2.5, 4), (1, 1))), 1, "takes a whole number, got 2.5"),
     ],
 )
 def test_what_is_no_answer_is_refused(tmp_path, given, code, message):
@@ -99,7 +111,7 @@ def test_what_is_no_answer_is_refused(tmp_path, given, code, message):
 
 def test_a_key_and_answers_are_needed(tmp_path):
     (tmp_path / "key.json").write_text(json.dumps({**KEY, "systems": ["old", "else"]}))
-    with pytest.raises(LeadError, match="no key of a study"):
+    with pytest.raises(LeadError, match="compares other systems than the study: give the key.json"):
         read_answers(tmp_path / "key.json", [tmp_path])
     (tmp_path / "empty").mkdir()
     (tmp_path / "key.json").write_text(json.dumps(KEY))

@@ -191,7 +191,7 @@ def browse(tmp_path_factory):
             *(f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=50", *flags),
             *("--dump-dom", page.as_uri()),
         ]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
         document = Page(result.stdout).all("html")
         assert document and "data-report" in document[0], result.stdout[-500:] + result.stderr
         return json.loads(document[0]["data-report"]) | {"state": document[0].get("data-state")}

@@ -180,7 +180,7 @@ class Browser:
         return result["result"].get("value")
 
     def wait(self, condition: str) -> None:
-        for _ in range(600):
+        for _ in range(5000):
             if self.do(condition):
                 return
             time.sleep(0.05)
@@ -201,7 +201,7 @@ class Browser:
         self._session = None
         try:
             self.send("Browser.close")
-            self._process.wait(20)
+            self._process.wait(120)
         finally:
             self._process.kill()
             os.close(self._read)
@@ -281,7 +281,7 @@ def test_a_participant_rates_comes_back_and_saves(tmp_path, browser):
     browser.click("#next")
     assert browser.do("document.documentElement.dataset.study") == "end"
     browser.click("#export")
-    for _ in range(200):
+    for _ in range(5000):
         if list(downloads.glob("*.json")):
             break
         time.sleep(0.05)

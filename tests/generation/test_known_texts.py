@@ -27,19 +27,19 @@ def test_the_distance_is_one_minus_the_cosine_to_the_nearest() -> None:
     known = KnownTexts(on_a_circle(0, 90), threshold=0.2)
     asked = on_a_circle(0, 60, 225) * torch.tensor([[1.0], [5.0], [0.3]])
     expected = [0, 1 - math.cos(math.pi / 6), 1 + math.cos(math.pi / 4)]
-    assert known.distances(asked).tolist() == pytest.approx(expected, abs=1e-6)
+    assert known.distances(asked).tolist() == pytest.approx(expected, abs=1e-5)
 
 
 def test_thinning_keeps_the_farthest_and_tells_the_radius() -> None:
     vectors = on_a_circle(0, 1, 2, 90, 91, 180)
     kept, radius = thin_out(vectors, 3)
-    assert torch.allclose(kept, on_a_circle(0, 180, 90), atol=1e-6)
-    assert radius == pytest.approx(1 - math.cos(math.radians(2)), abs=1e-6)
+    assert torch.allclose(kept, on_a_circle(0, 180, 90), atol=1e-5)
+    assert radius == pytest.approx(1 - math.cos(math.radians(2)), abs=1e-5)
 
 
 def test_equal_captions_are_kept_once() -> None:
     kept, radius = thin_out(on_a_circle(10, 10, 50), 10)
-    assert len(kept) == 2 and radius == pytest.approx(0, abs=1e-6)
+    assert len(kept) == 2 and radius == pytest.approx(0, abs=1e-5)
 
 
 def test_the_threshold_errs_least_and_stands_in_the_widest_gap() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lead.core.errors import RequestError
+from lead.core.errors import LeadError, RequestError, WorkError
 from lead.inversion import Word, read_word, write_word
 from lead.inversion.word import state_hash
 from lead.models.text_encoders import HashTextEncoder
@@ -40,12 +40,16 @@ def test_only_the_encoder_that_it_was_learned_with_reads_it():
 @pytest.mark.parametrize(
     ("tensors", "metadata", "message"),
     [
-        ({"vector": torch.zeros(3)}, None, "is not a word file"),
-        ({"vector": torch.zeros(3)}, {"lead.word": "{"}, "is not a word file"),
-        ({"vector": torch.zeros(3)}, {"lead.word": "[1]"}, "is not a word file"),
-        ({"other": torch.zeros(3)}, {"lead.word": '{"schema": 1}'}, "is not a word file"),
-        ({"vector": torch.zeros(3)}, {"lead.word": '{"schema": 2}'}, "word schema 2"),
-        ({"vector": torch.zeros(3)}, {"lead.word": '{"schema": 1}'}, "names no word"),
+        ({"vector": torch.zeros(3)}, None, "is of another kind"),
+        ({"vector": torch.zeros(3)}, {"lead.word": "{"}, "is no JSON"),
+        ({"vector": torch.zeros(3)}, {"lead.word": "[1]"}, "an object of keys and values"),
+        (
+            {"other": torch.zeros(3)},
+            {"lead.word": '{"schema": 1, "word": "<w>", "encoder": "f"}'},
+            "no vector",
+        ),
+        ({"vector": torch.zeros(3)}, {"lead.word": '{"schema": 2}'}, "'schema' takes 1, got 2"),
+        ({"vector": torch.zeros(3)}, {"lead.word": '{"schema": 1}'}, "it has no 'word'"),
         (
             {"vector": torch.zeros(3, 1)},
             {"lead.word": '{"schema": 1, "word": "<w>", "encoder": "f"}'},
@@ -54,7 +58,7 @@ def test_only_the_encoder_that_it_was_learned_with_reads_it():
         (
             {"vector": torch.tensor([1.0, float("nan")])},
             {"lead.word": '{"schema": 1, "word": "<w>", "encoder": "f"}'},
-            "no row of finite numbers",
+            "'vector' holds a number that is not finite",
         ),
         (
             {"vector": torch.zeros(3)},
@@ -66,16 +70,16 @@ def test_only_the_encoder_that_it_was_learned_with_reads_it():
 def test_what_is_no_word_is_refused_by_name(tmp_path, tensors, metadata, message):
     path = tmp_path / "word.safetensors"
     save_file(tensors, path, metadata)
-    with pytest.raises(RequestError, match=message) as error:
+    with pytest.raises(LeadError, match=message) as error:
         read_word(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_missing_or_broken_file_is_one_line(tmp_path):
-    with pytest.raises(RequestError, match="is no file"):
+    with pytest.raises(RequestError, match="is missing: give a word file"):
         read_word(tmp_path / "none.safetensors")
     (tmp_path / "broken.safetensors").write_bytes(b"\x00" * 20)
-    with pytest.raises(RequestError, match="is not a word file"):
+    with pytest.raises(WorkError, match="is not a whole safetensors file.*: give a word file"):
         read_word(tmp_path / "broken.safetensors")
 
 

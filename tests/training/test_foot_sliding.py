@@ -58,7 +58,7 @@ def test_both_sliding_terms_reach_the_decoder_and_only_training_decodes_between(
     terms = stage._terms(batch, StepDraws(torch.Generator().manual_seed(0)))
     rest = terms["features"] + terms["joints"] + 1e-4 * terms["kl"]
     sliding = 3 * terms["sliding"] + 6 * terms["sliding_between"]
-    assert terms["loss"].item() == pytest.approx((rest + sliding).item(), rel=1e-6)
+    assert terms["loss"].item() == pytest.approx((rest + sliding).item(), rel=1e-5)
     assert terms["sliding_between"] > 0, terms
     (terms["sliding"] + terms["sliding_between"]).backward()
     reached = vae.output_layer.weight.grad.abs().sum(dim=1)
@@ -75,4 +75,4 @@ def test_patches_are_averaged_over_real_frames_only():
             values = x[row, :length, channel].double().numpy()
             sums = np.convolve(values, [0.25, 0.5, 0.25], mode="same")
             sums /= np.convolve(np.ones(length), [0.25, 0.5, 0.25], mode="same")
-            np.testing.assert_allclose(smooth[row, :length, channel], sums, atol=1e-6)
+            np.testing.assert_allclose(smooth[row, :length, channel], sums, atol=1e-5)

@@ -29,7 +29,7 @@ def test_masked_smooth_l1_is_the_mean_over_real_values(threshold):
             near = gap < threshold
             values.append(0.5 * gap**2 / threshold if near else gap - 0.5 * threshold)
     loss = masked_smooth_l1(predicted, target, mask, threshold)
-    assert loss.item() == pytest.approx(sum(values) / 16, rel=1e-6)
+    assert loss.item() == pytest.approx(sum(values) / 16, rel=1e-5)
 
 
 @pytest.mark.parametrize("rest", [(4,), (5, 3)])
@@ -59,12 +59,12 @@ def test_alignment_is_zero_one_or_two():
     turned = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
     for direction, expected in ((4 * text, 0), (turned, 1), (-text, 2)):
         loss = alignment_loss(direction[:, None], text)
-        assert loss.item() == pytest.approx(expected, abs=1e-6)
+        assert loss.item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_alignment_takes_the_mean_of_several_tokens():
     tokens = torch.tensor([[[1.0, 1.0], [1.0, -1.0]]])
-    assert alignment_loss(tokens, torch.tensor([[2.0, 0.0]])).item() == pytest.approx(0, abs=1e-6)
+    assert alignment_loss(tokens, torch.tensor([[2.0, 0.0]])).item() == pytest.approx(0, abs=1e-5)
 
 
 def test_reconstruction_sums_or_averages():
@@ -87,7 +87,7 @@ def test_diagonal_gaussian_kl_is_that_of_the_fitted_gaussians():
     torch.testing.assert_close(
         diagonal_gaussian_kl(latent, rebuilt).double(), expected, rtol=1e-4, atol=0
     )
-    assert diagonal_gaussian_kl(latent, latent.flip(0)).item() == pytest.approx(0, abs=1e-6)
+    assert diagonal_gaussian_kl(latent, latent.flip(0)).item() == pytest.approx(0, abs=1e-5)
 
 
 def test_diagonal_gaussian_kl_pushes_a_shrunken_batch_apart():
@@ -136,4 +136,4 @@ def test_the_distance_of_moments_in_closed_form():
     """Rows -1 and 3 (mean 1, deviation 2) against 0 and 0: 1 + 4; the order of rows is nothing."""
     one = torch.tensor([[[-1.0]], [[3.0]]])
     assert float(moment_distance(one, torch.zeros(2, 1, 1))) == pytest.approx(5.0)
-    assert float(moment_distance(one, one.flip(0))) == 0
+    assert float(moment_distance(one, one.flip(0))) == pytest.approx(0, abs=1e-6)

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from lead.core.claims import beside
 from lead.core.errors import LeadError, RequestError, WorkError
-from lead.core.files import read_tensors, write_json, write_tensors
+from lead.core.files import write_json, write_tensors
+from lead.core.reading import read_tensors
 from lead.core.runs import Run
 from lead.training.stages import train_stage
 
@@ -135,7 +137,7 @@ def test_overwriting_starts_from_nothing(copies, make_values, assert_same_run, c
     write_json(run.folder / "metrics.json", {"old": 1})
     train_stage("vae", make_values("vae", run.folder, "overwrite=true"))
     assert_same_run(run.folder, chain["vae"])
-    assert "note" not in Run(run.folder).record
+    assert "note" not in Run(run.folder).contents
     assert not (run.folder / "metrics.json").exists()
 
 
@@ -152,9 +154,9 @@ def test_a_folder_killed_before_its_first_file_is_no_obstacle(make_values, tmp_p
     folder = tmp_path / "run"
     (folder / "weights").mkdir(parents=True)
     shutil.rmtree(folder / "weights")
-    (folder / ".run.json.x1y2.json").write_text("{")
+    (folder / ".run.json.lead-new0.json").write_text("{")
     run = train_stage("vae", make_values("vae", folder, "resume=true"))
-    assert run.record["status"] == "finished" and not list(folder.glob(".*"))
+    assert run.record.status == "finished" and not list(folder.glob(".*"))
 
 
 @pytest.mark.parametrize("missing", ["state", "state weights metrics.csv config.yaml"])
@@ -179,14 +181,14 @@ def test_a_finished_run_without_state_is_not_thrown_away(copies, make_values):
 
 def test_half_written_files_are_swept_up(copies, make_values):
     rubbish = [
-        copies["vae"] / "state" / ".trainer.ckpt.abc.ckpt",
-        copies["vae"] / "weights" / ".vae.safetensors.abc.safetensors",
-        copies["vae"] / ".metrics.csv.abc.csv",
+        beside(copies["vae"] / name, "new0", ending=True)
+        for name in ("state/trainer.ckpt", "weights/vae.safetensors", "metrics.csv")
     ]
-    for path in rubbish:
+    mine = copies["vae"] / ".metrics.csv.old.csv"
+    for path in (*rubbish, mine):
         path.write_bytes(b"half")
     train_stage("vae", make_values("vae", copies["vae"], "resume=true"))
-    assert not any(path.exists() for path in rubbish)
+    assert not any(path.exists() for path in rubbish) and mine.exists()
 
 
 # Resuming with something else
@@ -279,7 +281,7 @@ def test_an_earlier_run_of_another_stage_is_refused(chain, make_values, tmp_path
 
 
 def test_an_earlier_run_on_other_data_is_refused(copies, make_values, tmp_path):
-    record = Run(copies["vae"]).record
+    record = Run(copies["vae"]).contents
     Run(copies["vae"]).update(dataset={**record["dataset"], "data_hash": "another"})
     values = make_values("diffusion", tmp_path / "run", f"vae={copies['vae']}")
     refused(RequestError, values, "was trained on other data")
@@ -348,7 +350,7 @@ def test_without_a_val_split_the_train_split_validates(make_values, micro_datase
     write_json(tmp_path / "data" / "manifest.json", manifest)
     values = make_values("vae", tmp_path / "run")
     values["dataset"] = str(tmp_path / "data")
-    assert train_stage("vae", values).record["best"]["step"] in (3, 6)
+    assert train_stage("vae", values).record.best["step"] in (3, 6)
 
 
 # Options

@@ -56,8 +56,8 @@ def test_shuffled_texts_change_the_alignment_and_nothing_else():
         for order in [derangement(COUNT, torch.Generator().manual_seed(seed)).tolist()]
     }
     possible = torch.stack([alignment_loss(projected, text[list(order)]) for order in orders])
-    assert (possible - after["align"]).abs().min() < 1e-6
-    assert (possible - before["align"]).abs().min() > 1e-5
+    assert (possible - after["align"]).abs().min() < 1e-5
+    assert (possible - before["align"]).abs().min() > 1e-4
 
 
 def test_the_shuffle_depends_on_the_step_alone():

@@ -54,4 +54,4 @@ def test_velocities_are_metres_a_second_over_pairs_of_real_frames(threshold):
     expected = np.concatenate(gaps).mean()
     assert terms["velocities"].item() == pytest.approx(expected, rel=1e-4)
     whole = terms["features"] + terms["joints"] + 1e-4 * terms["kl"] + 2 * terms["velocities"]
-    assert terms["loss"].item() == pytest.approx(whole.item(), rel=1e-6)
+    assert terms["loss"].item() == pytest.approx(whole.item(), rel=1e-5)

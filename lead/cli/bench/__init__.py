@@ -27,9 +27,9 @@ floor ours takes.
 from collections.abc import Sequence
 from pathlib import Path
 
-from lead.cli.config import compose
-from lead.cli.outputs import check_output_file
+from lead.cli.config import compose_with_words
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.files import claimed
 
 SUBJECTS = {
     "generate": "lead.cli.bench.generate",
@@ -44,11 +44,15 @@ SUBJECTS = {
 
 def run(overrides: Sequence[str]) -> int:
     """Measure one subject, print its table and write its JSON."""
-    words = [word for word in overrides if "=" not in word]
-    config = compose("bench", [word for word in overrides if "=" in word])
+    config, words = compose_with_words("bench", overrides)
     config["subject"] = _subject(words, config["subject"])
     _check(config)
+    files = [Path(config[key]) for key in ("plot", "output") if config[key] is not None]
+    with claimed(*files):
+        return _measure(config)
 
+
+def _measure(config: dict) -> int:
     import importlib
 
     from lead.cli.bench.machine import measure_machine
@@ -76,18 +80,8 @@ def _subject(words: Sequence[str], option: str | None) -> str:
 
 
 def _check(config: dict) -> None:
-    for key, least in (("repeats", 1), ("frames", 4), ("threads", 0), ("seed", 0), ("batch", 0)):
-        if config[key] < least:
-            raise RequestError(f"{key} is {config[key]}: it must be at least {least}")
-    if config["clock"] not in ("wall", "cpu"):
-        raise RequestError(f"unknown clock '{config['clock']}': wall or cpu")
-    if config["frames"] > 400:
-        raise RequestError(f"frames is {config['frames']}: the models take up to 400")
     if config["plot"] is not None:
         if config["subject"] != "linear":
             raise RequestError("plot= draws the cost of `lead bench linear`: leave it out here")
         if Path(config["plot"]).suffix.lower() != ".png":
             raise RequestError(f"plot={config['plot']} is drawn as PNG: name it FILE.png")
-        check_output_file(Path(config["plot"]))
-    if config["output"] is not None:
-        check_output_file(Path(config["output"]))

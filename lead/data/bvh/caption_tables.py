@@ -1,29 +1,63 @@
 """Captions for a folder of motions: a CSV or JSONL table, or a template over file names."""
 
-import csv
-import json
-import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.reading import read_csv, read_json_lines
+from lead.core.schema import Finite, Schema, check
 from lead.data.source import Caption
 
-_COLUMNS = ("id", "caption", "split", "start", "end")
 _TEMPLATE_FIELDS = ("stem", "folder")
 
 
-@dataclass(frozen=True)
-class CaptionRow:
-    """One row of a caption table."""
+def _or(nothing: object) -> BeforeValidator:
+    """What an empty field, or none, stands for."""
+    return BeforeValidator(lambda value: nothing if value in (None, "") else value)
 
-    line: int
-    id: str
-    caption: Caption
-    split: str  # empty where the table has no split column
+
+def _words(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty")
+    return " ".join(text.split())
+
+
+def _split_name(name: str) -> str:
+    if not re.fullmatch(r"[\w-]+", name.strip()):
+        raise ValueError(f"the split is '{name:.40}', not a name like train")
+    return name.strip()
+
+
+Words = Annotated[str, _or(""), AfterValidator(_words)]
+Seconds = Annotated[Finite, Field(ge=0), _or(0)]
+
+
+class CaptionRow(Schema):
+    """One row of a caption table; a caption about a part of the motion has ``start < end``."""
+
+    model_config = ConfigDict(strict=False, coerce_numbers_to_str=True)  # a CSV knows text alone
+
+    line: int = 0
+    id: Words
+    text: Words = Field(alias="caption")
+    split: Annotated[str, _or(""), AfterValidator(_split_name)] = ""  # where there is no column
+    start: Seconds = 0.0
+    end: Seconds = 0.0
+
+    @model_validator(mode="after")
+    def _range(self) -> "CaptionRow":
+        if (self.start or self.end) and not self.start < self.end:
+            raise ValueError(f"start {self.start:g} is not before end {self.end:g}")
+        return self
+
+    @property
+    def caption(self) -> Caption:
+        """The sentence, and the seconds that it is about."""
+        return Caption(self.text, start=self.start, end=self.end)
 
 
 def read_caption_table(path: Path | str) -> list[CaptionRow]:
@@ -33,82 +67,20 @@ def read_caption_table(path: Path | str) -> list[CaptionRow]:
     Raises RequestError with file and line.
     """
     path = Path(path)
-    readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows}
+    readers = {
+        ".csv": lambda: read_csv(path, ("id", "caption"), "captions="),
+        ".jsonl": lambda: read_json_lines(path, "captions="),
+    }
     if path.suffix.lower() not in readers:
         raise RequestError(f"captions={path}: give a .csv or a .jsonl file")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RequestError(f"{path}: not UTF-8 text ({error.reason})") from error
-    except OSError as error:
-        raise RequestError(f"captions={path} cannot be read ({error.strerror})") from error
-    rows = [_row(path, *found) for found in readers[path.suffix.lower()](path, text)]
+    rows = []
+    for line, row in readers[path.suffix.lower()]():
+        place = f"{path}:{line}"
+        read = check(CaptionRow, row, place, "correct the line", error=RequestError)
+        rows.append(read.model_copy(update={"line": line}))
     if not rows:
         raise RequestError(f"{path}: no captions in it")
     return rows
-
-
-def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, object]]]:
-    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
-    line = 1
-    try:
-        names = [name.strip().lower() for name in reader.fieldnames or ()]
-        reader.fieldnames = names
-        for column in ("id", "caption"):
-            if column not in names:
-                known = ", ".join(names) or "nothing"
-                raise RequestError(f"{path}:1: no column '{column}'; the header names {known}")
-        line = 2
-        for row in reader:
-            if None in row:
-                raise RequestError(f"{path}:{line}: more fields than the header: quote the commas")
-            yield line, row
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise RequestError(f"{path}:{line}: not valid CSV ({error})") from error
-
-
-def _jsonl_rows(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, object]]]:
-    for line, content in enumerate(text.splitlines(), start=1):
-        if not content.strip():
-            continue
-        try:
-            row = json.loads(content)
-        except json.JSONDecodeError as error:
-            raise RequestError(f"{path}:{line}: not valid JSON ({error.msg})") from error
-        if not isinstance(row, dict):
-            raise RequestError(f"{path}:{line}: a JSON object with id and caption expected")
-        for column in ("id", "caption"):
-            if column not in row:
-                raise RequestError(f"{path}:{line}: no '{column}' in it")
-        yield line, row
-
-
-def _row(path: Path, line: int, row: Mapping[str, object]) -> CaptionRow:
-    texts = {}
-    for column in _COLUMNS:
-        value = row.get(column)
-        texts[column] = "" if value is None else str(value).strip()
-    for column in ("id", "caption"):
-        if not texts[column]:
-            raise RequestError(f"{path}:{line}: empty {column}")
-    if "split" in row and not re.fullmatch(r"[\w-]+", texts["split"]):
-        raise RequestError(f"{path}:{line}: the split is '{texts['split']}', not a name like train")
-    start, end = (_seconds(path, line, column, texts[column]) for column in ("start", "end"))
-    if (start or end) and not start < end:
-        raise RequestError(f"{path}:{line}: start {start:g} is not before end {end:g}")
-    text = " ".join(texts["caption"].split())
-    return CaptionRow(line, texts["id"], Caption(text, start=start, end=end), texts["split"])
-
-
-def _seconds(path: Path, line: int, column: str, text: str) -> float:
-    try:
-        value = float(text or 0)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value >= 0):
-        raise RequestError(f"{path}:{line}: {column} takes seconds from 0 up, found '{text}'")
-    return value
 
 
 def check_template(template: str) -> None:

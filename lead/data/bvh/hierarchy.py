@@ -1,6 +1,5 @@
 """The first half of a BVH file: joints, offsets, channels and end sites."""
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,8 @@ from typing import NoReturn
 
 import numpy as np
 
-from lead.core.errors import RequestError, did_you_mean
+from lead.core.errors import RequestError, did_you_mean, one_line
+from lead.data.limits import NUMBER_MOST
 
 CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
 _SPELLING = {name.lower(): name for name in CHANNELS}
@@ -35,16 +35,16 @@ class Hierarchy:
 
 def fail(path: Path, line: int, message: str) -> NoReturn:
     """Raise the one-line error of a BVH file: ``path:line: message``."""
-    raise RequestError(f"{path}:{line}: {message}")
+    raise RequestError(one_line(f"{path}:{line}: {message}"))
 
 
 def finite_number(text: str) -> float | None:
-    """The finite number that ``text`` spells, or None."""
+    """The finite number that ``text`` spells, up to NUMBER_MOST in size, or None."""
     try:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) and "_" not in text else None
+    return value if abs(value) <= NUMBER_MOST and "_" not in text else None
 
 
 def parse_hierarchy(path: Path, text: str) -> Hierarchy:
@@ -160,7 +160,8 @@ class _HierarchyParser:
         for _ in range(3):
             word = self._take("a number")
             if (value := finite_number(word)) is None:
-                raise _BrokenError(self.line, f"OFFSET takes three finite numbers, found '{word}'")
+                kind = f"three finite numbers up to {NUMBER_MOST:g}"
+                raise _BrokenError(self.line, f"OFFSET takes {kind}, found '{word}'")
             values.append(value)
         return np.array(values)
 
@@ -181,7 +182,7 @@ class _HierarchyParser:
     def _channel(self) -> str:
         word = self._take("a channel name")
         if word.lower() not in _SPELLING:
-            hint = did_you_mean(word, CHANNELS)
+            hint = did_you_mean(word[:40], CHANNELS)
             raise _BrokenError(self.line, f"unknown channel '{word}', {hint}")
         return _SPELLING[word.lower()]
 

@@ -9,16 +9,15 @@ from lead.core.errors import RequestError
 from lead.data.bvh.conventions import (
     METRES,
     check_conventions,
+    check_stature,
     detect_units,
-    detect_up_axis,
+    judge_up_axis,
     to_metres_y_up,
 )
 from lead.data.bvh.kinematics import forward_kinematics
 from lead.data.bvh.parser import BvhMotion, read_bvh
 from lead.data.bvh.resampling import resample
 from lead.data.bvh.skeleton_maps import SkeletonMap, choose_skeleton_map, end_site_list
-
-DEFAULT_UP_AXIS = "y"
 
 
 def bvh_to_joints(
@@ -27,20 +26,28 @@ def bvh_to_joints(
     fps: float = 20.0,
     units: str = "auto",
     up_axis: str = "auto",
+    usual_axis: str | None = None,
 ) -> np.ndarray:
     """World positions of the 22 SMPL joints: (frames, 22, 3) float32, metres, y up.
 
     ``skeleton_map`` None chooses by joint names, ``units`` auto by the figure's size, ``up_axis``
-    auto by where the head is over the clip (y where the figure never stands).
-    Raises RequestError where the skeleton or the size is not a person's.
+    auto by ``judge_up_axis``, where ``usual_axis`` is that of most files beside it.
+    Raises RequestError where the skeleton or the size is not a person's; what a standing figure
+    measures is looked at where neither units nor axis are given.
     """
     check_conventions(units, up_axis)
     skeleton_map = skeleton_map or choose_skeleton_map(motion)
     joints = mapped_joints(motion, skeleton_map, fps)
-    scale = detect_units(joints, skeleton_map.metres_per_unit)[1] if units == "auto" else None
+    metres = METRES.get(units) or detect_units(joints, skeleton_map.metres_per_unit)[1]
+    axis = up_axis
     if up_axis == "auto":
-        up_axis = detect_up_axis(joints) or DEFAULT_UP_AXIS
-    return to_metres_y_up(joints, scale or METRES[units], up_axis).astype(np.float32)
+        rest = replace(motion, channels=((),) * len(motion.names), values=np.zeros((1, 0)))
+        pose = mapped_joints(rest, skeleton_map, fps)[0]
+        axis = judge_up_axis(metres * joints, metres * pose, usual_axis)
+    joints = to_metres_y_up(joints, metres, axis)
+    if units == up_axis == "auto":
+        check_stature(joints)
+    return joints.astype(np.float32)
 
 
 def load_bvh_joints(
@@ -50,6 +57,7 @@ def load_bvh_joints(
     units: str = "auto",
     up_axis: str = "auto",
     cut: tuple[int, int] | None = None,
+    usual_axis: str | None = None,
 ) -> np.ndarray:
     """Read a BVH file as SMPL joints (see bvh_to_joints); errors name the file.
 
@@ -61,7 +69,7 @@ def load_bvh_joints(
         motion = _cut(path, motion, *cut)
     try:
         chosen = choose_skeleton_map(motion, skeleton_map)
-        return bvh_to_joints(motion, chosen, fps, units, up_axis)
+        return bvh_to_joints(motion, chosen, fps, units, up_axis, usual_axis)
     except RequestError as error:
         raise RequestError(f"{path}: {error}") from error
 

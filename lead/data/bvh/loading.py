@@ -23,8 +23,9 @@ class BvhSettings:
 
     skeleton_map: str | Path | None = None  # shipped name or YAML file; None: by joint names
     units: str = "auto"  # m, cm, mm, inch, auto
-    up_axis: str = "auto"  # y, z, x, auto
+    up_axis: str = "auto"  # y, z, x, auto: judged for each file
     fps: float = 20.0
+    usual_axis: str | None = None  # of most files, for those that do not show theirs
 
     def __post_init__(self) -> None:
         check_conventions(self.units, self.up_axis)
@@ -63,7 +64,8 @@ def _load_joints(
     path: Path, settings: BvhSettings, cut: tuple[int, int] | None = None
 ) -> np.ndarray:
     joints = load_bvh_joints(
-        path, settings.skeleton_map, settings.fps, settings.units, settings.up_axis, cut
+        *(path, settings.skeleton_map, settings.fps, settings.units, settings.up_axis, cut),
+        usual_axis=settings.usual_axis,
     )
     if len(joints) < 2:
         raise RequestError(f"{path}: one frame at {settings.fps:g} fps is no motion")

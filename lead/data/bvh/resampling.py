@@ -5,18 +5,26 @@ from fractions import Fraction
 
 import numpy as np
 
+from lead.core.errors import RequestError
 from lead.data.bvh.kinematics import local_positions, local_rotations
 from lead.data.bvh.parser import BvhMotion
+from lead.data.limits import FRAMES_MOST, POINTS_MOST
 
 
 def resample(motion: BvhMotion, fps: float) -> tuple[np.ndarray, np.ndarray]:
     """The motion at ``fps``: local rotations (frames, joints, 4) and positions (frames, joints, 3).
 
     Rotations are interpolated on the sphere, positions linearly; a frame that coincides with an
-    input frame is that frame.
+    input frame is that frame. Raises RequestError where it is too long for the memory.
     """
     index, fraction = sample_positions(len(motion.values), motion.fps, fps)
     used = np.unique(np.concatenate([index, index[fraction > 0] + 1]))
+    points = max(len(index), len(used)) * len(motion.names)
+    if points > POINTS_MOST:
+        raise RequestError(
+            f"{len(index)} frames of {len(motion.names)} joints at {fps:g} fps: "
+            f"{POINTS_MOST} joints in all are the most: cut it into parts"
+        )
     motion = replace(motion, values=motion.values[used])
     index = np.searchsorted(used, index)
     rotations = resample_rotations(local_rotations(motion), index, fraction)
@@ -27,10 +35,16 @@ def sample_positions(frames: int, fps_in: float, fps_out: float) -> tuple[np.nda
     """Where the output frames fall between the input frames: (index, fraction in [0, 1)).
 
     The first frame is kept; there are ``floor((frames - 1) * fps_out / fps_in) + 1`` of them.
-    The arithmetic is exact, so coinciding frames have fraction 0.
+    The arithmetic is exact, so coinciding frames have fraction 0. Raises RequestError where there
+    are more than FRAMES_MOST.
     """
     step = _exact(fps_in) / _exact(fps_out)
     count = int((frames - 1) / step) + 1
+    if count > FRAMES_MOST:
+        raise RequestError(
+            f"{frames} frames at {fps_in:g} fps make {count} at {fps_out:g} fps, {FRAMES_MOST} are "
+            "the most: cut it into parts"
+        )
     ticks = np.arange(count, dtype=np.int64) * step.numerator
     return ticks // step.denominator, (ticks % step.denominator) / step.denominator
 

@@ -13,17 +13,21 @@ A map holds, for every SMPL joint, where it is on the source skeleton::
 Names are compared without case, punctuation and namespaces (``mixamorig:Hips`` is ``Hips``).
 """
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-import yaml
+from pydantic import AfterValidator
 
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.reading import read_yaml
+from lead.core.schema import Name, Positive, Schema, read_file
 from lead.data.bvh.hierarchy import Hierarchy
 from lead.data.bvh.parser import BvhMotion
 from lead.representation import get_skeleton
@@ -83,8 +87,14 @@ def choose_skeleton_map(
             return candidate
     known = ", ".join(candidate.name for candidate in shipped)
     raise RequestError(
-        f"no skeleton map ({known}) fits the joints {', '.join(skeleton.names)}: {_HOW_TO}"
+        f"no skeleton map ({known}) fits the joints {_some(skeleton.names)}: {_HOW_TO}"
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few names; a file may have thousands."""
+    more = f", ... ({len(names)} in all)" if len(names) > 5 else ""
+    return ", ".join(f"{name:.20}" for name in names[:5]) + more
 
 
 @cache
@@ -96,62 +106,58 @@ def load_skeleton_map(source: str | Path) -> SkeletonMap:
     path = SHIPPED / f"{source}.yaml"
     if not path.is_file():
         path = Path(source)
-    if not path.is_file():
+    if not path.exists():
         shipped = [file.stem for file in SHIPPED.glob("*.yaml")]
         raise RequestError(
             f"skeleton_map: no file or shipped map '{source}', {did_you_mean(str(source), shipped)}"
         )
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise RequestError(f"{path}: not a readable YAML file: {reason}") from error
-    return _checked_map(path, content)
+    read = read_file(_File, path, "correct it", load=read_yaml, error=RequestError)
+    ordered = {name: read.joints[name] for name in _SMPL}
+    return SkeletonMap(read.name or path.stem, ordered, read.metres_per_unit)
 
 
-def _checked_map(path: Path, content: object) -> SkeletonMap:
-    places = content.get("joints") if isinstance(content, dict) else None
-    if not isinstance(places, dict):
-        raise RequestError(f"{path}: a skeleton map needs 'joints:' with one entry per SMPL joint")
-    names = get_skeleton("humanml3d").joint_names
-    missing = [name for name in names if name not in places]
-    if missing:
-        raise RequestError(f"{path}: no entry for {', '.join(missing)}")
-    unknown = [str(name) for name in places if name not in names]
-    if unknown:
-        raise RequestError(
-            f"{path}: unknown joint '{unknown[0]}', {did_you_mean(unknown[0], names)}"
-        )
-    for name in names:
-        if (problem := _place_problem(places[name])) is not None:
-            raise RequestError(f"{path}: {name}: {problem}")
-    unit = content.get("metres_per_unit")
-    if unit is not None and not (isinstance(unit, float | int) and unit > 0):
-        raise RequestError(f"{path}: metres_per_unit takes a number above 0, got {unit!r}")
-    ordered = {name: places[name] for name in names}
-    return SkeletonMap(str(content.get("name", path.stem)), ordered, unit)
-
-
-def _place_problem(place: object) -> str | None:
-    """What is wrong with the spelling of a place, or None."""
-    if isinstance(place, str):
-        return None
+def _place(place: object) -> object:
+    """A place of a map as it is spelled; ValueError where it is none."""
     if isinstance(place, list) and place:
-        return next((problem for option in place if (problem := _place_problem(option))), None)
-    if (
+        return [_place(option) for option in place]
+    if isinstance(place, str) or (
         isinstance(place, dict)
         and set(place) == {"end_site"}
         and isinstance(place["end_site"], str)
     ):
-        return None
+        return place
     if isinstance(place, dict) and set(place) == {"between", "at"}:
         ends, at = place["between"], place["at"]
-        if isinstance(ends, list) and len(ends) == 2 and isinstance(at, float | int):
-            return next((problem for end in ends if (problem := _place_problem(end))), None)
-    return (
+        finite = isinstance(at, float | int) and math.isfinite(at)
+        if isinstance(ends, list) and len(ends) == 2 and finite:
+            return {"between": _place(ends), "at": at}
+    raise ValueError(
         "a place is a joint name, a list of alternatives, {end_site: JOINT} or "
-        f"{{between: [A, B], at: FRACTION}}, got {place!r}"
+        "{between: [A, B], at: FRACTION}"
     )
+
+
+def _all_joints(places: dict[str, object]) -> dict[str, object]:
+    missing = [name for name in _SMPL if name not in places]
+    if missing:
+        raise ValueError(f"no entry for {', '.join(missing)}")
+    for name in places:
+        if name not in _SMPL:
+            raise ValueError(f"unknown joint '{name:.40}', {did_you_mean(name, _SMPL)}")
+    return places
+
+
+_SMPL = get_skeleton("humanml3d").joint_names
+
+
+class _File(Schema):
+    """What a YAML file of a map holds."""
+
+    name: Name | None = None
+    joints: Annotated[
+        dict[str, Annotated[object, AfterValidator(_place)]], AfterValidator(_all_joints)
+    ]
+    metres_per_unit: Positive | None = None
 
 
 @lru_cache(maxsize=256)  # a collection's files are asked the same question one by one
@@ -173,7 +179,7 @@ def _weights(skeleton_map: SkeletonMap, names: tuple[str, ...], sites: tuple[int
         except _MissingJointError as missing:
             raise RequestError(
                 f"skeleton map '{skeleton_map.name}': {joint} needs '{missing}', which the file "
-                f"lacks; it has: {', '.join(names)}"
+                f"lacks; it has: {_some(names)}"
             ) from None
     weights = np.stack(rows)
     weights.flags.writeable = False

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lead.core.errors import RequestError
+from lead.core.errors import RequestError, one_line
 from lead.data.bvh.conventions import detect_units, detect_up_axis
-from lead.data.bvh.joints import DEFAULT_UP_AXIS, mapped_joints
+from lead.data.bvh.joints import mapped_joints
 from lead.data.bvh.loading import BvhSettings
 from lead.data.bvh.parser import BvhHeader, frame_rate, read_bvh, read_bvh_header
 from lead.data.bvh.skeleton_maps import choose_skeleton_map
@@ -17,13 +17,10 @@ _SAMPLE = 9  # files that are read whole
 _LENGTH_EDGES = (0, 1, 2, 4, 8, 16, 32, 64)  # seconds
 
 
-def detect_collection_up_axis(paths: Sequence[Path], settings: BvhSettings) -> str:
-    """The up axis that most of a few files agree on; y where none of them shows a standing figure.
-
-    One answer for a whole collection: a single clip may lie on the floor from end to end.
-    """
+def detect_collection_up_axis(paths: Sequence[Path], settings: BvhSettings) -> str | None:
+    """The up axis that most of a few files show, for those that show none; None where none does."""
     votes = Counter(axis for _, axis in _sample_conventions(paths, settings) if axis)
-    return votes.most_common(1)[0][0] if votes else DEFAULT_UP_AXIS
+    return votes.most_common(1)[0][0] if votes else None
 
 
 def survey(paths: Sequence[Path], settings: BvhSettings) -> Mapping[str, object]:
@@ -33,8 +30,8 @@ def survey(paths: Sequence[Path], settings: BvhSettings) -> Mapping[str, object]
     for path in paths:
         try:
             headers.append(read_bvh_header(path))
-        except RequestError as error:
-            unreadable.append(str(error))
+        except Exception as error:
+            unreadable.append(one_line(error))
     sample = _sample_conventions(paths, settings)
     axes = Counter(axis for _, axis in sample if axis)
     return {
@@ -63,7 +60,7 @@ def _sample_conventions(
             units = settings.units
             if units == "auto":
                 units = detect_units(joints, skeleton_map.metres_per_unit)[0]
-        except RequestError:
+        except Exception:  # loading it tells why
             continue
         found.append((units, detect_up_axis(joints)))
     return found

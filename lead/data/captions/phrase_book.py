@@ -1,5 +1,6 @@
 """Captions put together from what is done and how: a book of phrases, and one rule of drawing."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,15 +8,19 @@ from functools import lru_cache
 from itertools import chain, product, zip_longest
 from pathlib import Path
 from random import Random
+from typing import Annotated
 
-import yaml
+from pydantic import AfterValidator, Field
 
-from lead.core.errors import RequestError, did_you_mean
+from lead.core.errors import RequestError
+from lead.core.reading import read_yaml
+from lead.core.schema import ClosedSchema, read_file
 from lead.core.seeding import derive_seed
 
 BANDAI_NAMCO = Path(__file__).with_name("bandai_namco.yaml")
 
 _ROUNDS = 64  # draws per wanted caption before giving up on finding a new one
+_MOST = 10_000  # readings of one entry with {several|kinds} of words
 _SHORT = 4  # words; an adverb stands in front of a longer action, where it cannot be misread
 
 
@@ -102,74 +107,64 @@ _FORMS = ("adverbs", "manners", "subjects", "clauses")
 @lru_cache(maxsize=8)
 def read_phrase_book(path: Path = BANDAI_NAMCO) -> PhraseBook:
     """Read a phrase book (YAML). Raises RequestError naming file and entry where it is wrong."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"{path}: the captions cannot be read ({error})") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise RequestError(f"{path}{line}: not valid YAML: mend that line") from error
-    book = _mapping(path, "the file", content, {"people", "contents", "styles"})
-    contents = _mapping(path, "contents", book.get("contents"))
-    styles = _mapping(path, "styles", book.get("styles"))
-    return PhraseBook(
-        people=_phrases(path, "people", book.get("people")),
-        contents={name: _readings(path, name, entry) for name, entry in contents.items()},
-        styles={name: _style(path, name, entry) for name, entry in styles.items()},
-        path=path,
-    )
+    book = read_file(_File, path, "correct it", load=read_yaml, error=RequestError)
+    styles = {name: Style(**dict(style)) for name, style in book.styles.items()}
+    return PhraseBook(book.people, book.contents, styles, path)
 
 
-def _style(path: Path, name: str, entry: object) -> Style:
-    known = {*_FORMS, "people", "plain"}
-    fields = dict(_mapping(path, f"style {name}", entry, known))
-    plain = fields.pop("plain", 0.0)
-    if isinstance(plain, bool) or not isinstance(plain, (int, float)) or not 0 <= plain <= 1:
-        raise RequestError(f"{path}: style {name}: plain is a share from 0 to 1, not {plain!r}")
-    lists = {key: _phrases(path, f"{name}.{key}", value) for key, value in fields.items()}
-    style = Style(plain=float(plain), **lists)
-    if not style.phrases and style.plain < 1:
-        raise RequestError(f"{path}: style {name} has no phrases: give some, or plain: 1")
-    return style
-
-
-def _mapping(path: Path, name: str, entry: object, known: set[str] | None = None) -> Mapping:
-    if not isinstance(entry, dict) or not entry:
-        raise RequestError(f"{path}: {name} has to be a mapping with at least one entry")
-    for key in entry:
-        if not isinstance(key, str):
-            raise RequestError(f"{path}: {name}: the key {key!r} is no text: put it in quotes")
-        if known is not None and key not in known:
-            raise RequestError(f"{path}: {name}: unknown key '{key}', {did_you_mean(key, known)}")
-    return entry
-
-
-def _phrases(path: Path, name: str, entry: object) -> tuple[str, ...]:
-    return tuple(chain.from_iterable(_readings(path, name, entry)))
-
-
-def _readings(path: Path, name: str, entry: object) -> tuple[tuple[str, ...], ...]:
-    if not isinstance(entry, list) or not entry:
-        raise RequestError(f"{path}: {name} has to be a list of phrases")
-    readings = tuple(tuple(_alternatives(path, name, phrase)) for phrase in entry)
+def _readings(entry: list[str]) -> tuple[tuple[str, ...], ...]:
+    readings = tuple(tuple(_alternatives(phrase)) for phrase in entry)
     for phrase in chain.from_iterable(readings):
         if not phrase or phrase != " ".join(phrase.split()):
-            raise RequestError(
-                f"{path}: {name}: {phrase!r} is no phrase: words with single spaces between them"
-            )
+            raise ValueError(f"'{phrase:.40}' is no phrase: words with single spaces between them")
     return readings
 
 
-def _alternatives(path: Path, name: str, phrase: object) -> list[str]:
-    """Every reading of ``{raises|lifts} the {hand|arm}``; RequestError for an open bracket."""
-    if not isinstance(phrase, str):
-        raise RequestError(f"{path}: {name}: {phrase!r} is no phrase: put it in quotes")
+def _alternatives(phrase: str) -> list[str]:
+    """Every reading of ``{raises|lifts} the {hand|arm}``; ValueError for an open bracket."""
     fixed, choices = _CHOICE.split(phrase)[::2], _CHOICE.findall(phrase)
     if any(set("{|}") & set(part) for part in fixed):
-        raise RequestError(f"{path}: {name}: {phrase!r} has a bracket without its other half")
-    readings = product(*(choice.split("|") for choice in choices))
+        raise ValueError(f"'{phrase:.40}' has a bracket without its other half")
+    words = [choice.split("|") for choice in choices]
+    if math.prod(map(len, words)) > _MOST:
+        raise ValueError(f"'{phrase:.40}' has more than {_MOST} readings")
+    readings = product(*words)
     return [fixed[0] + "".join(map("".join, zip(r, fixed[1:], strict=True))) for r in readings]
+
+
+def _together(readings: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    return tuple(chain.from_iterable(readings))
+
+
+_Readings = Annotated[list[str], Field(min_length=1), AfterValidator(_readings)]
+_Phrases = Annotated[_Readings, AfterValidator(_together)]
+
+
+def _says_something(style: "_StyleFile") -> "_StyleFile":
+    if style.plain < 1 and not any(getattr(style, form) for form in _FORMS):
+        raise ValueError("a style has no phrases: give some, or plain: 1")
+    return style
+
+
+class _StyleFile(ClosedSchema):
+    """A style as it is written down."""
+
+    adverbs: _Phrases = ()
+    manners: _Phrases = ()
+    subjects: _Phrases = ()
+    clauses: _Phrases = ()
+    people: _Phrases = ()
+    plain: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class _File(ClosedSchema):
+    """A phrase book as it is written down."""
+
+    people: _Phrases
+    contents: Annotated[dict[str, _Readings], Field(min_length=1)]
+    styles: Annotated[
+        dict[str, Annotated[_StyleFile, AfterValidator(_says_something)]], Field(min_length=1)
+    ]
 
 
 def _compose(form: str, person: str, action: str, phrase: str, place: int) -> str:

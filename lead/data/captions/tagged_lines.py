@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from lead.core.errors import RequestError
+from lead.core.reading import read_text
 from lead.data.source import Caption
 
 _TOKEN = re.compile(r"[^/]+/\w+")
@@ -26,12 +28,9 @@ def read_tagged_lines(
     ``from`` and ``to`` count in ``seconds_per_tag``; 0 and 0, or NaN, mean the whole clip.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except FileNotFoundError:
-        return [], [BadLine(str(path), "the text file is missing")]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
-        return [], [BadLine(str(path), f"the text file cannot be read ({reason})")]
+        lines = read_text(path).split("\n")
+    except RequestError as error:
+        return [], [BadLine(str(path), str(error))]
     captions, bad = [], []
     for number, line in enumerate(lines, start=1):
         if not line.strip():

@@ -18,7 +18,16 @@ from lead.data.archives import ARCHIVE_SUFFIXES, is_archive, unpack
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
 from lead.data.bvh.survey import survey
 from lead.data.captions.phrase_book import BANDAI_NAMCO, PhraseBook, read_phrase_book
-from lead.data.source import PROBLEM, Caption, Item, LoadedClip, Rejected
+from lead.data.folders import find_files
+from lead.data.source import (
+    Caption,
+    Item,
+    LoadedClip,
+    Rejected,
+    problem_item,
+    problems,
+    usable,
+)
 from lead.data.splits import (
     HELD_OUT,
     check_fractions_beside_held_out,
@@ -73,34 +82,28 @@ class BandaiNamcoSource:
         Raises RequestError where no file has a name of this collection.
         """
         folders = self._folders()
-        paths = sorted(
-            (path for folder in folders for path in _bvh_files(folder)),
-            key=lambda path: (path.name, len(path.parts), str(path)),
-        )
-        usable: dict[str, tuple[Path, re.Match]] = {}
-        problems: list[Item] = []
-        for path in paths:
+        found = {path: why for files in folders.values() for path, why in files.items()}
+        matches: dict[str, tuple[Path, re.Match]] = {}
+        unusable: list[Item] = []
+        for path in sorted(found, key=lambda path: (path.name, len(path.parts), str(path))):
             match = _NAME.fullmatch(path.stem)
-            reason = self._problem(match, path, usable)
+            reason = found[path] or self._problem(match, path, matches)
             if reason:
                 relative = next(path.relative_to(f) for f in folders if path.is_relative_to(f))
-                problems.append(Item(str(relative), path, "rejected", labels={PROBLEM: reason}))
+                unusable.append(problem_item(str(relative), path, reason))
             else:
-                usable[path.stem] = (path, match)
-        if not usable:
-            reason = problems[0].labels[PROBLEM] if problems else "there are no BVH files"
+                matches[path.stem] = (path, match)
+        if not matches:
+            reason = next(iter(problems(unusable)), "there are no BVH files")
             raise RequestError(
                 f"{self.source} has no file {_PATTERN} of the Bandai-Namco collection ({reason}): "
                 "give the folder of the unpacked data sets, or of their .tar.xz archives"
             )
-        return [*self._items(usable), *problems]
+        return [*self._items(matches), *unusable]
 
     def load(self, items: Sequence[Item]) -> list[LoadedClip | Rejected]:
         """Features of each item at 20 fps, or Rejected with its reason."""
-        broken = [item for item in items if PROBLEM in item.labels]
-        rejected = [Rejected(item.id, str(item.path), item.labels[PROBLEM]) for item in broken]
-        usable = [item for item in items if PROBLEM not in item.labels]
-        return [*rejected, *load_bvh_items(usable, self._settings)]
+        return load_bvh_items(items, self._settings)
 
     def captions_of(self, clip_id: str, labels: Mapping[str, str]) -> tuple[Caption, ...]:
         """Sentences for one clip, of its content and style; the same for the same id always."""
@@ -115,17 +118,17 @@ class BandaiNamcoSource:
 
     def describe(self, items: Sequence[Item]) -> Mapping[str, object]:
         """What the headers and a few files say, counts per split, content and style, captions."""
-        usable = [item for item in items if PROBLEM not in item.labels]
-        captions = [caption.text for item in usable for caption in item.captions]
+        good = usable(items)
+        captions = [caption.text for item in good for caption in item.captions]
         return {
-            **survey([item.path for item in usable], self._settings),
-            "splits": dict(Counter(item.split for item in usable)),
+            **survey([item.path for item in good], self._settings),
+            "splits": dict(Counter(item.split for item in good)),
             "held_out": list(self.held_out),
-            "contents": dict(sorted(Counter(item.labels["content"] for item in usable).items())),
-            "styles": dict(sorted(Counter(_style_of(item) for item in usable).items())),
+            "contents": dict(sorted(Counter(item.labels["content"] for item in good).items())),
+            "styles": dict(sorted(Counter(_style_of(item) for item in good).items())),
             "captions": len(captions),
             "different captions": len(set(captions)),
-            "problems": [item.labels[PROBLEM] for item in items if PROBLEM in item.labels],
+            "problems": problems(items),
             "licence": self.licence,
         }
 
@@ -150,22 +153,21 @@ class BandaiNamcoSource:
             pairs.add((collection, style))
         return pairs
 
-    def _folders(self) -> list[Path]:
-        """The folders to search, archives unpacked."""
+    def _folders(self) -> dict[Path, dict[Path, str]]:
+        """The files (path -> problem) of each folder to search, archives unpacked."""
         source = Path(self.source).expanduser()
-        if is_archive(source):
-            archives = [source]
-        elif source.is_dir():
-            if next(_bvh_files(source), None):
-                return [source]
+        archives = [source]
+        if not is_archive(source):
+            if source.exists() and not source.is_dir():
+                endings = ", ".join(ARCHIVE_SUFFIXES)
+                raise RequestError(f"{source} is neither a folder nor an archive ({endings})")
+            found = find_files(source, ".bvh")
+            if found:
+                return {source: found}
             archives = sorted(path for path in source.iterdir() if is_archive(path))
-        elif source.exists():
-            endings = ", ".join(ARCHIVE_SUFFIXES)
-            raise RequestError(f"{source} is neither a folder nor an archive ({endings})")
-        else:
-            raise RequestError(f"{source} does not exist: set source=DIR")
         cache = None if self.cache is None else Path(self.cache).expanduser()
-        return [unpack(archive, ".bvh", cache) for archive in archives]
+        unpacked = [unpack(archive, ".bvh", cache) for archive in archives]
+        return {folder: find_files(folder, ".bvh") for folder in unpacked}
 
     def _problem(self, match: re.Match | None, path: Path, known: Mapping[str, tuple]) -> str:
         if match is None:
@@ -189,9 +191,3 @@ class BandaiNamcoSource:
 
 def _style_of(item: Item) -> str:
     return f"{item.labels['set']}:{item.labels['style']}"
-
-
-def _bvh_files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if path.suffix.lower() == ".bvh" and not path.name.startswith(".") and path.is_file():
-            yield path

@@ -17,7 +17,17 @@ from lead.data.bvh.caption_tables import (
 )
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
 from lead.data.bvh.survey import detect_collection_up_axis, survey
-from lead.data.source import PROBLEM, Caption, Item, LoadedClip, Rejected
+from lead.data.folders import find_files
+from lead.data.source import (
+    PROBLEM,
+    Caption,
+    Item,
+    LoadedClip,
+    Rejected,
+    problem_item,
+    problems,
+    usable,
+)
 from lead.data.splits import check_fractions, check_frame_limits, stratified_splits
 
 _DEFAULT_SPLITS = {"train": 0.8, "val": 0.05, "test": 0.15}
@@ -40,7 +50,7 @@ class BvhSource:
     seed: int = 0
     skeleton_map: str | None = None  # shipped name or YAML file; None: by joint names
     units: str = "auto"  # m, cm, mm, inch, auto
-    up_axis: str = "auto"  # y, z, x, auto: where heads are above feet in most of a few files
+    up_axis: str = "auto"  # y, z, x, auto: judged for each file
     min_frames: int = 40
     max_frames: int = 199
     long_clips: str = "split"
@@ -69,28 +79,21 @@ class BvhSource:
         A caption row without a file, and a file without a caption, become items that ``load``
         rejects with the reason. Raises RequestError where the folder or the table is not right.
         """
-        paths = self._find_files()
+        paths, closed = self._find_files()
         items = self._items_of_table(paths) if self.captions else self._items_of_template(paths)
-        usable = [item for item in items if PROBLEM not in item.labels]
-        if not usable:
+        if not usable(items):
             reason = f"{self.captions}: no id names a file, ids are such as '{next(iter(paths))}'"
             if not self.captions:
                 reason = f"{items[0].path}: {items[0].labels[PROBLEM]}"
             raise RequestError(reason)
         if self.up_axis == "auto":
-            axis = detect_collection_up_axis([item.path for item in usable], self.settings)
-            self.settings = replace(self.settings, up_axis=axis)
-        return self._with_splits(items)
+            axis = detect_collection_up_axis([item.path for item in usable(items)], self.settings)
+            self.settings = replace(self.settings, usual_axis=axis)
+        return [*self._with_splits(items), *closed]
 
     def load(self, items: Sequence[Item]) -> list[LoadedClip | Rejected]:
         """One result per item: features, or Rejected with file, line and reason."""
-        usable = [item for item in items if PROBLEM not in item.labels]
-        rejected = [
-            Rejected(item.id, str(item.path), item.labels[PROBLEM])
-            for item in items
-            if PROBLEM in item.labels
-        ]
-        return [*rejected, *load_bvh_items(usable, self.settings)]
+        return load_bvh_items(items, self.settings)
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
         """None: they are computed from the train split."""
@@ -98,26 +101,27 @@ class BvhSource:
 
     def describe(self, items: Sequence[Item]) -> Mapping[str, object]:
         """Files, frames, rates, skeletons and lengths from the headers; units and axis of a few."""
-        usable = [item for item in items if PROBLEM not in item.labels]
-        problems = [item.labels[PROBLEM] for item in items if PROBLEM in item.labels]
         return {
-            **survey([item.path for item in usable], self.settings),
-            "captions": sum(len(item.captions) for item in usable),
-            "splits": dict(Counter(item.split for item in usable)),
-            "problems": problems,
+            **survey([item.path for item in usable(items)], self.settings),
+            "captions": sum(len(item.captions) for item in usable(items)),
+            "splits": dict(Counter(item.split for item in usable(items))),
+            "problems": problems(items),
             "licence": self.licence,
         }
 
-    def _find_files(self) -> dict[str, Path]:
-        """Id -> path, sorted by id."""
-        folder = Path(self.source)
-        if not folder.is_dir():
-            raise RequestError(f"source={folder} is not a folder: give the folder of the BVH files")
-        found = (path for path in folder.rglob("*") if path.suffix.lower() == ".bvh")
-        paths = {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
+    def _find_files(self) -> tuple[dict[str, Path], list[Item]]:
+        """Id -> path, sorted by id, and items for what cannot be looked at."""
+        paths, closed = {}, []
+        for path, problem in find_files(self.source, ".bvh").items():
+            name = path.relative_to(self.source).with_suffix("").as_posix()
+            if problem:
+                closed.append(problem_item(name, path, problem))
+            else:
+                paths[name] = path
         if not paths:
-            raise RequestError(f"source={folder} holds no .bvh file")
-        return dict(sorted(paths.items()))
+            reason = "".join(f": {item.path} {item.labels[PROBLEM]}" for item in closed[:1])
+            raise RequestError(f"source={self.source} holds no .bvh file{reason}")
+        return dict(sorted(paths.items())), closed
 
     def _items_of_template(self, paths: Mapping[str, Path]) -> list[Item]:
         items = []
@@ -126,7 +130,7 @@ class BvhSource:
                 items.append(Item(name, path, "", (Caption(text),)))
             else:
                 problem = "its name holds no words for the template: give data.captions=FILE"
-                items.append(Item(name, path, "", labels={PROBLEM: problem}))
+                items.append(problem_item(name, path, problem))
         return items
 
     def _items_of_table(self, paths: Mapping[str, Path]) -> list[Item]:
@@ -143,14 +147,12 @@ class BvhSource:
             else:
                 reason = f"names {len(matches)} files" if matches else "names no .bvh file"
                 problem = f"{self.captions}:{row.line}: id '{row.id}' {reason}"
-                place = Path(self.captions)
-                lost.append(Item(f"{row.id}:{row.line}", place, "", labels={PROBLEM: problem}))
+                lost.append(problem_item(f"{row.id}:{row.line}", Path(self.captions), problem))
         return [self._item_of_rows(name, paths[name], found) for name, found in rows.items()] + lost
 
     def _item_of_rows(self, name: str, path: Path, rows: Sequence[CaptionRow]) -> Item:
         if not rows:
-            problem = f"{self.captions} has no caption for '{name}'"
-            return Item(name, path, "", labels={PROBLEM: problem})
+            return problem_item(name, path, f"{self.captions} has no caption for '{name}'")
         for row in rows:
             if row.split != rows[0].split:
                 raise RequestError(
@@ -163,8 +165,8 @@ class BvhSource:
         """Items without a split get one by the fractions; their folders are the strata."""
         strata = {
             item.id: ("all", item.path.parent.as_posix())
-            for item in items
-            if not item.split and PROBLEM not in item.labels
+            for item in usable(items)
+            if not item.split
         }
         chosen = stratified_splits(strata, self.splits, seed=self.seed)
         return [replace(item, split=chosen.get(item.id, item.split)) for item in items]

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.reading import map_array, read_floats, read_text
 from lead.data.captions.tagged_lines import read_tagged_lines
 from lead.data.source import PROBLEM, Item, LoadedClip, Rejected
 from lead.representation.skeletons import SKELETONS, Skeleton, get_skeleton
@@ -70,9 +71,9 @@ class OfficialLayout:
         if PROBLEM in item.labels:
             return Rejected(item.id, str(item.path), item.labels[PROBLEM])
         try:
-            features = read_features(item.path, self.skeleton.features)
+            features = self._features(item)
             self._check_length(len(features))
-        except ValueError as error:
+        except RequestError as error:
             return Rejected(item.id, str(item.path), str(error))
         return LoadedClip(item.id, item.split, features, item.captions, item.labels)
 
@@ -134,13 +135,9 @@ class OfficialLayout:
         if not _SAFE_NAME.fullmatch(split) or not path.is_file():
             known = did_you_mean(split, [entry.stem for entry in self.folder.glob("*.txt")])
             raise RequestError(f"{self.folder} has no split list {split}.txt: {known}")
-        try:
-            lines = path.read_text(encoding="utf-8-sig").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RequestError(f"{path} cannot be read ({error}): get it again") from error
         listed = [
             (f"{path}:{number}", line.strip())
-            for number, line in enumerate(lines, start=1)
+            for number, line in enumerate(read_text(path).split("\n"), start=1)
             if line.strip()
         ]
         if not listed:
@@ -186,43 +183,30 @@ class OfficialLayout:
         """The official rule looks at the whole file, before segments are cut out of it."""
         if frames < self.min_frames or (self.drop_long and frames > self.max_frames):
             limits = f"{self.min_frames}..{self.max_frames}"
-            raise ValueError(f"{frames} frames, outside {limits}: left out")
+            raise RequestError(f"{frames} frames, outside {limits}: left out")
+
+    def _features(self, item: Item) -> np.ndarray:
+        return read_floats(item.path, ("frames", self.skeleton.features))
 
     def _vector(self, name: str) -> np.ndarray:
         path, width = self.folder / name, self.skeleton.features
-        if not path.is_file():
-            raise RequestError(f"{path} is missing: the official layout has Mean.npy and Std.npy")
-        try:
-            values = _read_array(path)
-        except ValueError as error:
-            raise RequestError(f"{path}: {error}: get it again") from error
-        if values.shape != (width,):
-            other = [s.name for s in SKELETONS.values() if values.shape == (s.features,)]
-            hint = f"this is a folder for the skeleton '{other[0]}'" if other else "get it again"
-            raise RequestError(f"{path} has shape {values.shape}, expected ({width},): {hint}")
-        return values
+        shape = map_array(path).shape
+        other = [s.name for s in SKELETONS.values() if s.name != self.skeleton_name]
+        hints = [name for name in other if shape == (get_skeleton(name).features,)]
+        hint = f"this is a folder for the skeleton '{hints[0]}'" if hints else "get it again"
+        return read_floats(path, (width,), hint)
 
     def _sampled_lengths(self, items: Sequence[Item]) -> dict[str, int]:
         lengths = []
         for item in items[:: max(1, len(items) // _SAMPLE)][:_SAMPLE]:
             try:
-                lengths.append(len(read_features(item.path, self.skeleton.features)))
-            except ValueError:
+                lengths.append(len(self._features(item)))
+            except RequestError:
                 continue
         if not lengths:
             return {}
         middle = int(np.median(lengths))
         return {"clips": len(lengths), "min": min(lengths), "median": middle, "max": max(lengths)}
-
-
-def read_features(path: Path, width: int) -> np.ndarray:
-    """A motion file as float32 (frames, width); ValueError says why it cannot be used."""
-    features = _read_array(path)
-    if features.ndim != 2:
-        raise ValueError(f"an array with {features.ndim} axes, expected (frames, {width})")
-    if features.shape[1] != width:
-        raise ValueError(f"{features.shape[1]} features a frame, expected {width}")
-    return features
 
 
 def check_options(
@@ -244,30 +228,3 @@ def check_options(
 
 def _problem(name: str, split: str, place: Path | str, reason: str) -> Item:
     return Item(name, Path(place), split, labels={PROBLEM: reason})
-
-
-def _read_array(path: Path) -> np.ndarray:
-    """A finite float32 copy of a ``.npy`` file; ValueError says what is wrong with it."""
-    try:
-        # Mapping compares the header with the file's size before any memory is taken.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # NumPy raises a dozen kinds on broken files
-        raise ValueError(_unreadable(error)) from error
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise ValueError("an archive, expected one .npy array")
-    if array.dtype.kind != "f":
-        raise ValueError(f"values of type {array.dtype}, expected floating point")
-    with np.errstate(over="ignore"):
-        values = np.array(array, dtype=np.float32)
-    if not np.isfinite(values).all():
-        raise ValueError("a value is not finite (NaN or infinity)")
-    return values
-
-
-def _unreadable(error: Exception) -> str:
-    text = str(error)
-    if "pickle" in text or "Python objects" in text:
-        return "holds Python objects, which are never loaded"
-    first = text.splitlines()[0] if text else type(error).__name__
-    return f"not a whole .npy array ({first})"

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +20,16 @@ from lead.core.errors import RequestError, did_you_mean
 from lead.data.bvh.caption_tables import name_words
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
 from lead.data.bvh.survey import survey
-from lead.data.source import PROBLEM, Caption, Item, LoadedClip, Rejected
+from lead.data.folders import find_files
+from lead.data.source import (
+    Caption,
+    Item,
+    LoadedClip,
+    Rejected,
+    problem_item,
+    problems,
+    usable,
+)
 from lead.data.splits import (
     HELD_OUT,
     check_fractions_beside_held_out,
@@ -83,31 +93,24 @@ class Style100Source:
         A file without a usable cut becomes an item labelled ``problem``, which ``load`` reports.
         Raises RequestError where the folder or the list of cuts is not right.
         """
-        cuts = self._cuts()
-        paths = sorted(
-            path
-            for path in Path(self.source).rglob("*")
-            if path.suffix.lower() == ".bvh" and not path.name.startswith(".")
-        )
-        if not paths:
+        cuts = self._cuts
+        found = find_files(self.source, ".bvh")
+        if not found:
             raise RequestError(f"source={self.source} holds no .bvh file")
-        problems = {path: _problem(path, cuts) for path in paths}
-        usable = [path for path in paths if not problems[path]]
-        if not usable:
-            raise RequestError(f"{paths[0]}: {problems[paths[0]]}")
+        reasons = {path: problem or _problem(path, cuts) for path, problem in found.items()}
+        good = [path for path, reason in reasons.items() if not reason]
+        if not good:
+            raise RequestError("{}: {}".format(*next(iter(reasons.items()))))
         return [
-            *self._items(usable, cuts),
-            *(Item(p.stem, p, "", labels={PROBLEM: problems[p]}) for p in paths if problems[p]),
+            *self._items(good, cuts),
+            *(problem_item(p.stem, p, reason) for p, reason in reasons.items() if reason),
         ]
 
     def load(self, items: Sequence[Item]) -> list[LoadedClip | Rejected]:
         """Features of each item's cut at 20 fps, or Rejected with its reason."""
-        broken = [item for item in items if PROBLEM in item.labels]
-        rejected = [Rejected(item.id, str(item.path), item.labels[PROBLEM]) for item in broken]
-        usable = [item for item in items if PROBLEM not in item.labels]
-        cuts = self._cuts()
-        chosen = {item.id: cuts[_parts(item.path)] for item in usable}
-        return [*rejected, *load_bvh_items(usable, self._settings, chosen)]
+        cuts = self._cuts
+        chosen = {item.id: cuts[_parts(item.path)] for item in items}
+        return load_bvh_items(items, self._settings, chosen)
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
         """None: they are computed from the train split."""
@@ -115,14 +118,14 @@ class Style100Source:
 
     def describe(self, items: Sequence[Item]) -> Mapping[str, object]:
         """What the headers and a few files say, counts per split, content and style."""
-        usable = [item for item in items if PROBLEM not in item.labels]
+        good = usable(items)
         return {
-            **survey([item.path for item in usable], self._settings),
-            "splits": dict(Counter(item.split for item in usable)),
+            **survey([item.path for item in good], self._settings),
+            "splits": dict(Counter(item.split for item in good)),
             "held_out": list(self.held_out),
-            "contents": dict(sorted(Counter(item.labels["content"] for item in usable).items())),
-            "styles": len({item.labels["style"] for item in usable}),
-            "problems": [item.labels[PROBLEM] for item in items if PROBLEM in item.labels],
+            "contents": dict(sorted(Counter(item.labels["content"] for item in good).items())),
+            "styles": len({item.labels["style"] for item in good}),
+            "problems": problems(items),
             "licence": self.licence,
         }
 
@@ -130,14 +133,12 @@ class Style100Source:
     def _settings(self) -> BvhSettings:
         return BvhSettings("style100", units="cm", up_axis="y", fps=self.fps)
 
+    @cached_property
     def _cuts(self) -> dict[tuple[str, str], tuple[int, int]]:
         """(style, content) -> first frame and the one after the last, at the files' own rate."""
-        folder = Path(self.source)
-        if not folder.is_dir():
-            raise RequestError(f"source={folder} is not a folder: give the folder of 100STYLE")
-        found = sorted(folder.rglob(CUTS))
+        found = [path for path in find_files(self.source, CUTS) if path.name == CUTS]
         if not found:
-            raise RequestError(f"source={folder} holds no {CUTS}: it comes with the BVH files")
+            raise RequestError(f"source={self.source} holds no {CUTS}: it comes with the BVH files")
         return _read_cuts(found[0])
 
     def _items(self, paths: Sequence[Path], cuts: Mapping) -> list[Item]:

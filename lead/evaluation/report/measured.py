@@ -1,12 +1,13 @@
 """What `lead evaluate` wrote about runs, checked and brought together."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lead.core.errors import RequestError, WorkError
-from lead.core.files import read_json
+from pydantic import ConfigDict, create_model
+
+from lead.core.errors import RequestError, plain
+from lead.core.schema import Count, Finite, Name, Schema, read_file, shown
 from lead.evaluation.estimate import Estimate
 from lead.evaluation.physical import COLUMNS as PHYSICAL
 from lead.evaluation.protocol import COLUMNS
@@ -30,22 +31,63 @@ class Measured:
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True)
-class _Record:
-    """One metrics.json."""
+class _Cell(Schema):
+    mean: Finite
+    margin: Finite | None = None
+    count: Count = 0
 
-    path: Path
-    found: dict
+
+_Row = create_model(
+    "_Row",
+    __base__=Schema,
+    **{column.key: (_Cell | None, None) for column in (*COLUMNS, *PHYSICAL)},
+)
+"""What a report shows of a row; other measures are passed over."""
+
+
+class Measures(Schema):
+    """Any metrics.json with a table."""
+
+    protocol: object = None
+    rows: dict[str, _Row]
+
+    def estimates(self) -> dict[str, dict[str, Estimate]]:
+        """The measures of each row by their keys."""
+        return {
+            name: {key: Estimate(**dict(cell)) for key, cell in row if cell is not None}
+            for name, row in self.rows.items()
+        }
+
+
+class _Protocol(Schema):
+    model_config = ConfigDict(extra="allow")
+
+    name: Name
+
+
+class _Evaluator(Schema):
+    name: Name
+    fingerprint: Name
+
+
+class _Record(Measures):
+    """A metrics.json with a table of a protocol."""
+
+    headline: str
+    protocol: _Protocol
+    evaluator: _Evaluator
+    dataset: Name
+    split: Name
+    clips: Count
+    data_hash: Name
 
     @property
     def judge(self) -> str:
-        evaluator = self.found["evaluator"]
-        return f"{evaluator['name']} {evaluator['fingerprint'][:12]}"
+        return f"{self.evaluator.name} {self.evaluator.fingerprint[:12]}"
 
     @property
     def data(self) -> str:
-        found = self.found
-        return f"{found['dataset']} {found['data_hash'][:12]}"
+        return f"{self.dataset} {self.data_hash[:12]}"
 
 
 def read_runs(paths: Sequence[str | Path]) -> Measured:
@@ -57,71 +99,52 @@ def read_runs(paths: Sequence[str | Path]) -> Measured:
     """
     if not paths:
         raise RequestError("no runs were named: there is nothing measured to report")
-    records = [_read(Path(path)) for path in paths]
-    for other in records[1:]:
-        _agree(records[0], other)
-    sources = _sources([record.path for record in records])
+    files = [path / "metrics.json" if path.is_dir() else path for path in map(Path, paths)]
+    records = [_read(path) for path in files]
+    for path, other in zip(files[1:], records[1:], strict=True):
+        _agree(files[0], records[0], path, other)
     rows: list[Row] = []
-    for record, source in zip(records, sources, strict=True):
+    for record, source in zip(records, _sources(files), strict=True):
         rows.extend(row for row in _rows(record, source) if not _repeats(row, rows))
-    first = records[0].found
+    first = records[0]
     return Measured(
-        *(first["dataset"], first["split"], first["clips"]),
-        *(first["evaluator"]["name"], first["evaluator"]["fingerprint"]),
-        first["protocol"]["name"],
-        tuple(record.found["headline"] for record in records),
+        *(first.dataset, first.split, first.clips),
+        *(first.evaluator.name, first.evaluator.fingerprint, first.protocol.name),
+        tuple(record.headline for record in records),
         tuple(rows),
     )
 
 
 def _read(path: Path) -> _Record:
-    if path.is_dir():
-        path = path / "metrics.json"
-    found = read_json(path)
-    needed = {
-        **{"evaluator": Mapping, "protocol": Mapping, "rows": Mapping, "headline": str},
-        **{"dataset": str, "split": str, "clips": int, "data_hash": str},
-    }
-    evaluator = found.get("evaluator")
-    words = [evaluator.get(key) for key in ("name", "fingerprint")] if evaluator else [None]
-    fits = all(isinstance(found.get(key), kind) for key, kind in needed.items())
-    rows = found["rows"].values() if fits else ()
-    fits = fits and all(_is_row(row) for row in rows)
-    if not fits or not all(isinstance(word, str) and word for word in words):
-        raise RequestError(
-            f"{path} holds no table of a protocol: measure the run with `lead evaluate run=RUN "
-            "protocol=open|t2m evaluator=E`"
-        )
-    return _Record(path, found)
+    advice = "measure the run with `lead evaluate run=RUN protocol=open|t2m evaluator=E`"
+    return read_file(_Record, path, advice, error=RequestError)
 
 
-def _agree(one: _Record, other: _Record) -> None:
+def _agree(path: Path, first: _Record, other_path: Path, second: _Record) -> None:
     """RequestError where the numbers of two files do not compare."""
-    first, second = one.found, other.found
     apart = "they cannot stand in one table, report them one by one"
-    if first["evaluator"]["fingerprint"] != second["evaluator"]["fingerprint"]:
+    if first.evaluator.fingerprint != second.evaluator.fingerprint:
         raise RequestError(
-            f"{one.path} was judged by {one.judge}, {other.path} by {other.judge}: {apart}"
+            f"{path} was judged by {first.judge}, {other_path} by {second.judge}: {apart}"
         )
-    if first["data_hash"] != second["data_hash"]:
+    if first.data_hash != second.data_hash:
         raise RequestError(
-            f"{one.path} is of data {one.data}, {other.path} of {other.data}: {apart}"
+            f"{path} is of data {first.data}, {other_path} of {second.data}: {apart}"
         )
-    terms = [_terms(record.found) for record in (one, other)]
+    terms = [_terms(record) for record in (first, second)]
     for key in (*terms[0], *terms[1]):
         here, there = (term.get(key) for term in terms)
         if here != there:
             raise RequestError(
-                f"{one.path} has {key} {here}, {other.path} has {key} {there}: {apart}"
+                f"{path} has {key:.60} {shown(here)}, {other_path} has {key:.60} {shown(there)}: "
+                f"{apart}"
             )
 
 
-def _terms(found: dict) -> dict[str, object]:
+def _terms(found: _Record) -> dict[str, object]:
     """What else has to be the same for two tables to compare."""
-    protocol = {
-        f"protocol.{key}": value for key, value in found["protocol"].items() if key not in FREE
-    }
-    return {"split": found["split"], "clips": found["clips"], **protocol}
+    protocol = {f"protocol.{key}": value for key, value in found.protocol if key not in FREE}
+    return {"split": found.split, "clips": found.clips, **protocol}
 
 
 def _sources(paths: Sequence[Path]) -> list[str]:
@@ -130,48 +153,27 @@ def _sources(paths: Sequence[Path]) -> list[str]:
         path.resolve().parent.name if path.name == "metrics.json" else path.stem for path in paths
     ]
     return [
-        short if shorts.count(short) == 1 else str(path)
+        plain(short if shorts.count(short) == 1 else path)
         for short, path in zip(shorts, paths, strict=True)
     ]
 
 
 def _rows(record: _Record, source: str) -> list[Row]:
-    evaluator = record.found["evaluator"]
-    origin = {"origin": MEASURED, "source": source, "judge": evaluator["name"]}
+    origin = {"origin": MEASURED, "source": source, "judge": record.evaluator.name}
     return [
-        Row(
-            name,
-            _values(record.path, name, row),
-            {},
-            **origin,
-            fingerprint=evaluator["fingerprint"],
-        )
-        for name, row in record.found["rows"].items()
+        Row(name, _values(row), {}, **origin, fingerprint=record.evaluator.fingerprint)
+        for name, row in record.estimates().items()
     ]
 
 
-def _values(path: Path, name: str, row: Mapping) -> dict[str, Value]:
+def _values(row: dict[str, Estimate]) -> dict[str, Value]:
     values = {}
     for column in (*COLUMNS, *PHYSICAL):
-        cell = row.get(column.key)
-        if cell is None:
-            continue
-        mean, margin = cell.get("mean"), cell.get("margin")
-        if not _is_number(mean) or not (margin is None or _is_number(margin)):
-            raise WorkError(
-                f"{path}: row '{name}' has no number in '{column.key}': measure the run again"
-            )
-        shown = column.show(Estimate(mean, margin, 0)).partition(" ± ")
-        values[column.key] = Value(mean, margin, shown[0], shown[2])
+        if column.key in row:
+            cell = row[column.key]
+            text = column.show(Estimate(cell.mean, cell.margin, 0)).partition(" ± ")
+            values[column.key] = Value(cell.mean, cell.margin, text[0], text[2])
     return values
-
-
-def _is_row(row: object) -> bool:
-    return isinstance(row, Mapping) and all(isinstance(cell, Mapping) for cell in row.values())
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _repeats(row: Row, rows: Sequence[Row]) -> bool:

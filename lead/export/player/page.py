@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from lead.core.errors import RequestError
+from lead.core.files import atomic_path
 from lead.export.motion_file import Motion
-from lead.export.output import whole_file
 from lead.export.player.solids import solids_of
 from lead.representation import get_skeleton
 from lead.representation.legs import leg_length, legs_of
@@ -48,7 +48,7 @@ def write_player(path: Path | str, motions: Sequence[Motion]) -> None:
         raise RequestError("a player needs at least one motion")
     title = motions[0].text if len(motions) == 1 else f"{len(motions)} motions"
     page = player_page(motions, [*map(_figure, motions)], title, _columns(len(motions)))
-    with whole_file(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 

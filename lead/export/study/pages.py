@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from lead.core.errors import RequestError
-from lead.core.files import content_hash, write_json
+from lead.core.files import atomic_path, content_hash, write_json
 from lead.core.seeding import derive_seed
 from lead.export.motion_file import Motion
-from lead.export.output import whole_file
 from lead.export.player.page import Additions, clip_figure, player_page
 
 SCHEMA = 1
@@ -75,7 +74,7 @@ def write_study(folder: Path | str, study: Study) -> None:
     names = [f"p{number + 1:02d}" for number in range(len(shown))]
     name = content_hash(*(motion.joints.tobytes() for sides in shown for motion in sides))[:12]
     page = _page(study, name, names, shown)
-    with whole_file(Path(folder) / PAGE) as temporary:
+    with atomic_path(Path(folder) / PAGE) as temporary:
         temporary.write_text(page, encoding="utf-8")
     write_json(Path(folder) / KEY, _key(study, name, names, first_is_left))
 

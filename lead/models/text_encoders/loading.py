@@ -1,5 +1,6 @@
 """Reading a model folder in Hugging Face's layout: quietly, completely, executing nothing."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from torch import nn
 
 from lead.core.errors import RequestError
 from lead.core.files import content_hash
+from lead.core.reading import read_text
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -19,6 +21,8 @@ TOKENIZER_FILES = (
     "vocab.txt",
     "spiece.model",
 )
+LAYERS_MOST = 1000
+OF_THE_FOLDER_ALONE = {"local_files_only": True, "trust_remote_code": False}
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model")
 
 
@@ -30,9 +34,9 @@ def load_model(class_name: str, folder: Path, name: str) -> nn.Module:
     model_class = _transformers_class(class_name, name)
     with _quiet_transformers():
         try:
-            model, info = model_class.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
-            )
+            _check_size(model_class, folder)
+            options = {"dtype": torch.float32, "output_loading_info": True}
+            model, info = model_class.from_pretrained(folder, **options, **OF_THE_FOLDER_ALONE)
         except Exception as error:  # broken JSON, truncated weights, other shapes, ...
             raise _broken(name, folder, class_name, error) from error
     if missing := sorted(info["missing_keys"]):
@@ -41,6 +45,20 @@ def load_model(class_name: str, folder: Path, name: str) -> nn.Module:
             f"{len(missing)} weights are missing, first {missing[0]}"
         )
     return model
+
+
+def _check_size(model_class: Any, folder: Path) -> None:
+    """RequestError where config.json describes more than the files beside it could ever fill."""
+    text = read_text(folder / "config.json")
+    layers = [int(number) for number in re.findall(r'layers"\s*:\s*([0-9]+)', text)]
+    if max(layers, default=0) > LAYERS_MOST:
+        raise RequestError(f"config.json has {max(layers)} layers, {LAYERS_MOST} are the most")
+    with torch.device("meta"):  # takes no memory
+        model = model_class(model_class.config_class.from_pretrained(folder))
+    numbers = sum(parameter.numel() for parameter in model.parameters())
+    size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    if numbers > size:
+        raise RequestError(f"config.json describes {numbers} numbers, the files have {size} bytes")
 
 
 def load_tokenizer(folder: Path, name: str, class_name: str = "AutoTokenizer") -> Any:
@@ -56,7 +74,7 @@ def load_tokenizer(folder: Path, name: str, class_name: str = "AutoTokenizer") -
     tokenizer_class = _transformers_class(class_name, name)
     with _quiet_transformers():
         try:
-            return tokenizer_class.from_pretrained(folder, local_files_only=True)
+            return tokenizer_class.from_pretrained(folder, **OF_THE_FOLDER_ALONE)
         except Exception as error:
             raise _broken(name, folder, "tokenizer", error) from error
 

@@ -7,22 +7,46 @@ The layout is the one open_clip publishes: ``open_clip_config.json`` beside
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Bool, Float, Int
+from pydantic import Field
 from torch import Tensor, nn
 
 from lead.core.errors import RequestError
-from lead.core.files import read_json
 from lead.core.freezing import freeze
+from lead.core.reading import check_regular, read_json, read_tensors
+from lead.core.schema import ClosedSchema, Positive, Schema, check
+from lead.core.sizes import Some
 from lead.models.text_encoders.base import TextEmbedding, TextEncoder
 from lead.models.text_encoders.clip import at_end_mark
 from lead.models.text_encoders.loading import folder_fingerprint
 from lead.models.text_encoders.locate import locate_model
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
-PLAIN_TOWER = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"}
+COPY = "copy it from the model's folder on the hub"
+
+_Size = Annotated[int, Field(ge=1, le=1 << 20)]
+
+
+class _Tower(ClosedSchema):
+    """A plain CLIP text tower; what open_clip calls it otherwise is another kind."""
+
+    context_length: _Size = 77
+    vocab_size: _Size = 49408
+    width: _Size
+    heads: _Size
+    layers: Annotated[int, Field(ge=1, le=1000)]
+    mlp_ratio: Positive = 4.0
+
+
+class _Config(Schema):
+    """open_clip_config.json, or its entry ``model_cfg``."""
+
+    embed_dim: _Size
+    quick_gelu: bool = False
+    text_cfg: _Tower
 
 
 class OpenClipTextEncoder(TextEncoder):
@@ -37,7 +61,7 @@ class OpenClipTextEncoder(TextEncoder):
         name: str = "open_clip_l14",
         path: str | Path | None = None,
         hub: str | None = "timm/vit_large_patch14_clip_224.openai",
-        batch_size: int = 64,
+        batch_size: Some = 64,
     ):
         super().__init__()
         self.name = name
@@ -116,21 +140,22 @@ def _import_open_clip(name: str) -> Any:
 
 
 def _load_tower(package: Any, folder: Path, name: str) -> nn.Module:
-    config = read_json(folder / CONFIG)
-    config = config.get("model_cfg", config)
-    text = config.get("text_cfg", {})
-    if not {"width", "heads", "layers"} <= set(text) <= PLAIN_TOWER:
-        raise RequestError(
-            f"text encoder '{name}': {folder / CONFIG} does not describe a plain CLIP text tower "
-            f"(text_cfg: {', '.join(sorted(text)) or 'missing'})"
-        )
-    activation = package.transformer.QuickGELU if config.get("quick_gelu") else nn.GELU
-    build = partial(package.transformer.TextTransformer, act_layer=activation)
-    tower = build(output_dim=config["embed_dim"], **text)
-    weights = _text_weights(folder / WEIGHTS, set(tower.state_dict()))
+    found = read_json(folder / CONFIG)
+    where = f"text encoder '{name}': {folder / CONFIG}"
+    advice = "a plain CLIP text tower is needed"
+    config = check(_Config, found.get("model_cfg", found), where, advice, error=RequestError)
+    activation = package.transformer.QuickGELU if config.quick_gelu else nn.GELU
+    sizes = {"output_dim": config.embed_dim, **config.text_cfg.model_dump(exclude_unset=True)}
+    build = partial(package.transformer.TextTransformer, act_layer=activation, **sizes)
+    weights = check_regular(folder / WEIGHTS, advice=COPY)
     try:
-        tower.load_state_dict(weights)
-    except RuntimeError as error:
+        with torch.device("meta"):  # takes no memory: a tower larger than its file is not built
+            numbers = sum(parameter.numel() for parameter in build().parameters())
+        if numbers > weights.stat().st_size:
+            raise ValueError
+        tower = build()
+        tower.load_state_dict(_text_weights(weights, set(tower.state_dict())))
+    except (RuntimeError, ValueError, AssertionError) as error:
         raise RequestError(
             f"text encoder '{name}': {folder / WEIGHTS} does not fit {CONFIG}: copy both anew"
         ) from error
@@ -139,16 +164,5 @@ def _load_tower(package: Any, folder: Path, name: str) -> nn.Module:
 
 def _text_weights(file: Path, wanted: set[str]) -> dict[str, Tensor]:
     """The text tower's weights as float32, with or without the prefix ``text.``."""
-    from safetensors import SafetensorError, safe_open
-
-    if not file.is_file():
-        raise RequestError(f"{file} is missing: copy it from the model's folder on the hub")
-    try:
-        with safe_open(file, framework="pt") as stored:
-            names = {name.removeprefix("text."): name for name in stored.keys()}  # noqa: SIM118
-            return {
-                key: stored.get_tensor(names[key]).to(torch.float32)
-                for key in wanted & names.keys()
-            }
-    except SafetensorError as error:
-        raise RequestError(f"{file} is not a whole safetensors file: copy it anew") from error
+    tensors = read_tensors(file, lambda name: name.removeprefix("text.") in wanted, advice=COPY)
+    return {name.removeprefix("text."): tensor.float() for name, tensor in tensors.items()}

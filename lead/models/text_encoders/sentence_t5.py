@@ -4,19 +4,22 @@ The layout: a T5 encoder in the folder itself, and ``modules.json`` naming the f
 pooling (mean over words) and of the dense layer (1024 -> 768 without bias for the large model).
 """
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
+from pydantic import Field, RootModel
 from torch import Tensor, nn
 
 from lead.core.errors import RequestError
-from lead.core.files import read_json, read_tensors
 from lead.core.freezing import freeze
+from lead.core.reading import check_regular, read_json_value, read_tensors
+from lead.core.schema import FileName, Schema, read_file
+from lead.core.sizes import Some
 from lead.models.text_encoders.base import TextEmbedding, TextEncoder, mean_of_words
 from lead.models.text_encoders.loading import folder_fingerprint, load_model, load_tokenizer
 from lead.models.text_encoders.locate import TRANSFORMERS_FILES, locate_model
@@ -36,8 +39,8 @@ class SentenceT5Encoder(TextEncoder):
         name: str = "sentence_t5",
         path: str | Path | None = None,
         hub: str | None = "sentence-transformers/sentence-t5-large",
-        batch_size: int = 32,
-        max_words: int = 256,
+        batch_size: Some = 32,
+        max_words: Some = 256,
     ):
         super().__init__()
         self.name = name
@@ -101,46 +104,66 @@ class SentenceT5Encoder(TextEncoder):
             )
 
 
+class _Module(Schema):
+    type: str  # dotted, of sentence-transformers
+    path: FileName | Literal[""]
+
+
+class _Modules(RootModel[list[_Module]]):
+    """modules.json: the parts of a sentence-transformers model and their folders."""
+
+
+class _Pooling(Schema):
+    pooling_mode: str | None = None
+    pooling_mode_cls_token: bool = False
+    pooling_mode_max_tokens: bool = False
+    pooling_mode_mean_tokens: bool = False
+    pooling_mode_mean_sqrt_len_tokens: bool = False
+    pooling_mode_weightedmean_tokens: bool = False
+    pooling_mode_lasttoken: bool = False
+
+
+_Width = Annotated[int, Field(ge=1, le=8192)]
+
+
+class _Dense(Schema):
+    in_features: _Width
+    out_features: _Width
+    bias: bool
+    activation_function: str = ""
+
+
 def _load_dense(folder: Path, name: str) -> nn.Linear:
-    modules = _modules(folder, name)
-    pooling = read_json(folder / modules["Pooling"] / "config.json")
-    chosen = [key for key, value in pooling.items() if key.startswith("pooling_mode_") and value]
-    if chosen != ["pooling_mode_mean_tokens"] and pooling.get("pooling_mode") != "mean":
-        raise RequestError(f"text encoder '{name}': {folder} does not pool by the mean of words")
-    place = folder / modules["Dense"]
-    config = read_json(place / "config.json")
-    activation = str(config.get("activation_function", "")).rpartition(".")[2]
-    if activation != "Identity":
-        raise RequestError(f"text encoder '{name}': {place} is not linear ({activation})")
-    dense = nn.Linear(config["in_features"], config["out_features"], bias=config["bias"])
-    weights = {key.removeprefix("linear."): value for key, value in _dense_weights(place).items()}
-    try:
-        dense.load_state_dict({key: value.float() for key, value in weights.items()})
-    except RuntimeError as error:
-        raise RequestError(
-            f"text encoder '{name}': the weights in {place} do not fit its config.json: "
-            "copy the folder anew"
-        ) from error
-    return dense
-
-
-def _modules(folder: Path, name: str) -> dict[str, str]:
-    """Folder of each module by its kind, from sentence-transformers' list of modules."""
-    file = folder / "modules.json"
-    try:
-        listed = json.loads(file.read_text())
-        modules = {entry["type"].rpartition(".")[2]: entry["path"] for entry in listed}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RequestError(
-            f"text encoder '{name}': cannot read {file} ({type(error).__name__}): a Sentence-T5 "
-            "in sentence-transformers' layout is needed, copy the whole folder"
-        ) from error
+    advice = "copy the whole folder of a Sentence-T5 in sentence-transformers' layout"
+    listed = read_file(_Modules, folder / "modules.json", advice, load=read_json_value).root
+    modules = {entry.type.rpartition(".")[2]: folder / entry.path for entry in listed}
     if not {"Pooling", "Dense"} <= set(modules):
         raise RequestError(
-            f"text encoder '{name}': {file} names no Pooling and Dense module: a Sentence-T5 in "
-            "sentence-transformers' layout is needed"
+            f"text encoder '{name}': {folder / 'modules.json'} names no Pooling and Dense module: "
+            f"{advice}"
         )
-    return modules
+    pooling = read_file(_Pooling, modules["Pooling"] / "config.json", advice)
+    chosen = [key for key, value in pooling if value is True]
+    if chosen != ["pooling_mode_mean_tokens"] and pooling.pooling_mode != "mean":
+        raise RequestError(f"text encoder '{name}': {folder} does not pool by the mean of words")
+    config = read_file(_Dense, modules["Dense"] / "config.json", advice)
+    activation = config.activation_function.rpartition(".")[2]
+    if activation != "Identity":
+        raise RequestError(
+            f"text encoder '{name}': {modules['Dense']} is not linear ({activation:.40})"
+        )
+    dense = nn.Linear(config.in_features, config.out_features, bias=config.bias)
+    weights = _dense_weights(modules["Dense"])
+    try:
+        dense.load_state_dict(
+            {key.removeprefix("linear."): value.float() for key, value in weights.items()}
+        )
+    except (RuntimeError, AttributeError) as error:
+        raise RequestError(
+            f"text encoder '{name}': the weights in {modules['Dense']} do not fit its config.json: "
+            f"{advice}"
+        ) from error
+    return dense
 
 
 def _dense_weights(folder: Path) -> dict[str, Tensor]:
@@ -148,6 +171,6 @@ def _dense_weights(folder: Path) -> dict[str, Tensor]:
     if (folder / "model.safetensors").is_file() or not pickled.is_file():
         return read_tensors(folder / "model.safetensors")
     try:
-        return torch.load(pickled, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
+        return dict(torch.load(check_regular(pickled), map_location="cpu", weights_only=True))
+    except (UnpicklingError, RuntimeError, EOFError, TypeError, ValueError) as error:
         raise RequestError(f"{pickled} is not a whole weight file: copy it anew") from error
