@@ -25,6 +25,7 @@ from pathlib import Path
 
 from lead.cli.config import compose
 from lead.cli.loading import compose_for_run
+from lead.core.errors import RequestError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -73,13 +74,19 @@ def make_server(overrides: Sequence[str], folder: Path):
     Raises RequestError where the options, the run or the port cannot be used.
     """
     config = compose_for_run("demo", overrides)
-    from lead.service.forms import Settings, fill
+    from lead.core.runs import Run
+    from lead.core.schema import check
+    from lead.service.forms import Settings
     from lead.service.server import DemoServer, listen
 
-    settings = fill(Settings, {name: config[name] for name in Settings.model_fields})
+    values = {name: config[name] for name in Settings.model_fields if name in config}
+    advice = "see `lead demo --help`"
+    settings = check(Settings, values, "lead demo", advice, error=RequestError)
     listener = listen(settings.host, settings.port)
     try:
-        return DemoServer(listener, _studio(config, overrides, folder), settings)
+        studio = _studio(config, overrides, folder)
+        licence = Run(Path(config["run"])).record.dataset.licence
+        return DemoServer(listener, studio, settings.model_copy(update={"licence": licence}))
     except BaseException:
         listener.close()
         raise
@@ -95,7 +102,6 @@ def _studio(config: dict, overrides: Sequence[str], folder: Path):
         split_list,
         with_words,
     )
-    from lead.core.runs import Run
     from lead.inversion import read_word
     from lead.service.studio import Studio
 
@@ -106,9 +112,9 @@ def _studio(config: dict, overrides: Sequence[str], folder: Path):
     print("loading the model", flush=True)
     pipeline = load_text_to_motion(config).to(choose_device(config["device"]))
     recipe = _recipe(overrides, projector=pipeline.projector is not None)
-    run = Run(Path(config["run"]).resolve())
-    sampling, known = make_sampling(config), with_words(pipeline, words)
-    return Studio(known, sampling, run, words, recipe, with_clean_feet, folder)
+    name = Path(config["run"]).resolve().name
+    sampling, known = make_sampling(config, pipeline), with_words(pipeline, words)
+    return Studio(known, sampling, name, words, recipe, with_clean_feet, folder)
 
 
 def _recipe(overrides: Sequence[str], *, projector: bool):

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lead.core.errors import RequestError
-from lead.core.runs import Run
 from lead.export.motion_file import Motion
 from lead.generation import Sampling
 from lead.inversion import Concept, InversionOptions, Word
@@ -48,15 +47,13 @@ class Studio:
         self,
         pipeline,
         sampling: Sampling,
-        run: Run,
+        run: str,
         words: Sequence[Word],
         recipe: Recipe,
         clean_feet: CleanFeet,
         folder: Path,
     ) -> None:
-        self.pipeline, self.sampling, self.run = pipeline, sampling, run.folder.name
-        dataset = run.record.get("dataset", {}) if run.exists() else {}
-        self.licence = str(dataset.get("licence", "")) if isinstance(dataset, dict) else ""
+        self.pipeline, self.sampling, self.run = pipeline, sampling, run
         self.recipe, self.clean_feet, self.folder = recipe, clean_feet, folder
         self.given = {word.word: word for word in words}
         self.taught: dict[str, Word] = {}

@@ -11,7 +11,6 @@ import pytest
 import requests
 import torch
 
-from lead.core.runs import Run
 from lead.generation import Sampling
 from lead.generation.pipeline import GeneratedMotion
 from lead.inversion import InversionOptions, Word
@@ -112,9 +111,7 @@ class Visitor:
 def opened_in(folder: Path) -> Iterator[Visitor]:
     """A server that keeps its files in a folder."""
     stick, recipe = WalkingStick(), Recipe(InversionOptions(), {})
-    studio = Toy(
-        stick, Sampling(steps=2), Run(Path("stick")), [], recipe, lambda made: (made, ""), folder
-    )
+    studio = Toy(stick, Sampling(steps=2), "stick", [], recipe, lambda made: (made, ""), folder)
     settings = Settings(port=0, upload_mb=0.3, waiting=2, kept=6, names=["Box.example"])
     listener = server.listen(settings.host, settings.port)
     with server.DemoServer(listener, studio, settings) as running:
