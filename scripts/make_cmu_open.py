@@ -23,9 +23,7 @@ def main(source: Path) -> None:
     frames = sum(len(joints) for _, joints in read_joints({item.id for item, _ in kept}))
     left = len(rejected) + len(clips) - len(kept)
     size = (FOLDER / "clips.npz").stat().st_size / 1e6
-    print(
-        f"{FOLDER}: {len(kept)} clips, {frames / 20 / 60:.1f} minutes, {size:.1f} MB; {left} left out"
-    )
+    print(f"{len(kept)} clips, {frames / 20 / 60:.1f} minutes, {size:.1f} MB; {left} left out")
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def known_name(kind: str, name: object) -> str:
     """The short name of a class of this kind; ValueError for a name that is not in the table."""
     short = _SHORT.get(name, name) if isinstance(name, str) else name
     if not isinstance(short, str) or short not in CLASSES[kind]:
-        hint = did_you_mean(shown(name), CLASSES[kind])
+        hint = did_you_mean(name[:100] if isinstance(name, str) else "", CLASSES[kind])
         raise ValueError(f"no {kind} is called {shown(name)}: {hint}")
     return short
 
