@@ -36,7 +36,7 @@ def main(folder: Path, measured: Path) -> None:
     text = CARD.read_text(encoding="utf-8").format(
         folder=folder.as_posix(),
         total=sum(size for name, size in sizes.items() if name != "README.md") / 1e6,
-        bits=run.entry("packed", "bits"),
+        bits=run.record.packed["bits"],
         parts="\n".join(_part(name, of) for name, of in inner.items()),
         words=", ".join(words) or "none",
         clips="1,983",
@@ -56,10 +56,10 @@ def main(folder: Path, measured: Path) -> None:
 def _part(name: str, run: Run) -> str:
     count = sum(
         tensor.numel()
-        for part in run.entry("packed", "weights")
+        for part in run.record.packed["weights"]
         for tensor in run.tensors(part).values()
     )
-    steps = f"{run.entry('step'):,} steps"
+    steps = f"{run.record.step:,} steps"
     return f"| `{name}` | {run.stage}: {run.trained_part}, {steps} | {count / 1e6:.1f} M |"
 
 

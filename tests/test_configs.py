@@ -9,7 +9,7 @@ import yaml
 
 from lead.cli.config import compose
 from lead.cli.main import KINDS, VERBS
-from lead.core.building import build
+from lead.core.building import CLASSES, build
 from lead.core.errors import RequestError
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -44,17 +44,20 @@ CHOICES = [
     for path in sorted((CONFIGS / group).glob("*.yaml"))
 ]
 DERIVED = {
-    "lead.models.vae.MotionVAE": {"features": 263},
-    "lead.models.denoiser.MldDenoiser": {"text_dim": 64},
-    "lead.models.mlp_denoiser.MlpDenoiser": {"text_dim": 64, "latent_dim": 32},
-    "lead.models.projector.Projector": {"text_dim": 64},
-    "lead.evaluation.extractor.networks.FeatureExtractor": {"features": 263},
-    "lead.evaluation.classifier.network.ClipNetwork": {
+    "motion_vae": {"features": 263},
+    "mld_denoiser": {"text_dim": 64},
+    "mlp_denoiser": {"text_dim": 64, "latent_dim": 32},
+    "projector": {"text_dim": 64},
+    "t2m_extractor": {"features": 263},
+    "clip_network": {
         "features": 263,
         "classes": {"style": ("old", "young")},
     },
 }
 """Options that follow the dataset or the text encoder, and so stand in no file."""
+
+KINDS_OF = {"evaluator": "extractor", "classifier": "network"}
+"""The kind of a model where it is not called as its group."""
 
 HEAVY = ("clip_l14", "open_clip_l14", "sentence_t5", "minilm")
 """Text encoders that need files from elsewhere: only their options are checked."""
@@ -116,14 +119,17 @@ def test_the_trainer_takes_its_steps_from_size_and_stage(size, stage):
 def test_every_model_can_be_built(group, name):
     size = "small" if name == "mlp" and group == "model/denoiser" else "tiny"
     config = compose("train", [f"{group}={name}", f"size={size}"])
-    description = config["model"][group.partition("/")[2]]
-    assert build(description, **DERIVED.get(description["_target_"], {})) is not None
+    name = group.partition("/")[2]
+    description = config["model"][name]
+    given = DERIVED.get(description["_target_"], {})
+    assert build(KINDS_OF.get(name, name), description, **given) is not None
 
 
 @pytest.mark.parametrize("size", sorted(path.stem for path in (CONFIGS / "size").glob("*.yaml")))
 def test_every_size_has_only_options_that_its_models_have(size):
-    for description in compose("train", [f"size={size}"])["model"].values():
-        check_options(description, DERIVED.get(description["_target_"], {}))
+    for name, description in compose("train", [f"size={size}"])["model"].items():
+        given = DERIVED.get(description["_target_"], {})
+        check_options(KINDS_OF.get(name, name), description, given)
 
 
 @pytest.mark.parametrize("stage", sorted(p.stem for p in (CONFIGS / "stage").glob("*.yaml")))
@@ -138,45 +144,45 @@ def test_every_stage_names_a_module_that_takes_its_options(stage):
         "classifier": ["network"],
     }
     given |= dict.fromkeys(own.get(stage, ["projector"]))
-    check_options(description, given)
+    check_options("stage", description, given)
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in (CONFIGS / "text_encoder").glob("*.yaml")))
 def test_every_text_encoder_can_be_built_or_at_least_takes_its_options(name):
     description = compose("train", [f"text_encoder={name}"])["text_encoder"]
     assert description["name"] == name
-    check_options(description, {})
+    check_options("text_encoder", description, {})
     if name not in HEAVY:
-        assert build(description).encode(["a person walks", ""]).pooled.shape == (
+        assert build("text_encoder", description).encode(["a person walks", ""]).pooled.shape == (
             *(2, description["dim"]),
         )
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in (CONFIGS / "launcher").glob("*.yaml")))
 def test_every_launcher_can_be_built(name):
-    assert build(compose("sweep", [f"launcher={name}"])["launcher"]) is not None
+    assert build("launcher", compose("sweep", [f"launcher={name}"])["launcher"]) is not None
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in (CONFIGS / "data").glob("*.yaml")))
 def test_every_source_takes_its_options(name):
     description = compose("prepare", [f"data={name}"])["data"]
-    target = find(description["_target_"])
+    target = find("source", description["_target_"])
     needs_folder = "source" in inspect.signature(target).parameters
-    check_options(description, {"source": Path("x")} if needs_folder else {})
+    check_options("source", description, {"source": Path("x")} if needs_folder else {})
 
 
-def check_options(description: dict, given: dict) -> None:
+def check_options(kind: str, description: dict, given: dict) -> None:
     """The class that a description names has exactly these options, or defaults for the rest."""
-    parameters = inspect.signature(find(description["_target_"])).parameters
+    parameters = inspect.signature(find(kind, description["_target_"])).parameters
     options = {key for key in description if key != "_target_"} | set(given)
     assert options <= set(parameters)
     needed = {key for key, p in parameters.items() if p.default is p.empty}
     assert needed <= options
 
 
-def find(target: str):
-    module, _, name = target.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+def find(kind: str, name: str):
+    module, _, attribute = CLASSES[kind][name].rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def test_the_papers_numbers():

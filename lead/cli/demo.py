@@ -77,8 +77,7 @@ def make_server(overrides: Sequence[str], folder: Path):
     from lead.service.forms import Settings, fill
     from lead.service.server import DemoServer, listen
 
-    dataset = Run(Path(config["run"])).record.get("dataset", {})
-    licence = str(dataset.get("licence", "")) if isinstance(dataset, dict) else ""
+    licence = Run(Path(config["run"])).record.dataset.licence
     values = {name: config[name] for name in Settings.model_fields if name in config}
     settings = fill(Settings, {**values, "licence": licence})
     listener = listen(settings.host, settings.port)
@@ -121,7 +120,7 @@ def _recipe(overrides: Sequence[str], *, projector: bool):
 
     chosen = any(word.startswith("inversion=") for word in overrides)
     words = [*overrides] if chosen or projector else [*overrides, "inversion=mld"]
-    options = build(compose("demo", words)["inversion"])
+    options = build("inversion", compose("demo", words)["inversion"])
     sentences = {
         means: tuple(compose("invert", [f"templates={name}"])["templates"]["sentences"])
         for means, name in (("manner", "style"), ("motion", "paper"))

@@ -30,7 +30,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from lead.cli.evaluate_sharing import is_one_of_several, speaks_for_all, start_processes
-from lead.cli.loading import compose_for_run
+from lead.cli.loading import check_processes, compose_for_run
 from lead.core.errors import RequestError
 from lead.core.files import claimed
 
@@ -55,8 +55,8 @@ def run(overrides: Sequence[str]) -> int:
 def _evaluate(named, config: dict, output: Path) -> int:
     from lead.data.packed import open_dataset
 
-    name, skeleton = named.entry("dataset", "name"), named.entry("dataset", "skeleton")
-    dataset = open_dataset(config["dataset"] or f"datasets/{name}")
+    skeleton = named.record.dataset.skeleton
+    dataset = open_dataset(config["dataset"] or named.default_dataset)
     if dataset.skeleton.name != skeleton:
         raise RequestError(
             f"{dataset.folder} has skeleton '{dataset.skeleton.name}', {named.folder} was trained "
@@ -120,6 +120,7 @@ def _check_request(config: dict) -> None:
             f"evaluator={config['evaluator']} is not there: name a run of `lead train "
             "stage=evaluator` or the folder of a published evaluator"
         )
+    check_processes("devices", config["devices"])
     if config["devices"] > 1 and protocol is None:
         raise RequestError("devices= shares out a protocol: name one, protocol=t2m|open")
 

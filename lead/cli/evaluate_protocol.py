@@ -25,7 +25,7 @@ def judge_run(
     named: Run, dataset: PackedDataset, places: list[int], config: dict, output: Path
 ) -> None:
     """Judge every row, write metrics.json and print the tables; the first process of several."""
-    protocol: Protocol = build(config["protocol"])
+    protocol: Protocol = build("protocol", config["protocol"])
     sharing = join_processes()
     device = choose_device(config["device"])
     judge = load_judge(config["evaluator"], device, dataset.manifest.name)

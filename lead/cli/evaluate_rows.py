@@ -15,17 +15,16 @@ from lead.cli.loading import choose_device, load_for_inference, make_sampling
 from lead.cli.paths import last_name
 from lead.core.batches import MotionBatch
 from lead.core.errors import RequestError, did_you_mean
-from lead.core.freezing import freeze
 from lead.core.precision import resolve_precision
 from lead.core.runs import Run
 from lead.core.seeding import derive_seed
 from lead.data.cache import NULL_TEXT
 from lead.data.clips import length_sorted_batches, pad_clips
 from lead.data.packed import PackedDataset
-from lead.generation.pipeline import Sampling, TextToMotion, load_normalizer, load_projector
+from lead.generation.pipeline import Sampling, TextToMotion, load_projector, load_vae
 from lead.models.inference import prepare
 from lead.models.vae import MotionVAE, sample_posterior
-from lead.representation.normalizer import Normalizer
+from lead.representation.normalizer import Normalizer, load_normalizer
 
 FITTED = 1024  # latents of each kind that moment matching is fitted on
 DECODED = 32  # motions through the VAE at once: of nearly equal lengths, and in a CPU's caches
@@ -55,7 +54,7 @@ def load_rows(named: Run, dataset: PackedDataset, config: dict) -> Rows:
             raise RequestError(f"{named.folder} is a vae run, which generates nothing to compare")
         device = choose_device(config["device"])
         config["precision"] = resolve_precision(config["precision"], device)
-        vae = prepare(freeze(named.load_part("vae")).to(device), config["precision"])
+        vae = prepare(load_vae(named).to(device), config["precision"])
         normalizer = load_normalizer(named, vae.features).to(device)
         return Rows({"VAE reconstruction": rebuilding(vae, normalizer)}, {})
     pipeline = load_for_inference(config)

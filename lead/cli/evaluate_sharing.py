@@ -3,12 +3,12 @@
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from datetime import timedelta
 
+from lead.cli.main import COMMAND
 from lead.core.errors import RequestError, WorkError
 
 LONGEST_WAIT = timedelta(days=7)  # of a process for another's share
@@ -37,7 +37,7 @@ def start_processes(words: Sequence[str], count: int) -> int:
         **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)},
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count)),
     }
-    command = [sys.executable, "-m", "lead.cli.main", "evaluate", *words]
+    command = [*COMMAND, "evaluate", *words]
     with tempfile.TemporaryFile("w+") as others:
         processes = [
             subprocess.Popen(

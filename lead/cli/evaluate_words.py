@@ -15,6 +15,7 @@ from lead.cli.evaluate_rows import DrawnLatents, rebuilding
 from lead.cli.loading import choose_device, load_text_to_motion, make_sampling
 from lead.cli.word_concepts import Studied, studied_concepts
 from lead.core.building import build
+from lead.core.claims import real_place
 from lead.core.errors import RequestError
 from lead.core.files import write_json
 from lead.core.runs import Run
@@ -97,9 +98,10 @@ class WordStudy:
 
     def _measure_words(self, learning: Learning, seed: int) -> None:
         """Learn every word in one optimisation and measure the motions of its sentences."""
-        recipe = replace(build(self.options["recipe"]), objective=learning.objective)
+        recipe = {**self.options["recipe"], "objective": learning.objective}
+        options = build("inversion", recipe, "study.recipe")
         concepts = [one.concept for one in self.studied]
-        words = invert(concepts, learning.pipeline, recipe, seed=seed, progress=True)
+        words = invert(concepts, learning.pipeline, options, seed=seed, progress=True)
         taught = learning.pipeline.with_words({word.word: word.vector for word in words})
         sentences = [text for one in self.studied for text in one.with_word()]
         self._measure_generated(learning.title, taught, seed, sentences)
@@ -213,6 +215,8 @@ def _lines(study: WordStudy) -> list[Sequence[tuple[np.ndarray, str]]]:
 def check_study(config: dict) -> None:
     """RequestError for options of a study that cannot work."""
     study = config["study"]
+    if study["figure"]:
+        real_place(study["figure"], folder=True)
     for key, known in (("objectives", OBJECTIVES), ("project", PROJECT)):
         for name in study[key]:
             if name not in known:

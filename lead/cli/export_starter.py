@@ -29,7 +29,7 @@ def _pack(config: dict, output: Path) -> int:
     named = {
         key: Run(Path(config[key])) if config[key] else None for key in ("distilled", "evaluator")
     }
-    dataset = open_dataset(config["dataset"] or f"datasets/{run.entry('dataset', 'name')}")
+    dataset = open_dataset(config["dataset"] or run.default_dataset)
     words = [Path(path) for path in split_list(config["words"])]
     ingredients = Ingredients(run, dataset, words=words, **named)
     packed = pack_starter(ingredients, output, bits=config["bits"], overwrite=config["overwrite"])

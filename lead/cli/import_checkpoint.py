@@ -42,7 +42,7 @@ def _import(config: dict, output: Path) -> int:
     origin = Origin(project, Path(checkpoint), dataset)
     if project == "t2m":
         made = import_evaluator(origin, output, config["overwrite"])
-        print(f"{made.folder}: evaluator {made.entry('judge', 'name')}")
+        print(f"{made.folder}: evaluator {made.record.judge.name}")
         print(f"next: lead evaluate run=RUN protocol=t2m evaluator={made.folder}")
         return 0
     statistics = find_statistics(dataset, config["mean"], config["std"])

@@ -78,7 +78,7 @@ def _learn(
     from lead.core.building import build
     from lead.training.quiet import quiet_lightning
 
-    options = build(config["inversion"])
+    options = build("inversion", config["inversion"])
     pipeline = load_text_to_motion(config).to(choose_device(config["device"]))
     concepts = [
         _concept(place, entry, pipeline, config["seed"])

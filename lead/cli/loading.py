@@ -31,9 +31,9 @@ def _own_sampling(folder: str | None) -> str | None:
     run = Run(Path(folder or ""))
     if not run.exists():
         return None
-    if "denoiser" not in run.entry("parts") and not run.has_ancestor("diffusion"):
+    if "denoiser" not in run.record.parts and not run.has_ancestor("diffusion"):
         return None
-    return run.holding("denoiser", "diffusion").record.get("sampling")
+    return run.holding("denoiser", "diffusion").record.sampling
 
 
 def load_text_to_motion(config: dict):
@@ -84,6 +84,13 @@ def split_list(value: str | None) -> list[str]:
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     names = [entry.strip() for entry in inner.split(",") if entry.strip()]
     return [str(Path(name).expanduser()) if name.startswith("~/") else name for name in names]
+
+
+def check_processes(key: str, count: int | str) -> None:
+    """RequestError where a machine is asked for more processes than it has cores, two at least."""
+    cores = os.cpu_count() or 1
+    if count != "auto" and count > max(2, cores):
+        raise RequestError(f"{key}={count}, but there are {cores} cores: take one process a core")
 
 
 def with_words(pipeline, words: list):

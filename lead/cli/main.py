@@ -21,6 +21,9 @@ VERBS = {
     "demo": "a web page on this machine: text -> motion, and a JSON endpoint for other programs",
 }
 
+COMMAND = (sys.executable, "-P", "-m", "lead.cli.main")
+"""How lead starts itself again: -P keeps the working folder off the path of modules."""
+
 MODULES = {"import": "import_checkpoint"}
 """Modules of lead.cli that do not have the name of their verb: no module can be called import."""
 
@@ -46,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if hasattr(sys.stdout, "reconfigure"):  # names of files are printed as they are, UTF-8 or not
         sys.stdout.reconfigure(errors="surrogateescape")
+    os.environ["PYTHONSAFEPATH"] = "1"  # -P for whatever other libraries start
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()  # here a full disk is told in one line
@@ -124,4 +128,6 @@ def _os_error(error: OSError) -> str:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        sys.path.pop(0)  # the working folder, which `python -m` puts there
     sys.exit(main())

@@ -46,7 +46,7 @@ def _measure(config: dict, output: Path) -> int:
         raise RequestError(
             f"{named.folder} is a {named.stage} run: name a projector run, whose two spaces differ"
         )
-    dataset = open_dataset(config["dataset"] or f"datasets/{named.entry('dataset', 'name')}")
+    dataset = open_dataset(config["dataset"] or named.default_dataset)
     places, labels, key = _classes(dataset.split(config["split"]), config)
     spaces = _spaces(named, dataset, places, config)
     scores = {name: _scores(points, labels) for name, points in spaces.items()}
@@ -107,14 +107,14 @@ def _spaces(named, dataset, places: list[int], config: dict) -> dict:
     import torch
 
     from lead.cli.loading import choose_device
-    from lead.core.freezing import freeze
     from lead.data.clips import length_sorted_batches, pad_clips
-    from lead.generation.pipeline import load_normalizer
+    from lead.generation.pipeline import load_projector, load_vae
+    from lead.representation.normalizer import load_normalizer
 
     device, split = choose_device(config["device"]), dataset.split(config["split"])
     vae_run = named.ancestor("vae")
-    vae = freeze(vae_run.load_part("vae")).to(device)
-    projector = freeze(named.load_part("projector")).to(device)
+    vae = load_vae(vae_run).to(device)
+    projector = load_projector(named, named).to(device)
     normalizer = load_normalizer(vae_run, vae.features).to(device)
     rows: dict[int, tuple] = {}
     with torch.no_grad():

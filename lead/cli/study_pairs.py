@@ -166,9 +166,7 @@ def _draw(systems: Sequence[System], run: str, config: dict, count: int) -> list
         ]
         order = rng.permutation(len(everything))
         return [everything[place] for place in order][:count]
-    dataset = open_dataset(
-        config["dataset"] or f"datasets/{Run(Path(run)).entry('dataset', 'name')}"
-    )
+    dataset = open_dataset(config["dataset"] or Run(Path(run)).default_dataset)
     split = dataset.split(config["split"])
     wishes: dict[str, Wish] = {}
     for place in rng.permutation(len(split)).tolist():

@@ -55,7 +55,7 @@ def run(verb: str, words: Sequence[str]) -> int:
 
     from lead.core.building import build
 
-    launcher = build(config["launcher"])
+    launcher = build("launcher", config["launcher"])
     planned = [Planned(replace(job, measure=()) if together else job, sweep) for job in jobs]
     joint = None
     with _stopping_politely():

@@ -8,7 +8,6 @@ import fcntl
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -18,11 +17,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from lead.cli.main import COMMAND
 from lead.cli.sweep_words import Job
 from lead.core.files import content_hash, make_folder, write_json
 from lead.core.schema import Finite, Schema, read_file
 
-COMMAND = (sys.executable, "-m", "lead.cli.main")
 WAITING, RUNNING, FINISHED, FAILED = "waiting", "running", "finished", "failed"
 NAME_LENGTH = 60
 

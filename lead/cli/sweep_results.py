@@ -62,7 +62,7 @@ def _trained(done: Sequence[Planned]) -> list[str]:
     rows = {}
     for one in done:
         if one.job.verb == "train":
-            best = Run(one.place.run).record.get("best", {})
+            best = Run(one.place.run).record.best
             rows[one.place.name] = {
                 key: Estimate(float(value), None, 1) for key, value in best.items()
             }

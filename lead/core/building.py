@@ -1,59 +1,141 @@
-"""From a plain description to an object: ``{"_target_": "lead.models.vae.MotionVAE", ...}``.
+"""From a plain description to an object: ``{"_target_": "motion_vae", "width": 256, ...}``.
 
-The same description stands in the YAML files and in each run directory. Only this package's own
-classes and ``make_...`` functions are followed, so that a run directory from elsewhere cannot name
-code to execute or files to write.
+The same description stands in the YAML files and in each run directory. It names its class by a
+short name of the table below, in the kind that is wanted there, and nothing else is ever imported:
+a run directory from elsewhere cannot name code to execute or files to write.
 """
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.schema import check_options, shown
+
+DEPTH = 50  # levels of nesting in a description, and in all of run.json
+
+CLASSES: dict[str, dict[str, str]] = {
+    "vae": {"motion_vae": "lead.models.vae.MotionVAE"},
+    "denoiser": {
+        "mld_denoiser": "lead.models.denoiser.MldDenoiser",
+        "mlp_denoiser": "lead.models.mlp_denoiser.MlpDenoiser",
+    },
+    "projector": {"projector": "lead.models.projector.Projector"},
+    "extractor": {"t2m_extractor": "lead.evaluation.extractor.networks.FeatureExtractor"},
+    "words": {"word_vectors": "lead.evaluation.extractor.words.WordVectors"},
+    "network": {"clip_network": "lead.evaluation.classifier.network.ClipNetwork"},
+    "schedule": {"noise_schedule": "lead.diffusion.schedules.make_schedule"},
+    "text_encoder": {
+        "clip": "lead.models.text_encoders.clip.ClipTextEncoder",
+        "hash": "lead.models.text_encoders.hash.HashTextEncoder",
+        "minilm": "lead.models.text_encoders.minilm.MiniLmEncoder",
+        "open_clip": "lead.models.text_encoders.open_clip.OpenClipTextEncoder",
+        "sentence_t5": "lead.models.text_encoders.sentence_t5.SentenceT5Encoder",
+    },
+    "source": {
+        "bandai_namco": "lead.data.sources.bandai_namco.BandaiNamcoSource",
+        "bvh": "lead.data.sources.bvh.BvhSource",
+        "humanml3d": "lead.data.sources.humanml3d.HumanML3DSource",
+        "kitml": "lead.data.sources.kitml.KitMlSource",
+        "style100": "lead.data.sources.style100.Style100Source",
+        "synthetic": "lead.data.sources.synthetic.SyntheticSource",
+    },
+    "stage": {
+        "classifier_stage": "lead.training.classifier_stage.ClassifierStage",
+        "diffusion_stage": "lead.training.diffusion_stage.DiffusionStage",
+        "distill_stage": "lead.training.distill_stage.DistillStage",
+        "evaluator_stage": "lead.training.evaluator_stage.EvaluatorStage",
+        "projector_stage": "lead.training.projector_stage.ProjectorStage",
+        "vae_stage": "lead.training.vae_stage.VaeStage",
+    },
+    "inversion": {"inversion": "lead.inversion.options.InversionOptions"},
+    "protocol": {"protocol": "lead.evaluation.protocol.Protocol"},
+    "launcher": {
+        "joblib": "lead.cli.launchers.JoblibLauncher",
+        "local": "lead.cli.launchers.LocalLauncher",
+        "submitit": "lead.cli.launchers.SubmititLauncher",
+    },
+}
+"""Kind -> short name -> the class, or the function that makes one. Nothing else can be named."""
+
+NETWORKS = ("vae", "denoiser", "projector", "extractor", "words", "network")
+PARTS = (*NETWORKS, "schedule")
+"""The kinds that a run describes under ``parts``, each under its own name."""
+
+_SHORT = {dotted: short for names in CLASSES.values() for short, dotted in names.items()}
 
 
-def build(description: object, **extra: object):
-    """Build the object that ``description`` names; nested descriptions are built first.
+def build(kind: str, description: object, /, where: str = "", **extra: object):
+    """Build the object of a kind that ``description`` names.
 
-    ``extra`` adds keyword arguments to the outermost call. Anything without ``_target_`` is
-    returned as it is. Raises RequestError for a name outside ``lead`` and for unknown options.
+    ``extra`` adds keyword arguments, ``where`` is how messages call the description. Raises
+    RequestError for a name that is not in the table, for options that the class does not have or
+    that are out of their limits, and for networks of more numbers than ``lead.core.sizes`` allows.
     """
-    if isinstance(description, (list, tuple)):
-        return [build(entry) for entry in description]
+    make, options = read_description(kind, description, where, **extra)
+    if kind in NETWORKS:
+        from lead.core.sizes import check_numbers
+
+        check_numbers(lambda: make(**options), where or kind)
+    return make(**options)
+
+
+def read_description(
+    kind: str, description: object, /, where: str = "", **extra: object
+) -> tuple[Callable, dict]:
+    """The class that a description names and the options that it gives; errors as ``build``."""
+    where = where or kind
     if not isinstance(description, Mapping):
-        return description
-    values = {key: build(value) for key, value in description.items() if key != "_target_"}
-    if "_target_" not in description:
-        return values
-    target = _find(str(description["_target_"]))
-    values.update(extra)
-    _check_options(target, values, str(description["_target_"]))
-    return target(**values)
-
-
-def _find(name: str):
-    module, _, attribute = name.rpartition(".")
-    if not module.startswith("lead."):
-        raise RequestError(f"_target_ '{name}' is not part of lead: only lead's own classes load")
+        raise RequestError(f"{where} takes an object of keys and values, with a _target_")
     try:
-        target = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise RequestError(f"_target_ '{name}' cannot be loaded: {error}") from error
-    own = str(getattr(target, "__module__", "")).startswith("lead.")
-    made = inspect.isfunction(target) and attribute.startswith("make_")
-    if not own or not (inspect.isclass(target) or made):
-        raise RequestError(
-            f"_target_ '{name}' is neither a class nor a make_... function of lead: name one"
-        )
-    return target
+        name = known_name(kind, description.get("_target_"))
+    except ValueError as error:
+        raise RequestError(f"{where}: {error}") from error
+    module, _, attribute = CLASSES[kind][name].rpartition(".")
+    make = getattr(importlib.import_module(module), attribute)
+    given = {key: value for key, value in description.items() if key != "_target_"}
+    return make, check_options(make, {**given, **extra}, where)
 
 
-def _check_options(target, values: dict, name: str) -> None:
-    parameters = inspect.signature(target).parameters
-    for key in values:
-        if key not in parameters:
-            hint = did_you_mean(str(key), parameters)
-            raise RequestError(f"{name} has no option '{key}': {hint}")
-    for key, parameter in parameters.items():
-        if parameter.default is parameter.empty and key not in values:
-            raise RequestError(f"{name} needs the option '{key}'")
+def full_options(kind: str, description: object, where: str = "") -> dict[str, object]:
+    """All options of what a description names, those that it leaves out by their default."""
+    make, given = read_description(kind, description, where)
+    parameters = inspect.signature(make).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {**defaults, **given}
+
+
+def check_fit(options: Mapping, where: str, **wanted: object) -> None:
+    """RequestError where one of the ``wanted`` options is there and has another value."""
+    for name, value in wanted.items():
+        if options.get(name, value) != value:
+            raise RequestError(
+                f"{where}: {name} is {shown(options[name])}, what it works with has {value}: "
+                "make the two equal"
+            )
+
+
+def known_name(kind: str, name: object) -> str:
+    """The short name of a class of this kind; ValueError for a name that is not in the table."""
+    short = _SHORT.get(name, name) if isinstance(name, str) else name
+    if not isinstance(short, str) or short not in CLASSES[kind]:
+        hint = did_you_mean(shown(name), CLASSES[kind])
+        raise ValueError(f"no {kind} is called {shown(name)}: {hint}")
+    return short
+
+
+def with_short_names(value: object, depth: int = DEPTH) -> object:
+    """A JSON value in which classes have their short names; earlier runs have dotted ones.
+
+    Raises ValueError for what is nested more than ``DEPTH`` deep.
+    """
+    if not depth:
+        raise ValueError(f"nested too deeply, {DEPTH} levels are the most")
+    if isinstance(value, list):
+        return [with_short_names(entry, depth - 1) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {key: with_short_names(entry, depth - 1) for key, entry in value.items()}
+    if isinstance(name := plain.get("_target_"), str):
+        plain["_target_"] = _SHORT.get(name, name)
+    return plain

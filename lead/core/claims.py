@@ -41,13 +41,13 @@ def real_place(path: Path | str, *, folder: bool = False) -> Path:
     Raises RequestError where anything else stands there: a device, a FIFO, a link to nowhere, a
     folder where a file is wanted. Only regular files and folders are ever replaced.
     """
-    path = Path(path)
-    is_link = path.is_symlink()
-    place = Path(os.path.realpath(path)) if is_link or path.name in ("", "..") else path
+    place = path = Path(path)
     try:
+        if path.is_symlink() or path.name in ("", ".."):
+            place = Path(os.path.realpath(path))
         mode = place.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        if is_link:
+        if path.is_symlink():
             raise RequestError(
                 f"{path} is a link to {place}, which is missing: remove the link, or name another"
             ) from None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lead.core.errors import RequestError
+from lead.core.errors import RequestError, WorkError
 
 BITS = (16, 8)
 _CODES, _SCALE = ".int8", ".row_scale"
@@ -39,18 +39,26 @@ def compact(tensors: Mapping[str, Tensor], bits: int = 16) -> dict[str, Tensor]:
     return small
 
 
-def restore(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors as they were before ``compact``, to rounding; half precision becomes float32."""
+def restore(tensors: Mapping[str, Tensor], where: str = "weights") -> dict[str, Tensor]:
+    """The tensors as they were before ``compact``, to rounding; half precision becomes float32.
+
+    WorkError, with ``where``, for codes and scales that do not belong together.
+    """
     whole: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        if name.endswith(_CODES):
-            own = name.removesuffix(_CODES)
-            scale = tensors.get(own + _SCALE)
-            if scale is not None:
-                rows = tensor.float().flatten(1) * scale[:, None]
-                whole[own] = rows.view(tensor.shape)
-                continue
-        if name.endswith(_SCALE) and name.removesuffix(_SCALE) + _CODES in tensors:
-            continue
-        whole[name] = tensor.float() if tensor.dtype == torch.float16 else tensor
+        own = name.removesuffix(_CODES)
+        if name.endswith(_CODES) and own + _SCALE in tensors:
+            whole[own] = _matrix(tensor, tensors[own + _SCALE], f"{where}: {own}")
+        elif not (name.endswith(_SCALE) and name.removesuffix(_SCALE) + _CODES in tensors):
+            whole[name] = tensor.float() if tensor.dtype == torch.float16 else tensor
     return whole
+
+
+def _matrix(codes: Tensor, scale: Tensor, where: str) -> Tensor:
+    fits = codes.dtype == torch.int8 and codes.ndim >= 2 and scale.is_floating_point()
+    if not fits or scale.shape != codes.shape[:1]:
+        raise WorkError(
+            f"{where} is no packed matrix ({codes.dtype} {tuple(codes.shape)} with scales "
+            f"{scale.dtype} {tuple(scale.shape)}): pack it again"
+        )
+    return (codes.float().flatten(1) * scale[:, None]).view(codes.shape)

@@ -13,23 +13,28 @@ Each file is replaced whole, so a killed run leaves the state before it.
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from lead.core.building import build
+from lead.core.building import build, check_fit, full_options, with_short_names
 from lead.core.claims import remove_leftovers
 from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.files import content_hash, write_json, write_tensors
-from lead.core.reading import read_json, read_tensors
+from lead.core.reading import FORM_BYTES, read_json, read_tensors
+from lead.core.run_record import HOLDS, SCHEMA_VERSION, Parent, RunRecord
+from lead.core.schema import check, shown
 
-SCHEMA_VERSION = 1
 RUN_FILES = (
     *("run.json", "config.yaml", "environment.json", "vocabulary.json", "known_texts.safetensors"),
     *("weights", "state", "metrics.csv", "metrics.json"),
     *("wandb", "events.out.tfevents.*", "hparams.yaml"),
 )
 """Names (patterns) of everything that lead and its loggers write into a run directory."""
+
+GENERATIONS = 8  # of runs that stand on one another; three are usual
 
 
 @dataclass(frozen=True)
@@ -38,36 +43,59 @@ class Run:
 
     folder: Path
 
+    @property
+    def file(self) -> Path:
+        """run.json."""
+        return self.folder / "run.json"
+
     @cached_property
-    def record(self) -> dict:
-        """The contents of run.json; RequestError where the folder is not a run."""
-        if not (self.folder / "run.json").is_file():
+    def contents(self) -> dict[str, Any]:
+        """All of run.json, with short names of classes; RequestError where there is none."""
+        if not self.exists():
             raise RequestError(
                 f"{self.folder} is not a run directory (no run.json): "
                 "name one that `lead train` or `lead import` made"
             )
-        record = read_json(self.folder / "run.json")
-        if record.get("schema") != SCHEMA_VERSION:
+        contents = read_json(self.file, most=FORM_BYTES)
+        if (version := contents.get("schema")) != SCHEMA_VERSION:
             raise RequestError(
-                f"{self.folder} has layout {record.get('schema')}, "
-                f"this version reads {SCHEMA_VERSION}"
+                f"{self.folder} has layout {shown(version)}, this version reads {SCHEMA_VERSION}"
             )
-        return record
+        try:
+            return with_short_names(contents)
+        except ValueError as error:
+            raise WorkError(f"{self.file} is {error}: train or import it again") from error
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """What run.json says; WorkError names what in it does not fit."""
+        return check(RunRecord, self.contents, str(self.file), "train or import it again")
 
     @property
     def stage(self) -> str:
         """vae, diffusion, projector, ..."""
-        return self.entry("stage")
+        return self.record.stage
 
     @property
     def trained_part(self) -> str:
-        """Name of the part that this run trained: the first that it describes."""
-        return next(iter(self.entry("parts")))
+        """Name of the part that this run trained."""
+        return HOLDS[self.stage][0]
 
     @property
     def state_path(self) -> Path:
         """The file that resuming reads."""
         return self.folder / "state" / "trainer.ckpt"
+
+    @property
+    def default_dataset(self) -> Path:
+        """Where the data that it was trained on stand, where no other place is named."""
+        name = self.record.dataset.name
+        if Path(name).name != name:
+            raise RequestError(
+                f"{self.file}: the data set is called {shown(name)}, which names no folder below "
+                "datasets: name it, dataset=DIR"
+            )
+        return Path("datasets") / name
 
     def weights_path(self, part: str) -> Path:
         """Where a part's weights stand."""
@@ -81,7 +109,12 @@ class Run:
         """A part's weights by name, float32 where they are packed; WorkError for a broken file."""
         from lead.core.compact import restore
 
-        return restore(read_tensors(self._saved(part)))
+        path = self._saved(part)
+        tensors = restore(read_tensors(path), str(path))
+        for name, tensor in tensors.items():
+            if not tensor.isfinite().all():
+                raise WorkError(f"{path}: {name} holds numbers that are not finite: train it again")
+        return tensors
 
     def _saved(self, part: str) -> Path:
         path = self.weights_path(part)
@@ -92,30 +125,34 @@ class Run:
             )
         return path
 
-    def load_part(self, part: str, description: dict | None = None):
-        """Build a part from its description and fill in its weights, every tensor accounted for."""
-        if description is None:
-            parts = self.entry("parts")
-            if part not in parts:
-                raise RequestError(
-                    f"{self.folder} has no part '{part}': {did_you_mean(part, parts)}"
-                )
-            description = parts[part]
-        module = build(description)
+    def description(self, part: str) -> dict[str, Any]:
+        """How a part is built; RequestError where the run has none of that name."""
+        parts = self.record.parts
+        if part not in parts:
+            raise RequestError(f"{self.folder} has no part '{part}': {did_you_mean(part, parts)}")
+        return parts[part]
+
+    def options(self, part: str) -> dict[str, Any]:
+        """The options of a part, checked, those that are left out by their default."""
+        return full_options(part, self.description(part), f"{self.file} ({part})")
+
+    def build_part(self, part: str, **changes: object):
+        """Build a part from its description, with fresh weights."""
+        return build(part, self.description(part), f"{self.file} ({part})", **changes)
+
+    def load_part(self, part: str, **wanted: object):
+        """Build a part from its description and fill in its weights, every tensor accounted for.
+
+        ``wanted`` are options that need these values, where the part has them, to work with others.
+        """
+        check_fit(self.options(part), f"{self.file} ({part})", **wanted)
+        module = self.build_part(part)
         fill(module, self.tensors(part), f"{self.folder} ({part})")
         return module
 
-    def entry(self, *keys: str):
-        """What run.json holds under a key, or under keys inside one another; else WorkError."""
-        value: object = self.record
-        for key in keys:
-            if not isinstance(value, dict) or key not in value:
-                raise WorkError(
-                    f"{self.folder / 'run.json'} has no '{'.'.join(keys)}': "
-                    "train or import it again"
-                )
-            value = value[key]
-        return value
+    def build_text_encoder(self):
+        """The text encoder that a run with a denoiser was trained with."""
+        return build("text_encoder", self.record.text_encoder, f"{self.file} (text_encoder)")
 
     def save_part(self, part: str, tensors: dict) -> None:
         """Replace a part's weights."""
@@ -124,9 +161,10 @@ class Run:
 
     def update(self, **changes: object) -> None:
         """Change fields of run.json."""
-        record = read_json(self.folder / "run.json") if self.exists() else {}
-        write_json(self.folder / "run.json", {**record, **changes})
-        self.__dict__.pop("record", None)
+        before = read_json(self.file, most=FORM_BYTES) if self.exists() else {}
+        write_json(self.file, {**before, **changes})
+        for name in ("contents", "record"):
+            self.__dict__.pop(name, None)
 
     def clear_leftovers(self) -> None:
         """Remove the half-written files of a process that was killed while it wrote."""
@@ -135,38 +173,59 @@ class Run:
 
     def exists(self) -> bool:
         """Whether the folder holds a run."""
-        return (self.folder / "run.json").is_file()
+        return os.path.isfile(self.file)  # noqa: PTH113, Path's own fails for a name too long
 
     def ancestor(self, stage: str) -> "Run":
-        """This run or the earlier run of a given stage; checks that its weights are unchanged."""
-        if self.stage == stage:
-            return self
-        for parent in self.record.get("parents", {}).values():
-            run = Run((self.folder / parent["path"]).resolve())
+        """This run or the earlier run of a given stage; checks that its weights are unchanged.
+
+        WorkError where runs stand on one another in a circle, or in too many generations.
+        """
+        run = self
+        for _ in range(GENERATIONS):
+            if run.stage == stage:
+                return run
+            run = run._parent_towards(stage)
+        raise WorkError(
+            f"{self.folder}: its earlier runs stand on one another in a circle, or more than "
+            f"{GENERATIONS} deep: train it again"
+        )
+
+    def _parent_towards(self, stage: str) -> "Run":
+        for parent, run in self._parents():
             if not run.exists():
                 raise RequestError(
                     f"{self.folder} was trained on {run.folder}, which is gone: "
                     f"restore it, or name another with {run_option(stage)}"
                 )
-            if run.weights_hash(run.trained_part) != parent["hash"]:
+            if run.weights_hash(run.trained_part) != parent.hash:
                 raise WorkError(
                     f"{run.folder} has changed since {self.folder} was trained on it: "
                     "train the later stage again"
                 )
-            if stage == run.stage or stage in _stages_above(run):
-                return run.ancestor(stage)
+            if run.has_ancestor(stage):
+                return run
         raise RequestError(
             f"{self.folder} is a {self.stage} run without a {stage}: name one with "
             f"{run_option(stage)}"
         )
 
+    def _parents(self) -> Iterator[tuple[Parent, "Run"]]:
+        for parent in self.record.parents.values():
+            yield parent, Run(Path(os.path.realpath(self.folder / parent.path)))
+
     def holding(self, part: str, stage: str) -> "Run":
         """This run where it holds the part itself, else the earlier run of a given stage."""
-        return self if part in self.entry("parts") else self.ancestor(stage)
+        return self if part in self.record.parts else self.ancestor(stage)
 
     def has_ancestor(self, stage: str) -> bool:
         """Whether this run or one it was trained on is of the given stage."""
-        return stage in _stages_above(self)
+        generation = {self.folder: self}
+        for _ in range(GENERATIONS):
+            if any(run.stage == stage for run in generation.values()):
+                return True
+            above = [up for run in generation.values() for _, up in run._parents() if up.exists()]
+            generation = {run.folder: run for run in above}
+        return False
 
     def as_parent(self, child: Path) -> dict[str, str]:
         """The entry that a later run keeps of this one: relative path and weights hash."""
@@ -179,15 +238,6 @@ def run_option(stage: str) -> str:
     return f"{stage}=RUN"
 
 
-def _stages_above(run: Run) -> set[str]:
-    stages = {run.stage}
-    for parent in run.record.get("parents", {}).values():
-        above = Run((run.folder / parent["path"]).resolve())
-        if above.exists():
-            stages |= _stages_above(above)
-    return stages
-
-
 def fill(module, tensors: dict, where: str) -> None:
     """Load weights; WorkError lists what is missing, unexpected or of another shape."""
     own = module.state_dict()
@@ -197,6 +247,11 @@ def fill(module, tensors: dict, where: str) -> None:
         f"{name} is {tuple(tensors[name].shape)}, expected {tuple(own[name].shape)}"
         for name in own.keys() & tensors.keys()
         if own[name].shape != tensors[name].shape
+    ]
+    problems += [
+        f"{name} is {tensors[name].dtype}, expected {own[name].dtype}"
+        for name in own.keys() & tensors.keys()
+        if own[name].is_floating_point() != tensors[name].is_floating_point()
     ]
     if problems:
         shown = "; ".join(sorted(problems)[:4])

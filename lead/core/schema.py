@@ -1,14 +1,16 @@
 """One schema for each kind of file or request from outside: reading gives an object or one line."""
 
+import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import pydantic
 from pydantic import AfterValidator, ConfigDict, Field
 
-from lead.core.errors import LeadError, WorkError, did_you_mean
+from lead.core.errors import LeadError, RequestError, WorkError, did_you_mean
 from lead.core.reading import read_json
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -77,9 +79,49 @@ def check(
         raise error(f"{where}: {first_mistake(schema, problem)}: {advice}") from problem
 
 
+def check_options(make: Callable, options: Mapping, where: str) -> dict[str, Any]:
+    """``options`` as the parameters of ``make`` take them, by their types and limits.
+
+    Raises RequestError for what is unknown, missing, of another type or out of its limits. What
+    ``Annotated[int, Field(ge=1)]`` says of a parameter is its one limit, wherever it comes from.
+    """
+    schema = _options_of(make)
+    try:
+        checked = schema.model_validate(dict(options))
+    except pydantic.ValidationError as problem:
+        raise RequestError(f"{where}: {first_mistake(schema, problem)}") from problem
+    return {name: getattr(checked, name) for name in checked.model_fields_set}
+
+
+@cache
+def _options_of(make: Callable) -> type[pydantic.BaseModel]:
+    source = make.__init__ if inspect.isclass(make) else make
+    types = get_type_hints(source, include_extras=True)
+    fields = {
+        name: (types.get(name, Any), ... if given.default is given.empty else given.default)
+        for name, given in inspect.signature(make).parameters.items()
+    }
+    return pydantic.create_model(make.__name__, __config__=_OPTIONS, **fields)
+
+
+_OPTIONS = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+def one_of(known: Iterable[str]) -> AfterValidator:
+    """The limit of a text that has to be one of these names."""
+
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"unknown '{name:.60}', {did_you_mean(name, known)}")
+        return name
+
+    return AfterValidator(check)
+
+
 def first_mistake(schema: type[pydantic.BaseModel], problem: pydantic.ValidationError) -> str:
     """The first mistake in words: which key, what it takes, what it holds."""
-    found = problem.errors(include_url=False)[0]
+    mistakes = problem.errors(include_url=False)
+    found = min(mistakes, key=lambda one: one["type"] != "extra_forbidden")  # misspelt, not missing
     key = ".".join(f"{part:.40}" if isinstance(part, str) else str(part) for part in found["loc"])
     kind, context = found["type"], found.get("ctx", {})
     if kind == "missing":

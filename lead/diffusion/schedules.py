@@ -9,12 +9,16 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor
 
-from lead.core.errors import RequestError, did_you_mean
+from lead.core.errors import RequestError
+from lead.core.schema import one_of
+from lead.core.sizes import Timesteps
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,19 +104,19 @@ SCHEDULES: Mapping[str, Callable[..., NoiseSchedule]] = {
     "cosine": cosine,
 }
 
+Beta = Annotated[float, Field(gt=0, lt=1)]
+
 
 def make_schedule(
-    name: str = "scaled_linear",
-    num_train_timesteps: int = 1000,
-    beta_start: float | None = None,
-    beta_end: float | None = None,
+    name: Annotated[str, one_of(SCHEDULES)] = "scaled_linear",
+    num_train_timesteps: Timesteps = 1000,
+    beta_start: Beta | None = None,
+    beta_end: Beta | None = None,
 ) -> NoiseSchedule:
     """Build a noise schedule by its name; what is left out takes the schedule's own default.
 
-    Raises RequestError for an unknown name and for a value that the schedule does not have.
+    Raises RequestError for a value that the schedule does not have.
     """
-    if name not in SCHEDULES:
-        raise RequestError(f"unknown noise schedule '{name}': {did_you_mean(name, SCHEDULES)}")
     chosen = {"beta_start": beta_start, "beta_end": beta_end}
     values = {key: value for key, value in chosen.items() if value is not None}
     for key in values:

@@ -7,11 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lead.core.building import build
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
 from lead.core.masks import lengths_to_mask
-from lead.core.runs import Run, fill
+from lead.core.runs import Run
 from lead.core.seeding import make_generator
 from lead.data.cache import NULL_TEXT
 from lead.data.clips import length_sorted_batches
@@ -25,7 +24,7 @@ from lead.models.text_encoders.learned_words import check_taught
 from lead.models.vae import MotionVAE
 from lead.representation import Skeleton, constant_bones, features_to_joints, get_skeleton
 from lead.representation.features import replace_joints
-from lead.representation.normalizer import Normalizer
+from lead.representation.normalizer import Normalizer, load_normalizer
 
 EMBEDDED = 256  # sentences at once where there may be many
 
@@ -278,24 +277,27 @@ def load_pipeline(
     projector = None
     if projecting is not None:
         projector = load_projector(projecting, denoising)
-    encoder = build(denoising.entry("text_encoder"))
-    fingerprint = denoising.entry("text_fingerprint")  # an imported run knows none
+    encoder = denoising.build_text_encoder()
+    fingerprint = denoising.record.text_fingerprint  # an imported run knows none
     if fingerprint is not None and encoder.fingerprint != fingerprint:
         raise RequestError(
             f"{denoising.folder} was trained with another '{encoder.name}' text encoder than the "
             "one found here: put the same weights in place"
         )
-    vae = freeze(vae_run.load_part("vae"))
+    vae, facts = load_vae(vae_run), vae_run.record.dataset
+    schedule = denoising.build_part("schedule")
+    sizes = {"latent_dim": vae.latent_dim, "latent_tokens": vae.latent_tokens}
+    sizes |= {"text_dim": encoder.dim, "timesteps": schedule.num_train_timesteps}
     return TextToMotion(
         vae=vae,
-        denoiser=freeze(denoising.load_part("denoiser")),
+        denoiser=freeze(denoising.load_part("denoiser", **sizes)),
         projector=projector,
         text_encoder=encoder,
         normalizer=load_normalizer(vae_run, vae.features),
-        schedule=build(denoising.entry("parts", "schedule")),
-        skeleton=get_skeleton(vae_run.entry("dataset", "skeleton")),
-        fps=vae_run.entry("dataset", "fps"),
-        frame_limits=tuple(vae_run.entry("dataset", "frames")),
+        schedule=schedule,
+        skeleton=get_skeleton(facts.skeleton),
+        fps=facts.fps,
+        frame_limits=facts.frames,
         known_texts=_known_texts(denoising),
     )
 
@@ -312,18 +314,16 @@ def load_projector(run: Run, diffusion_run: Run) -> Projector:
     """The projector of a stage-3 run, frozen; RequestError where it fits another VAE's latents."""
     if run.stage != "projector":
         raise RequestError(f"{run.folder} is a {run.stage} run, no projector")
-    hashes = [one.ancestor("vae").weights_hash("vae") for one in (run, diffusion_run)]
-    if hashes[0] != hashes[1]:
+    own, other = (one.ancestor("vae") for one in (run, diffusion_run))
+    if own.weights_hash("vae") != other.weights_hash("vae"):
         raise RequestError(
             f"{run.folder} and {diffusion_run.folder} stand on different VAEs: "
             "train the projector on the same one"
         )
-    return freeze(run.load_part("projector"))
+    return freeze(run.load_part("projector", latent_dim=own.options("vae")["latent_dim"]))
 
 
-def load_normalizer(vae_run: Run, features: int) -> Normalizer:
-    """The standardisation that a VAE was trained with; WorkError where it is not whole."""
-    statistics = vae_run.tensors("normalizer")
-    blank = Normalizer(np.zeros(features), np.ones(features))
-    fill(blank, statistics, f"{vae_run.folder} (normalizer)")
-    return Normalizer(statistics["mean"], statistics["std"])
+def load_vae(run: Run) -> MotionVAE:
+    """The VAE of a stage-1 run, frozen; RequestError where it does not fit the run's skeleton."""
+    features = get_skeleton(run.record.dataset.skeleton).features
+    return freeze(run.load_part("vae", features=features))

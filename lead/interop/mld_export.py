@@ -12,12 +12,12 @@ from lead.core.errors import RequestError
 from lead.core.files import atomic_path
 from lead.core.runs import Run
 from lead.evaluation.extractor.official import load_official_extractor, weights_file
-from lead.generation.pipeline import load_normalizer
 from lead.interop.checkpoint import SIZES
 from lead.interop.names import DENOISER, EVALUATOR, VAE, published_shape, to_published
 from lead.interop.runs import SCHEDULE
 from lead.models.denoiser import MldDenoiser
 from lead.models.vae import MotionVAE
+from lead.representation.normalizer import load_normalizer
 
 BODY = ("latent_dim", "width", "layers", "heads", "feed_forward")
 SIZES_OF = {
@@ -51,7 +51,7 @@ def write_mld(run: Run, output: Path, evaluator: Path | None = None) -> dict[str
     shape = published_shape("mem_pos.pe", tuple(denoiser.positions.pe.shape))
     tensors["denoiser.mem_pos.pe"] = torch.zeros(shape)
     if evaluator is not None:
-        tensors |= _evaluator(evaluator, run.entry("dataset", "skeleton"))
+        tensors |= _evaluator(evaluator, run.record.dataset.skeleton)
     whole = {name: tensor.detach().clone() for name, tensor in tensors.items()}
     with ExitStack() as files:  # all of them, or none
         stream = files.enter_context(atomic_path(output)).open("wb")
@@ -68,7 +68,7 @@ def _check(run: Run, part: str, kind: type) -> dict[str, int]:
     defaults = {
         name: parameter.default for name, parameter in inspect.signature(kind).parameters.items()
     }
-    chosen = {**defaults, **run.entry("parts", part)}
+    chosen = run.options(part)
     for name, default in defaults.items():
         if name not in SIZES_OF[part] + FREE[part] and chosen[name] != default:
             raise RequestError(
@@ -90,7 +90,7 @@ def _check_shape(run: Run, sizes: dict[str, dict[str, int]]) -> None:
             f"{run.folder} reads text vectors as wide as its network ({denoiser['width']}): "
             "MLD has no text layer then"
         )
-    schedule = run.entry("parts", "schedule")
+    schedule = run.description("schedule")
     if {**SCHEDULE, **schedule} != SCHEDULE:
         raise RequestError(f"{run.folder} has another noise schedule than MLD: {schedule}")
 

@@ -58,7 +58,10 @@ def _load(checkpoint: Checkpoint, dataset: str, guidance_dim: int) -> ForeignMod
     if dataset not in FEATURES:
         raise RequestError(f"unknown dataset '{dataset}': {did_you_mean(dataset, FEATURES)}")
     descriptions = _describe(checkpoint, FEATURES[dataset], guidance_dim)
-    vae, denoiser = (build(descriptions[part]) for part in ("vae", "denoiser"))
+    vae, denoiser = (
+        build(part, descriptions[part], f"{checkpoint.path} ({part})")
+        for part in ("vae", "denoiser")
+    )
     parts: list[tuple[nn.Module, Mapping[str, str]]] = [(vae, VAE), (denoiser, DENOISER)]
     evaluator = None
     if any(name.startswith("t2m_") for name in checkpoint.tensors):
@@ -88,13 +91,13 @@ def _describe(checkpoint: Checkpoint, features: int, guidance_dim: int) -> dict[
     own = checkpoint.sizes
     return {
         "vae": {
-            "_target_": "lead.models.vae.MotionVAE",
+            "_target_": "motion_vae",
             "features": features,
             **{**vae, **body, **_known(own.get("vae", {}), {**vae, **body})},
             "dropout": 0.1,
         },
         "denoiser": {
-            "_target_": "lead.models.denoiser.MldDenoiser",
+            "_target_": "mld_denoiser",
             **{**denoiser, **body, **_known(own.get("denoiser", {}), {**denoiser, **body})},
             "dropout": 0.1,
             "relu_before_text": not second,

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import atomic_folder, content_hash, write_json
 from lead.core.reading import read_floats
-from lead.core.runs import SCHEMA_VERSION, Run
+from lead.core.run_record import SCHEMA_VERSION
+from lead.core.runs import Run
 from lead.data.packed import open_dataset
 from lead.data.sources.humanml3d import HumanML3DSource
 from lead.data.sources.kitml import KitMlSource
@@ -26,7 +25,7 @@ DATASETS = {
 }
 LONGEST = 196  # frames that the published models were trained with
 SCHEDULE = {
-    "_target_": "lead.diffusion.schedules.make_schedule",
+    "_target_": "noise_schedule",
     "name": "scaled_linear",
     "num_train_timesteps": 1000,
     "beta_start": 0.00085,
@@ -122,8 +121,8 @@ def import_evaluator(origin: Origin, output: Path, overwrite: bool) -> Run:
     )
     count, dim = parts.words.vectors.shape
     described = {
-        "extractor": _describe(parts.extractor, features=parts.extractor.features),
-        "words": _describe(parts.words, words=count, dim=dim),
+        "extractor": {"_target_": "t2m_extractor", "features": parts.extractor.features},
+        "words": {"_target_": "word_vectors", "words": count, "dim": dim},
     }
     with atomic_folder(output, replace=overwrite) as folder:
         run = Run(folder)
@@ -139,10 +138,6 @@ def import_evaluator(origin: Origin, output: Path, overwrite: bool) -> Run:
         )
         write_json(folder / "environment.json", environment(0))
     return Run(output)
-
-
-def _describe(module: nn.Module, **options: int) -> dict:
-    return {"_target_": f"{type(module).__module__}.{type(module).__qualname__}", **options}
 
 
 def find_statistics(dataset: str, mean: str | None, std: str | None) -> Normalizer:

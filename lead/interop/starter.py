@@ -17,7 +17,6 @@ from pathlib import Path
 
 import torch
 
-from lead.core.building import build
 from lead.core.compact import compact
 from lead.core.errors import RequestError
 from lead.core.files import atomic_folder, write_json
@@ -111,7 +110,7 @@ def _compact_part(tensors: Mapping[str, torch.Tensor], bits: int) -> dict[str, t
 def _pack(run: Run, folder: Path, parents: Mapping[str, Run], bits: int) -> Run:
     """One run with compact weights, without the state of its training and paths from elsewhere."""
     packed = Run(folder)
-    parts = [part for part in run.entry("parts") if run.weights_path(part).is_file()]
+    parts = [part for part in run.record.parts if run.weights_path(part).is_file()]
     for part in parts:
         packed.save_part(part, _compact_part(run.tensors(part), bits))
     if run.weights_path("normalizer").is_file():
@@ -119,23 +118,22 @@ def _pack(run: Run, folder: Path, parents: Mapping[str, Run], bits: int) -> Run:
     for name in _BESIDE:
         if (run.folder / name).is_file():
             write_json(folder / name, read_json(run.folder / name))
-    values = run.record.get("values", {})
     changes = {
         "parents": {key: parent.as_parent(folder) for key, parent in parents.items()},
-        "values": {key: value for key, value in values.items() if key not in _PATHS},
+        "values": {key: value for key, value in run.record.values.items() if key not in _PATHS},
         "packed": {
             "from": run.folder.resolve().name,
             "bits": bits,
             "weights": {part: run.weights_hash(part) for part in parts},
         },
     }
-    packed.update(**{**run.record, **changes})
+    packed.update(**{**run.contents, **changes})
     return packed
 
 
 def _known_texts(diffusion: Run, dataset: PackedDataset) -> KnownTexts:
     """Training captions of the encoder's space, and the threshold that the probes fix."""
-    encoder = build(diffusion.entry("text_encoder"))
+    encoder = diffusion.build_text_encoder()
 
     def embed(texts: list[str]) -> torch.Tensor:
         return encoder.encode(texts).pooled[:, None]

@@ -1,12 +1,17 @@
 """How a word is learned; the values stand in configs/inversion."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
-from lead.core.errors import RequestError, did_you_mean
+from pydantic import Field
+
+from lead.core.errors import RequestError
+from lead.core.schema import check_options, one_of
 from lead.inversion.objectives import OBJECTIVES, WEIGHTINGS
 
 LATENTS = ("sample", "mean")
+Some = Annotated[int, Field(ge=1, le=10_000)]
+Timestep = Annotated[int, Field(ge=0, le=100_000)]
 
 
 @dataclass(frozen=True)
@@ -22,37 +27,23 @@ class InversionOptions:
     motion. ``at_once`` is how many words share one optimisation; more are taken in turn.
     """
 
-    objective: str = "lead"
-    steps: int = 20
-    lr: float = 0.3
-    batch_size: int = 4
-    windows: int = 4
-    window_min: float = 0.5
-    timestep_min: int = 0
-    timestep_max: int = 999
-    weighting: str = "none"
-    latent: str = "sample"
-    at_once: int = 100
+    objective: Annotated[str, one_of(OBJECTIVES)] = "lead"
+    steps: Some = 20
+    lr: Annotated[float, Field(gt=0, le=100)] = 0.3
+    batch_size: Some = 4
+    windows: Some = 4
+    window_min: Annotated[float, Field(gt=0, le=1)] = 0.5
+    timestep_min: Timestep = 0
+    timestep_max: Timestep = 999
+    weighting: Annotated[str, one_of(WEIGHTINGS)] = "none"
+    latent: Annotated[str, one_of(LATENTS)] = "sample"
+    at_once: Some = 100
 
     def __post_init__(self) -> None:
         """Refuse what no inversion can use."""
-        choices: Mapping[str, object] = {
-            "objective": OBJECTIVES,
-            "weighting": WEIGHTINGS,
-            "latent": LATENTS,
-        }
-        for name, known in choices.items():
-            if (value := getattr(self, name)) not in known:
-                raise RequestError(f"unknown {name} '{value}': {did_you_mean(value, known)}")
-        for name in ("steps", "batch_size", "windows", "at_once"):
-            if getattr(self, name) < 1:
-                raise RequestError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        if not self.lr > 0:
-            raise RequestError(f"lr must be a positive number, got {self.lr}")
-        if not 0 < self.window_min <= 1:
-            raise RequestError(f"window_min is {self.window_min}: it is a share above 0, up to 1")
-        if not 0 <= self.timestep_min <= self.timestep_max:
+        check_options(type(self), vars(self), "inversion")
+        if self.timestep_min > self.timestep_max:
             raise RequestError(
                 f"timestep_min={self.timestep_min} timestep_max={self.timestep_max}: "
-                "0 <= timestep_min <= timestep_max is needed"
+                "timestep_min <= timestep_max is needed"
             )

@@ -5,8 +5,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lead.core.errors import RequestError
+from lead.core.sizes import Dropout, GuidanceDim, Layers, Scale, Size
 from lead.models.blocks.positions import LearnedPositions, sinusoid
-from lead.models.blocks.sizes import check_sizes
 from lead.models.blocks.skip_stack import SkipStack, check_heads, xavier_init
 
 
@@ -25,23 +25,19 @@ class MldDenoiser(nn.Module):
 
     def __init__(
         self,
-        latent_dim: int = 256,
-        text_dim: int = 768,
-        width: int = 256,
-        layers: int = 9,
-        heads: int = 4,
-        feed_forward: int = 1024,
-        dropout: float = 0.1,
+        latent_dim: Size = 256,
+        text_dim: Size = 768,
+        width: Size = 256,
+        layers: Layers = 9,
+        heads: Size = 4,
+        feed_forward: Size = 1024,
+        dropout: Dropout = 0.1,
         relu_before_text: bool = True,
-        text_scale: float = 1.0,
-        guidance_dim: int = 0,
+        text_scale: Scale = 1.0,
+        guidance_dim: GuidanceDim = 0,
     ):
         super().__init__()
-        sizes = {"latent_dim": latent_dim, "text_dim": text_dim, "width": width, "layers": layers}
-        check_sizes({**sizes, "feed_forward": feed_forward}, dropout)
         check_heads(width, heads)
-        if guidance_dim < 0 or guidance_dim in (1, 2, 3):  # one frequency has no range
-            raise RequestError(f"guidance_dim is {guidance_dim}: it is 0 (none), or at least 4")
         self.text_dim, self.latent_dim = text_dim, latent_dim
         self.relu_before_text, self.text_scale = relu_before_text, text_scale
         self.time_embedding = nn.Sequential(

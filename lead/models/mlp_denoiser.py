@@ -4,9 +4,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lead.core.errors import RequestError
+from lead.core.sizes import Dropout, GuidanceDim, Layers, Scale, Size, Timesteps
 from lead.models.blocks.positions import sinusoid
 from lead.models.blocks.preconditioning import Preconditioning
-from lead.models.blocks.sizes import check_sizes
 from lead.models.denoiser import guidance_waves
 
 TIME_WAVES = 256
@@ -24,21 +24,18 @@ class MlpDenoiser(nn.Module):
 
     def __init__(
         self,
-        latent_dim: int,
-        text_dim: int,
-        latent_tokens: int = 1,
-        width: int = 768,
-        layers: int = 4,
-        condition_dim: int = 384,
-        dropout: float = 0.0,
-        text_scale: float = 1.0,
-        timesteps: int = 1000,
-        guidance_dim: int = 0,
+        latent_dim: Size,
+        text_dim: Size,
+        latent_tokens: Size = 1,
+        width: Size = 768,
+        layers: Layers = 4,
+        condition_dim: Size = 384,
+        dropout: Dropout = 0.0,
+        text_scale: Scale = 1.0,
+        timesteps: Timesteps = 1000,
+        guidance_dim: GuidanceDim = 0,
     ):
         super().__init__()
-        sizes = {"latent_dim": latent_dim, "text_dim": text_dim, "latent_tokens": latent_tokens}
-        sizes |= {"width": width, "layers": layers, "condition_dim": condition_dim}
-        check_sizes({**sizes, "timesteps": timesteps}, dropout)
         self.text_dim, self.text_scale = text_dim, text_scale
         self.latent_tokens, self.latent_dim = latent_tokens, latent_dim
         self.preconditioning = Preconditioning(timesteps, latent_dim)

@@ -1,58 +1,14 @@
 """Stage 3: the projector that realigns VAE latents with the text encoder's space (LEAD 4.1)."""
 
+from typing import Annotated
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lead.core.errors import RequestError, did_you_mean
+from lead.core.schema import one_of
+from lead.core.sizes import Dropout, Layers, Size
 from lead.models.blocks.positions import SinusoidalPositions
-from lead.models.blocks.sizes import check_sizes
 from lead.models.blocks.skip_stack import SkipStack, check_heads
-
-
-class Projector(nn.Module):
-    """Auto-encoder P = (E_proj, D_proj) between latents and the text encoder's space (LEAD eq. 3).
-
-    ``kind`` is one of transformer (the paper's choice), skip, mlp, linear (table 6 and a control).
-    The paper's "hidden size 1024" is read as MLD's feed-forward width, with model width 256; both
-    are options. With several latent tokens each is projected, and their mean is what is aligned.
-    """
-
-    def __init__(
-        self,
-        latent_dim: int = 256,
-        text_dim: int = 768,
-        kind: str = "transformer",
-        width: int = 256,
-        layers: int = 9,
-        heads: int = 4,
-        feed_forward: int = 1024,
-        dropout: float = 0.1,
-    ):
-        super().__init__()
-        if kind not in BODIES:
-            raise RequestError(f"unknown projector kind '{kind}': {did_you_mean(kind, BODIES)}")
-        sizes = {"latent_dim": latent_dim, "text_dim": text_dim, "width": width, "layers": layers}
-        check_sizes({**sizes, "feed_forward": feed_forward}, dropout)
-        options = {"heads": heads, "feed_forward": feed_forward, "dropout": dropout}
-        body = BODIES[kind]
-        self.encoder = body(latent_dim, width, text_dim, layers, **options)
-        self.decoder = body(text_dim, width, latent_dim, layers, **options)
-
-    def encode(
-        self, z: Float[Tensor, "batch tokens dim"]
-    ) -> Float[Tensor, "batch tokens text_dim"]:
-        """Latents -> the realigned space."""
-        return self.encoder(z)
-
-    def decode(
-        self, z_proj: Float[Tensor, "batch tokens text_dim"]
-    ) -> Float[Tensor, "batch tokens dim"]:
-        """The realigned space -> latents."""
-        return self.decoder(z_proj)
-
-    def forward(self, z: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
-        """Latents through the realigned space and back: what LEAD does after sampling."""
-        return self.decode(self.encode(z))
 
 
 def _between(inputs: int, width: int, outputs: int, *body: nn.Module) -> nn.Module:
@@ -103,3 +59,45 @@ def _linear(inputs, width, outputs, layers, heads, feed_forward, dropout) -> nn.
 
 
 BODIES = {"transformer": _transformer, "skip": _skip, "mlp": _mlp, "linear": _linear}
+
+
+class Projector(nn.Module):
+    """Auto-encoder P = (E_proj, D_proj) between latents and the text encoder's space (LEAD eq. 3).
+
+    ``kind`` is one of transformer (the paper's choice), skip, mlp, linear (table 6 and a control).
+    The paper's "hidden size 1024" is read as MLD's feed-forward width, with model width 256; both
+    are options. With several latent tokens each is projected, and their mean is what is aligned.
+    """
+
+    def __init__(
+        self,
+        latent_dim: Size = 256,
+        text_dim: Size = 768,
+        kind: Annotated[str, one_of(BODIES)] = "transformer",
+        width: Size = 256,
+        layers: Layers = 9,
+        heads: Size = 4,
+        feed_forward: Size = 1024,
+        dropout: Dropout = 0.1,
+    ):
+        super().__init__()
+        options = {"heads": heads, "feed_forward": feed_forward, "dropout": dropout}
+        body = BODIES[kind]
+        self.encoder = body(latent_dim, width, text_dim, layers, **options)
+        self.decoder = body(text_dim, width, latent_dim, layers, **options)
+
+    def encode(
+        self, z: Float[Tensor, "batch tokens dim"]
+    ) -> Float[Tensor, "batch tokens text_dim"]:
+        """Latents -> the realigned space."""
+        return self.encoder(z)
+
+    def decode(
+        self, z_proj: Float[Tensor, "batch tokens text_dim"]
+    ) -> Float[Tensor, "batch tokens dim"]:
+        """The realigned space -> latents."""
+        return self.decoder(z_proj)
+
+    def forward(self, z: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
+        """Latents through the realigned space and back: what LEAD does after sampling."""
+        return self.decode(self.encode(z))

@@ -1,13 +1,16 @@
 """Stage 1: a transformer VAE that compresses a motion of any length into a few tokens (MLD)."""
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Bool, Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from lead.core.masks import without_padding
+from lead.core.sizes import Dropout, Layers, Size, SizeOrNone
 from lead.models.blocks.positions import LearnedPositions
 from lead.models.blocks.principal_motions import PrincipalMotions
-from lead.models.blocks.sizes import check_sizes
 from lead.models.blocks.skip_stack import SkipStack, check_heads, xavier_init
 
 
@@ -31,25 +34,22 @@ class MotionVAE(nn.Module):
 
     def __init__(
         self,
-        features: int = 263,
-        latent_tokens: int = 1,
-        latent_dim: int = 256,
-        width: int = 256,
-        layers: int = 9,
-        heads: int = 4,
-        feed_forward: int = 1024,
-        dropout: float = 0.1,
-        logvar_offset: float = 0.0,
-        patch: int = 1,
-        principal_frames: int = 0,
-        hands_weight: float = 1.0,
+        features: Size = 263,
+        latent_tokens: Size = 1,
+        latent_dim: Size = 256,
+        width: Size = 256,
+        layers: Layers = 9,
+        heads: Size = 4,
+        feed_forward: Size = 1024,
+        dropout: Dropout = 0.1,
+        logvar_offset: Annotated[float, Field(ge=-100, le=100)] = 0.0,
+        patch: Size = 1,
+        principal_frames: SizeOrNone = 0,
+        hands_weight: Annotated[float, Field(gt=0, le=1000)] = 1.0,
     ):
         super().__init__()
         self.logvar_offset, self.patch = logvar_offset, patch
         self.hands_weight = hands_weight
-        sizes = {"features": features, "latent_tokens": latent_tokens, "latent_dim": latent_dim}
-        sizes |= {"width": width, "layers": layers, "feed_forward": feed_forward, "patch": patch}
-        check_sizes(sizes, dropout)
         check_heads(width, heads)
         self.latent_tokens, self.latent_dim, self.features = latent_tokens, latent_dim, features
         options = {"dropout": dropout, "activation": "gelu", "batch_first": True}

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lead.core.errors import RequestError
+from lead.core.runs import Run, fill
 from lead.representation.skeletons import Skeleton
 
 
@@ -35,6 +36,14 @@ class Normalizer(nn.Module):
     def denormalize(self, x: Float[Tensor, "*shape features"]) -> Tensor:
         """The inverse of normalize."""
         return x * self.std + self.mean
+
+
+def load_normalizer(run: Run, features: int) -> Normalizer:
+    """The standardisation that a run was trained with; WorkError where it is not whole."""
+    statistics = run.tensors("normalizer")
+    blank = Normalizer(np.zeros(features), np.ones(features))
+    fill(blank, statistics, f"{run.folder} (normalizer)")
+    return Normalizer(statistics["mean"], statistics["std"])
 
 
 def feature_statistics(features: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:

@@ -37,6 +37,7 @@ from lead.service.studio import Studio, Take
 
 JSON, BINARY = "application/json", "application/octet-stream"
 JSON_MOST = 20_000  # bytes of a request for a clip
+UPLOADS_AT_ONCE = 8  # that are held in memory as they arrive; others wait at their senders'
 BODY_SECONDS = 30.0  # for a body to arrive, and as long again for each megabyte
 GLANCE = 0.02  # seconds between two looks at whether a visitor is still there
 
@@ -46,7 +47,7 @@ PLAYER_POLICY = (
 )
 STATUS = {BusyError: 503, CancelledError: 409, RequestError: 400}
 REFUSED = {code: {"model": replies.Refusal} for code in ("4XX", "5XX")}
-FILE = {200: {"content": {BINARY: {"schema": {"type": "string", "format": "binary"}}}}}
+FILE, PAGE = ({"responses": {200: {"content": {kind: {}}}}} for kind in (BINARY, "text/html"))
 JOB = {"response_model": replies.JobFacts, "response_model_exclude_unset": True}
 
 
@@ -55,9 +56,10 @@ class Desk:
 
     def __init__(self, studio: Studio, settings: Settings) -> None:
         self.studio, self.settings = studio, settings
-        self.form = clip_form(studio.limits, studio.sampling)
+        self.form = clip_form(studio.pipeline, studio.sampling)
         self.queue = JobQueue(settings.waiting, settings.kept)
-        self._writing = threading.Lock()
+        self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._writing, self._closed = threading.Lock(), False
         self.app = FastAPI(
             title="lead demo",
             version=__version__,
@@ -72,11 +74,11 @@ class Desk:
             ("/about", self.about, {}),
             ("/generate", self.generate, _asked(JSON, self.form.model_json_schema())),
             ("/words", self.teach, _asked(BINARY, {})),
-            ("/words/{file}", self.word_file, {"responses": FILE}),
+            ("/words/{file}", self.word_file, FILE),
             ("/jobs/{name}", self.job, JOB),
             ("/jobs/{name}", self.cancel, {"methods": ["DELETE"], **JOB}),
-            ("/jobs/{name}/player", self.player, {"response_class": HTMLResponse}),
-            ("/jobs/{name}/{file}", self.clip_file, {"responses": FILE}),
+            ("/jobs/{name}/player", self.player, PAGE),
+            ("/jobs/{name}/{file}", self.clip_file, FILE),
         ):
             self.app.add_api_route(path, answer, **options)
         page = StaticFiles(directory=Path(__file__).parent / "page", html=True)
@@ -95,7 +97,8 @@ class Desk:
 
     async def teach(self, form: Annotated[WordForm, Query()], request: Request, response: Response):
         """Learn a word from the BVH file that is the body."""
-        data = await _body(request, BINARY, self.settings.upload_bytes)
+        async with self._uploads:
+            data = await _body(request, BINARY, self.settings.upload_bytes)
         job = self.queue.submit(lambda job: self.studio.teach(form, data, job.report))
         return await self._answer(job, form, request, response)
 
@@ -157,11 +160,15 @@ class Desk:
     def close(self, patience: float | int) -> None:
         """Stop working and, for good, writing."""
         self.queue.close(patience)
-        self._writing.acquire(timeout=patience)
+        self._closed = True
+        if self._writing.acquire(timeout=patience):
+            self._writing.release()
 
     def _written(self, name: str, write: Callable[[Path], object]) -> bytes:
         """What ``write`` puts into a file: one at a time, and none of them stays on the disk."""
         with self._writing, tempfile.TemporaryDirectory(dir=self.studio.folder) as folder:
+            if self._closed:
+                raise CancelledError("the server ends")
             write(Path(folder, name))
             return Path(folder, name).read_bytes()
 
@@ -219,15 +226,16 @@ def _download(data: bytes, name: str) -> Response:
 
 async def _refuse(request: Request, error: Exception) -> JSONResponse:
     """Whatever ends a request, as one line."""
-    status, headers = STATUS.get(type(error), 500), None
+    headers = None
     if isinstance(error, RequestValidationError):
-        status, error = 400, first_mistake(WordForm, error.errors())
-    elif isinstance(error, HTTPException):
-        status, headers, error = error.status_code, error.headers, error.detail
-        if error == HTTPStatus(status).phrase:  # nobody has said more
-            error = f"there is no {request.method:.20} {request.scope['path']:.80} here"
-    elif isinstance(error, BusyError):
+        error = RequestError(first_mistake(WordForm, error.errors()))
+    if isinstance(error, HTTPException):
+        status, headers, reason = error.status_code, error.headers, error.detail
+        if reason == HTTPStatus(status).phrase:  # nobody has said more
+            reason = f"there is no {request.method:.20} {request.scope['path']:.80} here"
+    else:
+        reason = error if isinstance(error, LeadError) else mistake(error)
+        status = STATUS.get(type(reason), 500)
+    if status == 503:
         headers = {"Retry-After": "5"}
-    elif not isinstance(error, LeadError):
-        error = mistake(error)
-    return JSONResponse({"error": one_line(error)}, status, headers)
+    return JSONResponse({"error": one_line(reason)}, status, headers)

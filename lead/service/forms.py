@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -96,31 +95,18 @@ class Settings(Form):
         return round(self.upload_mb * 1e6)
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What the loaded model can do."""
+def clip_form(pipeline, sampling: Sampling) -> type[ClipForm]:
+    """The form of one model, with its limits and with what it does where a request says nothing."""
 
-    fps: float
-    frames: tuple[int, int]
-    projector: bool
-
-    @property
-    def seconds(self) -> tuple[float, float]:
-        """Shortest and longest clip."""
-        return self.frames[0] / self.fps, self.frames[1] / self.fps
-
-    def check_side(self, side: str) -> str:
-        """RequestError where a projector is asked for and there is none."""
-        if side != "off" and not self.projector:
+    def check_side(side: str) -> str:
+        if side != "off" and pipeline.projector is None:
             raise RequestError('the model has no projector: ask for "projector": "off"')
         return side
 
-
-def clip_form(limits: Limits, sampling: Sampling) -> type[ClipForm]:
-    """The form of one model, with its limits and with what it does where a request says nothing."""
-    shortest, longest = limits.seconds
+    shortest, longest = (frames / pipeline.fps for frames in pipeline.frame_limits)
     usual = min(max(SECONDS, math.ceil(shortest * 10) / 10), longest)
     steps = sampling.steps if sampling.timesteps is None else len(sampling.timesteps)
+    side = "on" if pipeline.projector is not None else "off"
     return create_model(
         "Clip",
         __base__=ClipForm,
@@ -128,10 +114,7 @@ def clip_form(limits: Limits, sampling: Sampling) -> type[ClipForm]:
         seconds=(float, Field(usual, ge=shortest, le=longest, description="length of the clip")),
         guidance=(Guidance, sampling.guidance_scale),
         steps=(Steps, steps),
-        projector=(
-            Annotated[Side, AfterValidator(limits.check_side)],
-            "on" if limits.projector else "off",
-        ),
+        projector=(Annotated[Side, AfterValidator(check_side)], side),
     )
 
 

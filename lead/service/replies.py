@@ -76,7 +76,7 @@ def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str,
         "lead": __version__,
         "run": studio.run,
         "sampler": studio.sampling.sampler,
-        "projector": studio.limits.projector,
+        "projector": studio.pipeline.projector is not None,
         "fps": studio.pipeline.fps,
         "skeleton": {
             "name": skeleton.name,

@@ -10,7 +10,7 @@ from lead.export.motion_file import Motion
 from lead.generation import Sampling
 from lead.inversion import Concept, InversionOptions, Word
 from lead.models.text_encoders.learned_words import check_taught
-from lead.service.forms import ClipForm, Limits, WordForm
+from lead.service.forms import ClipForm, WordForm
 from lead.service.uploads import read_upload
 
 Report = Callable[[float, str], None]
@@ -57,12 +57,6 @@ class Studio:
         self.recipe, self.clean_feet, self.folder = recipe, clean_feet, folder
         self.given = {word.word: word for word in words}
         self.taught: dict[str, Word] = {}
-
-    @property
-    def limits(self) -> Limits:
-        """What a ClipForm may ask for."""
-        pipeline = self.pipeline
-        return Limits(pipeline.fps, pipeline.frame_limits, pipeline.projector is not None)
 
     @property
     def words(self) -> dict[str, Word]:

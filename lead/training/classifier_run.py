@@ -29,7 +29,7 @@ def classifier_stage(values: dict, dataset: PackedDataset, folder: Path) -> tupl
         "features": dataset.skeleton.features,
         "classes": classes,
     }
-    module = make_stage_module(values, network=build(description))
+    module = make_stage_module(values, network=build("network", description, "model.classifier"))
     chosen = evened(members, kinds)
     learned = LabelledClips(dataset, chosen, classes, crop_min=stage["crop_min"], seed=seed)
     checking = dataset.split(validation_split(dataset))

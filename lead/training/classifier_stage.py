@@ -9,7 +9,7 @@ from lead.core.freezing import trainable_parameters
 from lead.evaluation.classifier.network import ClipNetwork
 from lead.training.labelled_clips import UNKNOWN, LabelledBatch
 from lead.training.losses import check_finite
-from lead.training.optimization import make_optimizer
+from lead.training.optimization import Share, make_optimizer
 
 
 class ClassifierStage(pl.LightningModule):
@@ -19,7 +19,7 @@ class ClassifierStage(pl.LightningModule):
         self,
         network: ClipNetwork,
         optimizer: dict,
-        label_smoothing: float = 0.05,
+        label_smoothing: Share = 0.05,
         seed: int = 0,  # noqa: ARG002
     ):
         super().__init__()

@@ -1,17 +1,19 @@
 """Stage 2: train the latent denoiser on cached posteriors (LEAD 4.1.2, after MLD)."""
 
+from typing import Annotated
+
 import pytorch_lightning as pl
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from lead.core.batches import LatentBatch
-from lead.core.errors import RequestError
 from lead.diffusion.forward import add_noise
 from lead.diffusion.schedules import NoiseSchedule
 from lead.models.vae import reparameterise
 from lead.training.losses import check_finite
-from lead.training.optimization import make_optimizer
+from lead.training.optimization import Share, make_optimizer
 from lead.training.randomness import StepDraws, step_draws, validation_draws
 
 
@@ -28,17 +30,13 @@ class DiffusionStage(pl.LightningModule):
         denoiser: nn.Module,
         schedule: NoiseSchedule,
         optimizer: dict,
-        condition_dropout: float = 0.1,
-        text_noise: float = 0.0,
+        condition_dropout: Share = 0.1,
+        text_noise: Annotated[float, Field(ge=0, le=1000)] = 0.0,
         seed: int = 0,
     ):
         super().__init__()
         self.denoiser, self.schedule = denoiser, schedule
         self.optimizer_options, self.seed = optimizer, seed
-        if not 0 <= condition_dropout <= 1:
-            raise RequestError(f"condition_dropout is {condition_dropout}: it is a share of 0 to 1")
-        if text_noise < 0:
-            raise RequestError(f"text_noise is {text_noise}: it is a share from 0 up")
         self.condition_dropout, self.text_noise = condition_dropout, text_noise
 
     def parts(self) -> dict[str, nn.Module]:

@@ -1,15 +1,18 @@
 """Latent consistency distillation of stage 2 (Luo et al. 2023; MotionLCM, Dai et al. 2024)."""
 
 from copy import deepcopy
+from typing import Annotated
 
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from lead.core.batches import LatentBatch
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
+from lead.core.sizes import Timesteps
 from lead.diffusion.consistency import consistency_output
 from lead.diffusion.forward import add_noise, predict_clean_from_noise
 from lead.diffusion.guidance import guide
@@ -17,8 +20,10 @@ from lead.diffusion.schedules import NoiseSchedule
 from lead.diffusion.timesteps import solver_timesteps
 from lead.models.vae import reparameterise
 from lead.training.losses import check_finite, moment_distance, pseudo_huber
-from lead.training.optimization import make_optimizer
+from lead.training.optimization import Positive, make_optimizer
 from lead.training.randomness import StepDraws, step_draws, validation_draws
+
+Guidance = Annotated[float, Field(ge=0, le=1000)]  # w, the guidance scale less one
 
 
 class DistillStage(pl.LightningModule):
@@ -37,21 +42,16 @@ class DistillStage(pl.LightningModule):
         teacher: nn.Module,
         schedule: NoiseSchedule,
         optimizer: dict,
-        w_low: float = 5.0,
-        w_high: float = 15.0,
-        solver_steps: int = 50,
-        huber_c: float = 0.001,
-        target_decay: float = 0.95,
+        w_low: Guidance = 5.0,
+        w_high: Guidance = 15.0,
+        solver_steps: Timesteps = 50,
+        huber_c: Positive = 0.001,
+        target_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95,
         seed: int = 0,
     ):
         super().__init__()
-        if not 0 <= w_low <= w_high:
-            raise RequestError(f"w is drawn from {w_low} to {w_high}: say 0 <= w_low <= w_high")
-        if not huber_c > 0 or not 0 <= target_decay < 1:
-            raise RequestError(
-                f"huber_c is {huber_c} and target_decay {target_decay}: the first must be above 0, "
-                "the second in [0, 1)"
-            )
+        if w_low > w_high:
+            raise RequestError(f"w is drawn from {w_low} to {w_high}: say w_low <= w_high")
         grid = solver_timesteps(schedule.num_train_timesteps, solver_steps)
         self.denoiser, self.schedule = denoiser, schedule
         self.target = freeze(deepcopy(denoiser))

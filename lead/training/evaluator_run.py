@@ -8,12 +8,10 @@ from lead.core.freezing import freeze
 from lead.data.packed import PackedDataset
 from lead.evaluation.extractor.glove import read_glove
 from lead.evaluation.extractor.parts import judge_entry, keep_beside_weights
-from lead.evaluation.extractor.words import Vocabulary, WordVectors, vocabulary_of
+from lead.evaluation.extractor.words import Vocabulary, vocabulary_of
 from lead.training.datamodule import StepDataModule, validation_split
 from lead.training.pairs import PairDataset, keep_pairs, split_tokens
 from lead.training.stage_module import make_stage_module
-
-WORDS = "lead.evaluation.extractor.words.WordVectors"
 
 
 def evaluator_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
@@ -30,9 +28,12 @@ def evaluator_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple
         freeze(words)
     else:
         vocabulary = vocabulary_of(caption for clip in tokens for caption in clip)
-        words = WordVectors(len(vocabulary.words), description["word_dim"])
-    table = {"_target_": WORDS, "words": len(vocabulary.words), "dim": description["word_dim"]}
-    module = make_stage_module(values, extractor=build(description), words=words)
+    table = {"_target_": "word_vectors", "words": len(vocabulary.words)}
+    table["dim"] = description["word_dim"]
+    if not published:
+        words = build("words", table, "model.evaluator")
+    extractor = build("extractor", description, "model.evaluator")
+    module = make_stage_module(values, extractor=extractor, words=words)
     record = {
         "parts": {"extractor": description, "words": table},
         "parents": {},

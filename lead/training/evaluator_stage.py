@@ -1,17 +1,20 @@
 """The judge of an open data set: train the evaluator's networks on its captions and motions."""
 
+from typing import Annotated
+
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
 from lead.core.freezing import trainable_parameters
+from lead.core.schema import one_of
 from lead.core.seeding import make_generator
 from lead.evaluation import metrics
 from lead.evaluation.extractor.networks import FeatureExtractor
 from lead.evaluation.extractor.words import WordVectors
 from lead.training.losses import check_finite
-from lead.training.matching import check_loss, contrastive_loss, margin_loss
-from lead.training.optimization import make_optimizer
+from lead.training.matching import LOSSES, contrastive_loss, margin_loss
+from lead.training.optimization import Positive, make_optimizer
 from lead.training.pairs import PairBatch, share_a_caption
 from lead.training.processes import rows_of_batch
 
@@ -31,13 +34,12 @@ class EvaluatorStage(pl.LightningModule):
         extractor: FeatureExtractor,
         words: WordVectors,
         optimizer: dict,
-        loss: str = "contrastive",
-        margin: float = 10.0,
-        temperature: float = 1.0,
+        loss: Annotated[str, one_of(LOSSES)] = "contrastive",
+        margin: Positive = 10.0,
+        temperature: Positive = 1.0,
         seed: int = 0,
     ):
         super().__init__()
-        check_loss(loss, margin, temperature)
         self.extractor, self.words = extractor, words
         self.optimizer_options, self.seed = optimizer, seed
         self.loss, self.margin, self.temperature = loss, margin, temperature

@@ -22,6 +22,7 @@ from lead.training.finite_loss import FiniteLoss
 from lead.training.optimization import GradientClipping
 from lead.training.randomness import StepSeeding
 from lead.training.saving import RunSaver, WholeState
+from lead.training.trainer_state import check_state
 
 LOGGERS = ("wandb", "tensorboard")
 
@@ -95,7 +96,7 @@ def fit(
     quicken_on_cpu(module, trainer.strategy.root_device)
     state = run.state_path if resume and run.state_path.is_file() else None
     if state:
-        _check_state(state)
+        check_state(state, module, trainer)
     if begin is not None:
         begin()
     if trainer.is_global_zero:
@@ -108,17 +109,6 @@ def fit(
     if trainer.is_global_zero:
         run.update(status="finished", step=trainer.global_step)
     return run
-
-
-def _check_state(path: Path) -> None:
-    """WorkError unless the file is a whole training state; nothing in it is executed."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        whole = "global_step" in state and "state_dict" in state
-    except Exception as error:  # zip, pickle and tensors each fail in their own way
-        raise WorkError(f"{path} is broken: start again with overwrite=true") from error
-    if not whole:
-        raise WorkError(f"{path} is no training state: start again with overwrite=true")
 
 
 def quicken_on_cpu(module: pl.LightningModule, device: torch.device) -> None:

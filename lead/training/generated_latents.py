@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lead.core.building import build
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
 from lead.core.runs import Run
@@ -42,13 +41,15 @@ class Regeneration:
 
     @torch.no_grad()
     def _make(self, latents: LatentDataset) -> Tensor:
-        denoiser = freeze(self.run.load_part("denoiser"))
+        schedule = self.run.build_part("schedule")
+        sizes = {"latent_tokens": latents.mu.shape[1], "latent_dim": latents.mu.shape[2]}
+        sizes["timesteps"] = schedule.num_train_timesteps
+        denoiser = freeze(self.run.load_part("denoiser", **sizes))
         if denoiser.embeds_guidance:
             raise RequestError(
                 f"{self.run.folder} is distilled: stage.latents=generated needs the run that it "
                 "learned from"
             )
-        schedule = build(self.run.entry("parts", "schedule"))
         grid = leading_timesteps(schedule.num_train_timesteps, STEPS)
         visited = [timestep for timestep in grid if timestep <= self.timestep]
         if not visited:

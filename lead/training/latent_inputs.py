@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from lead.core.building import build
 from lead.core.errors import RequestError
-from lead.core.freezing import freeze
 from lead.core.runs import Run
 from lead.data.cache import cached_posteriors, cached_texts
 from lead.data.latents import LatentDataset
 from lead.data.packed import PackedDataset
-from lead.generation.pipeline import load_normalizer
+from lead.generation.pipeline import load_vae
+from lead.representation.normalizer import load_normalizer
 from lead.training.datamodule import StepDataModule, latent_data, validation_split
 from lead.training.fit import choose_precision
 from lead.training.generated_latents import Regeneration
@@ -37,13 +37,13 @@ def earlier_run(values: dict, key: str, dataset: PackedDataset) -> Run:
     run, stage = Run(Path(values[key])), STAGE_OF.get(key, key)
     if run.stage != stage:
         raise RequestError(f"{run.folder} is a {run.stage} run, but {key}= needs a {stage} run")
-    skeleton = run.entry("dataset", "skeleton")
+    skeleton = run.record.dataset.skeleton
     if skeleton != dataset.skeleton.name:
         raise RequestError(
             f"{run.folder} was trained on skeleton '{skeleton}', {dataset.folder} has "
             f"'{dataset.skeleton.name}': use one data set for all stages"
         )
-    data_hash = run.entry("dataset", "data_hash")
+    data_hash = run.record.dataset.data_hash
     if data_hash is None:
         _check_statistics(run, dataset)
     elif data_hash != dataset.data_hash and not _knows_motions(run, dataset):
@@ -56,8 +56,8 @@ def earlier_run(values: dict, key: str, dataset: PackedDataset) -> Run:
 
 def _knows_motions(run: Run, dataset: PackedDataset) -> bool:
     """Whether new captions alone came since a VAE that reads none was trained."""
-    reads_no_captions = run.stage == "vae" and "text_fingerprint" not in run.record
-    return reads_no_captions and run.entry("dataset", "data_hash") in dataset.same_motions
+    reads_no_captions = run.stage == "vae" and run.record.text_fingerprint is None
+    return reads_no_captions and run.record.dataset.data_hash in dataset.same_motions
 
 
 def _check_statistics(run: Run, dataset: PackedDataset) -> None:
@@ -74,7 +74,7 @@ def _check_statistics(run: Run, dataset: PackedDataset) -> None:
 
 def latent_sources(vae_run: Run, values: dict) -> tuple[Callable, Callable, nn.Module]:
     """Frozen encoders as functions for the caches; the VAE loads only where a cache is missing."""
-    encoder = build(values["text_encoder"])
+    encoder = build("text_encoder", values["text_encoder"], "text_encoder")
     accelerator = values["trainer"]["accelerator"]
     on_gpu = accelerator != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda" if on_gpu else "cpu")
@@ -84,7 +84,7 @@ def latent_sources(vae_run: Run, values: dict) -> tuple[Callable, Callable, nn.M
     @torch.no_grad()
     def posterior(batch) -> tuple[Tensor, Tensor]:
         if not loaded:
-            loaded.append(freeze(vae_run.load_part("vae")).to(device))
+            loaded.append(load_vae(vae_run).to(device))
         moved = batch.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             return loaded[0].encode(moved.x, moved.mask)

@@ -9,8 +9,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lead.core.errors import RequestError, did_you_mean
-
 
 def margin_loss(
     text: Float[Tensor, "batch dim"],
@@ -48,12 +46,3 @@ def contrastive_loss(
 
 
 LOSSES = ("contrastive", "margin")
-
-
-def check_loss(name: str, margin: float, temperature: float) -> None:
-    """Raise RequestError for an unknown loss and for scales that are not positive."""
-    if name not in LOSSES:
-        raise RequestError(f"unknown loss '{name}': {did_you_mean(name, LOSSES)}")
-    for option, value in (("margin", margin), ("temperature", temperature)):
-        if not value > 0:
-            raise RequestError(f"{option} is {value}: it must be positive")

@@ -2,32 +2,36 @@
 
 import math
 from collections.abc import Iterable
+from typing import Annotated
 
 import pytorch_lightning as pl
 import torch
+from pydantic import Field
 from torch import nn
 
-from lead.core.errors import RequestError, did_you_mean
+from lead.core.schema import Count, one_of
 
 SCHEDULES = ("constant", "cosine")
 COSINE_END = 0.02  # of the full learning rate
+Rate = Annotated[float, Field(gt=0, le=100)]  # of learning
+Weight = Annotated[float, Field(ge=0, le=1e6)]  # of a term of a loss
+Positive = Annotated[float, Field(gt=0, le=1e6)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def make_optimizer(
     parameters: Iterable[nn.Parameter],
     *,
-    lr: float = 1e-4,
-    weight_decay: float = 0.01,
-    warmup_steps: int = 0,
-    schedule: str = "constant",
-    total_steps: int = 0,
+    lr: Rate = 1e-4,
+    weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.01,
+    warmup_steps: Count = 0,
+    schedule: Annotated[str, one_of(SCHEDULES)] = "constant",
+    total_steps: Count = 0,
 ) -> dict:
     """AdamW with linear warm-up, then constant or cosine; Lightning's dictionary form.
 
-    The cosine ends at 2 % of ``lr`` after ``total_steps``. Raises RequestError for an unknown
-    ``schedule``, an ``lr`` that is not a positive number, and negative values.
+    The cosine ends at 2 % of ``lr`` after ``total_steps``.
     """
-    check_optimizer(lr, weight_decay, warmup_steps, schedule)
     optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)
 
     def factor(step: int) -> float:
@@ -43,17 +47,6 @@ def make_optimizer(
         "optimizer": optimizer,
         "lr_scheduler": {"scheduler": scheduler, "interval": "step", "frequency": 1},
     }
-
-
-def check_optimizer(lr: float, weight_decay: float, warmup_steps: int, schedule: str) -> None:
-    """Raise RequestError for values that no training can use."""
-    if schedule not in SCHEDULES:
-        raise RequestError(f"unknown schedule '{schedule}': {did_you_mean(schedule, SCHEDULES)}")
-    if not lr > 0:
-        raise RequestError(f"lr must be a positive number, got '{lr}'")
-    for name, value in (("weight_decay", weight_decay), ("warmup_steps", warmup_steps)):
-        if not value >= 0:
-            raise RequestError(f"{name} is {value}: it must be 0 or more")
 
 
 class GradientClipping(pl.Callback):

@@ -1,13 +1,13 @@
 """Stage 3: train the projector on cached posteriors and text embeddings (LEAD eq. 3 to 7)."""
 
-from collections.abc import Iterable
+from typing import Annotated
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
 from lead.core.batches import LatentBatch
-from lead.core.errors import RequestError, did_you_mean
+from lead.core.schema import one_of
 from lead.core.seeding import make_generator
 from lead.models.projector import Projector
 from lead.models.vae import reparameterise
@@ -19,7 +19,7 @@ from lead.training.losses import (
     reconstruction_loss,
     variance_loss,
 )
-from lead.training.optimization import make_optimizer
+from lead.training.optimization import Weight, make_optimizer
 from lead.training.processes import rows_of_batch
 from lead.training.randomness import StepDraws, step_draws, validation_draws
 
@@ -38,19 +38,16 @@ class ProjectorStage(pl.LightningModule):
         self,
         projector: Projector,
         optimizer: dict,
-        align_weight: float = 2.1591,
-        rec_weight: float = 4.7036,
-        var_weight: float = 0.05960,
-        rec_reduction: str = "sum",
-        var_form: str = "gauss_diag",
-        latent: str = "sample",
+        align_weight: Weight = 2.1591,
+        rec_weight: Weight = 4.7036,
+        var_weight: Weight = 0.05960,
+        rec_reduction: Annotated[str, one_of(REDUCTIONS)] = "sum",
+        var_form: Annotated[str, one_of(VARIANCE_LOSSES)] = "gauss_diag",
+        latent: Annotated[str, one_of(("sample", "mean"))] = "sample",
         shuffle_text: bool = False,
         seed: int = 0,
     ):
         super().__init__()
-        _check_choice("rec_reduction", rec_reduction, REDUCTIONS)
-        _check_choice("var_form", var_form, VARIANCE_LOSSES)
-        _check_choice("latent", latent, ("sample", "mean"))
         self.projector, self.optimizer_options, self.seed = projector, optimizer, seed
         self.weights = {"align": align_weight, "rec": rec_weight, "var": var_weight}
         self.rec_reduction, self.var_form, self.latent = rec_reduction, var_form, latent
@@ -107,8 +104,3 @@ def derangement(count: int, generator: torch.Generator) -> Tensor:
     moved = torch.empty_like(order)
     moved[order] = order.roll(1)
     return moved
-
-
-def _check_choice(option: str, value: str, known: Iterable[str]) -> None:
-    if value not in known:
-        raise RequestError(f"unknown {option} '{value}': {did_you_mean(value, known)}")

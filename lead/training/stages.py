@@ -10,10 +10,12 @@ import yaml
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
-from lead.core.building import build
+from lead.core.building import build, check_fit, full_options
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import atomic_path, claimed, write_json, write_tensors
-from lead.core.runs import SCHEMA_VERSION, Run
+from lead.core.run_record import SCHEMA_VERSION, RunRecord
+from lead.core.runs import Run
+from lead.core.schema import check
 from lead.core.seeding import derive_seed
 from lead.data.packed import PackedDataset, open_dataset
 from lead.models.mlp_denoiser import MlpDenoiser
@@ -53,10 +55,11 @@ def train_stage(name: str, values: dict) -> Run:
         torch.manual_seed(derive_seed(values["seed"], "weights", name))
         module, data, record, prepare = STAGES[name](values, dataset, run.folder)
         record["dataset"] = _dataset_record(dataset)
+        own = check(RunRecord, {"stage": name, **record}, str(dataset.folder), "prepare it again")
+        if first and values["resume"] and run.exists():
+            _check_inputs(run, own)
 
         def begin() -> None:
-            if values["resume"] and run.exists():
-                _check_inputs(run, record)
             run.clear_leftovers()
             if not (values["resume"] and run.exists() and run.state_path.is_file()):
                 held.enter_context(started_anew(run))
@@ -81,12 +84,12 @@ def _check_folder(run: Run, name: str, values: dict) -> None:
     if values["resume"]:
         if run.stage != name:
             raise RequestError(f"{run.folder} is a {run.stage} run: it cannot resume as {name}")
-        if run.entry("status") not in UNFINISHED and not run.state_path.is_file():
+        if run.record.status not in UNFINISHED and not run.state_path.is_file():
             raise RequestError(
-                f"{run.folder} is {run.record['status']} and keeps no trainer state to go on "
+                f"{run.folder} is {run.record.status} and keeps no trainer state to go on "
                 "from: overwrite=true starts again, run=DIR names another"
             )
-        before, now = (_own_options(name, of) for of in (run.entry("values"), values))
+        before, now = (_own_options(name, of) for of in (run.record.values, values))
         for key in now:
             if before[key] != now[key]:
                 raise RequestError(
@@ -99,7 +102,7 @@ def _check_folder(run: Run, name: str, values: dict) -> None:
             f"{run.folder} exists: resume=true goes on with it, overwrite=true starts again, "
             "run=DIR names another"
         )
-    run.entry("parts")  # what is no run is not overwritten
+    _ = run.record  # what is no run is not overwritten
 
 
 def _own_options(name: str, values: dict) -> dict:
@@ -112,16 +115,16 @@ def _own_options(name: str, values: dict) -> dict:
     }
 
 
-def _check_inputs(run: Run, record: dict) -> None:
+def _check_inputs(run: Run, record: RunRecord) -> None:
     """A run goes on with the model, data, earlier runs and text encoder that it began with."""
 
-    def inputs(of: dict) -> dict:
-        parents = {stage: parent["hash"] for stage, parent in of.get("parents", {}).items()}
+    def inputs(of: RunRecord) -> dict:
+        hashes = {stage: parent.hash for stage, parent in of.parents.items()}
         return {
-            "model": of.get("parts"),
-            "dataset": of.get("dataset", {}).get("data_hash"),
-            "text encoder": of.get("text_fingerprint"),
-            **{f"{stage} run": parents.get(stage) for stage in STAGES},
+            "model": of.parts,
+            "dataset": of.dataset.data_hash,
+            "text encoder": of.text_fingerprint,
+            **{f"{stage} run": hashes.get(stage) for stage in STAGES},
         }
 
     now = inputs(record)
@@ -176,7 +179,7 @@ def _length_limits(dataset: PackedDataset) -> list[int]:
 def _vae_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
     description = {**values["model"]["vae"], "features": dataset.skeleton.features}
     stage = values["stages"]["vae"]
-    vae = build(description)
+    vae = build("vae", description, "model.vae")
     if vae.principal is not None:
         weights = torch.ones(dataset.skeleton.features)
         weights[dataset.skeleton.feature_columns(*HANDS)] = vae.hands_weight
@@ -212,7 +215,7 @@ def _captions_to_align(values: dict, dataset: PackedDataset) -> tuple[ClipCaptio
         return None, {}
     splits = ("train", validation_split(dataset))
     with torch.random.fork_rng():  # filling a cache draws random numbers
-        encoder = build(values["text_encoder"])
+        encoder = build("text_encoder", values["text_encoder"], "text_encoder")
         captions = clip_captions(dataset, splits, encoder, values["seed"])
     record = {
         "text_encoder": {**values["text_encoder"]},
@@ -232,13 +235,19 @@ def _some_clips(dataset: PackedDataset) -> Iterator[Tensor]:
 def _diffusion_stage(values: dict, dataset: PackedDataset, folder: Path) -> tuple:
     vae_run = earlier_run(values, "vae", dataset)
     posterior, text, encoder = latent_sources(vae_run, values)
+    vae = vae_run.options("vae")
     description = {
         **values["model"]["denoiser"],
-        "latent_dim": vae_run.entry("parts", "vae", "latent_dim"),
+        "latent_dim": vae["latent_dim"],
         "text_dim": encoder.dim,
     }
+    schedule = build("schedule", values["model"]["schedule"], "model.schedule")
+    check_fit(
+        *(full_options("denoiser", description, "model.denoiser"), "model.denoiser"),
+        **{"latent_tokens": vae["latent_tokens"], "timesteps": schedule.num_train_timesteps},
+    )
     # Before the data: filling a cache draws random numbers, and the weights start from the seed.
-    denoiser, schedule = build(description), build(values["model"]["schedule"])
+    denoiser = build("denoiser", description, "model.denoiser")
     data = latent_module(values, dataset, posterior, text, encoder)
     if isinstance(denoiser, MlpDenoiser):
         latents = data.train
@@ -261,10 +270,10 @@ def _projector_stage(values: dict, dataset: PackedDataset, folder: Path) -> tupl
     posterior, text, encoder = latent_sources(vae_run, values)
     description = {
         **values["model"]["projector"],
-        "latent_dim": vae_run.entry("parts", "vae", "latent_dim"),
+        "latent_dim": vae_run.options("vae")["latent_dim"],
         "text_dim": encoder.dim,
     }
-    module = make_stage_module(values, projector=build(description))
+    module = make_stage_module(values, projector=build("projector", description, "model.projector"))
     record = {
         "parts": {"projector": description},
         "parents": {earlier.stage: earlier.as_parent(folder)},

@@ -1,7 +1,10 @@
 """Stage 1: train the motion VAE (LEAD 4.1.2, after MLD)."""
 
+from typing import Annotated
+
 import pytorch_lightning as pl
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from lead.core.batches import MotionBatch
@@ -18,7 +21,7 @@ from lead.training.losses import (
     masked_smooth_l1,
     toe_speed,
 )
-from lead.training.optimization import make_optimizer
+from lead.training.optimization import Weight, make_optimizer
 from lead.training.processes import share_of_batch
 from lead.training.randomness import StepDraws, step_draws
 
@@ -44,12 +47,12 @@ class VaeStage(pl.LightningModule):
         normalizer: Normalizer,
         skeleton: str,
         optimizer: dict,
-        joints_weight: float = 1.0,
-        kl_weight: float = 1e-4,
-        velocities_weight: float = 0.0,
-        threshold: float = 1.0,
-        sliding_weight: float = 0.0,
-        align_weight: float = 0.0,
+        joints_weight: Weight = 1.0,
+        kl_weight: Weight = 1e-4,
+        velocities_weight: Weight = 0.0,
+        threshold: Annotated[float, Field(ge=0, le=1000)] = 1.0,
+        sliding_weight: Weight = 0.0,
+        align_weight: Weight = 0.0,
         captions: ClipCaptions | None = None,
         seed: int = 0,
     ):

@@ -1,7 +1,13 @@
 """What `lead prepare` refuses: broken files, folders, tables and options, each in one line."""
 
+import json
+import os
 import pickle
+import re
+import socket
 import tarfile
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -285,7 +291,7 @@ CASES = {
     nan_in_bvh: (1, "clips/walk.bvh:", "'nan', not a finite number"),
     binary_bvh: (1, "clips/walk.bvh"),
     empty_bvh: (1, "clips/walk.bvh"),
-    no_bvh_files: (2, "clips holds no .bvh file"),
+    no_bvh_files: (2, "clips holds no .bvh or .amc file"),
     all_files_bad: (1, "clips/walk0.bvh:"),
     too_short_clips: (1, "9 frames", "40..199"),
     table_without_header: (2, "captions.csv:1", "no column 'id'"),
@@ -395,12 +401,70 @@ def test_overwriting_replaces_what_lead_made(world):
     assert sorted(path.name for path in world.here.iterdir()) == ["out"]
 
 
-def test_one_bad_file_of_several_is_left_out_and_named(world, capfd):
+@dataclass
+class Spoilt:
+    """A file that would be read but for places in its text."""
+
+    old: str
+    new: str
+    count: int = 1
+
+    def __call__(self, path):
+        path.write_text(re.sub(self.old, self.new, path.read_text(), count=self.count))
+
+
+def sparse(path):
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+def listening(path):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path.name)
+
+
+BAD = {
+    "broken.bvh": lambda path: path.write_text("HIERARCHY\n"),
+    "empty.bvh": Path.touch,
+    "random.bvh": lambda path: path.write_bytes(bytes(range(256)) * 100),
+    "fifo.bvh": os.mkfifo,
+    "socket.bvh": listening,
+    "endless.bvh": lambda path: path.symlink_to("/dev/zero"),
+    "nowhere.bvh": lambda path: path.symlink_to("missing"),
+    "circle.bvh": lambda path: path.symlink_to(path),
+    "sparse.bvh": sparse,
+    "instant.bvh": Spoilt("0.05", "5e-324"),
+    "century.bvh": Spoilt("0.05", "900"),
+    "count.bvh": Spoilt("Frames: 61", "Frames: 999999999"),
+    "far.bvh": Spoilt("95.0000", "1e38"),
+    "beyond.bvh": Spoilt("95.0000", "1e200"),
+    "collapsed.bvh": Spoilt("OFFSET .*", "OFFSET 0 0 0", 0),
+    "deep.bvh": Spoilt("CHANNELS 3", "JOINT x {OFFSET 0 0 0 CHANNELS 0 " * 1500),
+    "l" * 250 + ".bvh": Path.touch,
+    os.fsdecode(b"\xff.bvh"): Path.touch,
+    os.fsdecode(b"\xff/x.bvh"): Path.touch,
+    "line\nbreak.bvh": Path.touch,
+}
+
+
+def test_bad_files_of_every_kind_are_left_out_and_named(world, capfd, monkeypatch):
     for name in ("walk", "run", "jump"):
         world.figure(f"clips/{name}.bvh")
-    world.file("clips/broken.bvh", "HIERARCHY\n")
-    assert main(bvh(world)) == 0
-    out = capfd.readouterr().out
-    assert "left out: 1" in out
-    assert "broken" in out
-    assert (world.here / "out" / "manifest.json").is_file()
+    monkeypatch.chdir(world.here / "clips")  # the name of a socket is short
+    for name, make in BAD.items():
+        path = world.here / "clips" / name
+        world.figure(f"clips/{name}")
+        if not isinstance(make, Spoilt):
+            path.unlink()
+        make(path)
+    monkeypatch.chdir(world.here)
+    assert main(bvh(world, "data.template=a person walks")) == 0
+    out, err = capfd.readouterr()
+    assert f"left out: {len(BAD)}" in out
+    assert "Warning" not in err and "Traceback" not in err
+    assert all(len(line) <= 302 for line in out.splitlines())
+    report = json.loads((world.here / "out" / "report.json").read_text(encoding="utf-8"))
+    named = {entry["id"] for entry in report["left_out"]}
+    assert {name.removesuffix(".bvh") for name in BAD if name.isascii()} <= named
+    assert all(0 < len(entry["reason"]) <= 300 for entry in report["left_out"])
+    assert json.loads((world.here / "out" / "manifest.json").read_text())["left_out"] == len(BAD)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lead.core.compact import compact, restore
-from lead.core.errors import RequestError
+from lead.core.errors import RequestError, WorkError
 from lead.core.files import write_tensors
 from lead.core.runs import Run, fill
 
@@ -61,6 +61,40 @@ def test_a_row_of_zeros_and_a_value_too_large_for_half() -> None:
 def test_other_bits_are_refused() -> None:
     with pytest.raises(RequestError, match="16 or 8"):
         compact(weights(), 4)
+
+
+CODES, SCALE = torch.zeros(3, 4, dtype=torch.int8), torch.ones(3)
+
+
+@pytest.mark.parametrize(
+    ("codes", "scale"),
+    [
+        (torch.tensor(1, dtype=torch.int8), torch.tensor(1.0)),
+        (torch.tensor(1, dtype=torch.int8), SCALE),
+        (torch.zeros(3, dtype=torch.int8), SCALE),
+        (CODES.float(), SCALE),
+        (CODES.bool(), SCALE),
+        (CODES, torch.tensor(1.0)),
+        (CODES, torch.ones(4)),
+        (CODES, torch.ones(3, 1)),
+        (CODES, torch.ones(0)),
+        (CODES, SCALE.long()),
+        (CODES, SCALE.to(torch.complex64)),
+        (CODES[:0], SCALE),
+    ],
+    ids=lambda tensor: f"{tensor.dtype} {tuple(tensor.shape)}",
+)
+def test_codes_and_scales_that_do_not_belong_together_name_their_file(tmp_path, codes, scale):
+    path = tmp_path / "weights" / "part.safetensors"
+    write_tensors(path, {"layer.int8": codes, "layer.row_scale": scale, "bias": torch.zeros(3)})
+    with pytest.raises(WorkError, match="layer is no packed matrix") as error:
+        Run(tmp_path).tensors("part")
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_what_only_looks_packed_stays_as_it_is():
+    alone = {"layer.int8": CODES, "other.row_scale": SCALE}
+    assert restore(alone).keys() == alone.keys()
 
 
 @pytest.mark.parametrize("bits", [16, 8])

@@ -281,7 +281,7 @@ def test_no_held_out_styles(part: Path) -> None:
 
 def test_the_configuration_says_what_the_class_assumes(repository: Path, part: Path) -> None:
     values = yaml.safe_load((repository / "configs/data/bandai_namco.yaml").read_text())
-    source = build(values, source=str(part))
+    source = build("source", values, source=str(part))
     assert source == BandaiNamcoSource(str(part), held_out=values["held_out"])
     assert tuple(source.held_out) == tuple(BandaiNamcoSource(str(part)).held_out)
 

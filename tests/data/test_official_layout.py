@@ -469,7 +469,7 @@ def test_the_config_states_the_published_rules(name, source_class):
     from lead.core.building import build
 
     path = Path(__file__).parents[2] / "configs" / "data" / f"{name}.yaml"
-    built = build(yaml.safe_load(path.read_text()), source="x")
+    built = build("source", yaml.safe_load(path.read_text()), source="x")
     assert isinstance(built, source_class)
     assert (built.min_frames, built.max_frames) == ({"humanml3d": 40, "kitml": 24}[name], 199)
     assert (list(built.splits), built.long_clips) == (["train", "val", "test"], "drop")

@@ -49,9 +49,7 @@ def test_cosine_follows_its_formula_until_the_cap():
 
 
 def test_schedule_is_built_from_yaml_values():
-    schedule = build(
-        {"_target_": "lead.diffusion.schedules.make_schedule", "name": "linear", "beta_end": 0.05}
-    )
+    schedule = build("schedule", {"_target_": "noise_schedule", "name": "linear", "beta_end": 0.05})
     assert schedule.betas[-1] == pytest.approx(0.05)
 
 

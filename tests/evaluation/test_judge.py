@@ -6,7 +6,8 @@ import torch
 
 from lead.core.errors import RequestError, WorkError
 from lead.core.files import write_json
-from lead.core.runs import SCHEMA_VERSION, Run
+from lead.core.run_record import SCHEMA_VERSION
+from lead.core.runs import Run
 from lead.evaluation.extractor.networks import FeatureExtractor
 from lead.evaluation.extractor.parts import (
     EvaluatorParts,
@@ -37,24 +38,22 @@ def clips(*lengths: int) -> list[np.ndarray]:
     return [rng.normal(size=(n, FEATURES)).astype(np.float32) for n in lengths]
 
 
-def write_run(folder, parts: EvaluatorParts, **changes) -> Run:
+def write_run(folder, made: EvaluatorParts, **changes) -> Run:
     run = Run(folder)
-    target = "lead.evaluation.extractor"
     record = {
         "schema": SCHEMA_VERSION,
         "stage": "evaluator",
         "parts": {
-            "extractor": {
-                "_target_": f"{target}.networks.FeatureExtractor", "features": FEATURES, **SIZES
-            },
-            "words": {"_target_": f"{target}.words.WordVectors", "words": 7, "dim": 6},
+            "extractor": {"_target_": "t2m_extractor", "features": FEATURES, **SIZES},
+            "words": {"_target_": "word_vectors", "words": 7, "dim": 6},
         },
-        "judge": judge_entry(parts.name, parts.tagger),
+        "dataset": {"name": "made", "skeleton": "humanml3d", "fps": 20.0, "frames": [10, 60]},
+        "judge": judge_entry(made.name, made.tagger),
     }  # fmt: skip
     write_json(folder / "run.json", {**record, **changes})
-    keep_beside_weights(folder, parts.normalizer, parts.vocabulary)
-    run.save_part("extractor", parts.extractor.state_dict())
-    run.save_part("words", parts.words.state_dict())
+    keep_beside_weights(folder, made.normalizer, made.vocabulary)
+    run.save_part("extractor", made.extractor.state_dict())
+    run.save_part("words", made.words.state_dict())
     return run
 
 
@@ -170,16 +169,38 @@ def test_what_is_no_evaluator_gets_one_line(tmp_path):
         load_judge(tmp_path / "nowhere")
     with pytest.raises(RequestError, match="no evaluator run, and .* no published .* for 'mine'"):
         load_judge(tmp_path, dataset="mine")
-    run = write_run(tmp_path, make_parts(), stage="vae")
+    vae = {"vae": {"_target_": "motion_vae"}}
+    run = write_run(tmp_path, make_parts(), stage="vae", parts=vae)
     with pytest.raises(RequestError, match="is a vae run, no evaluator"):
         load_judge(tmp_path)
-    write_run(tmp_path, make_parts())
+    run = write_run(tmp_path, make_parts())
     write_json(tmp_path / "vocabulary.json", {"words": ["sos", "eos", "unk"]})
-    with pytest.raises(WorkError, match="3 words and 7 vectors"):
+    with pytest.raises(RequestError, match="words is 7, what it works with has 3"):
         load_parts(run)
-    write_json(tmp_path / "vocabulary.json", {"words": 3})
-    with pytest.raises(WorkError, match="holds no list of words"):
-        load_parts(Run(tmp_path))
     (tmp_path / "weights/normalizer.safetensors").unlink()
-    with pytest.raises(RequestError, match="normalizer.safetensors is missing"):
+    write_json(tmp_path / "vocabulary.json", {"words": list(VOCABULARY.words)})
+    with pytest.raises(RequestError, match="no weights of its normalizer"):
         load_judge(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *('{"words": 3}', '{"words": null}', '{"words": [3]}', '{"words": {"sos": 1}}', "{}"),
+        *("[]", '{"words": ["\\ud800"]}', '{"words": ["sos"', "[" * 100_000, "9" * 5000),
+    ],
+    ids=lambda content: content[:16],
+)
+def test_a_vocabulary_of_another_form_is_one_line(tmp_path, content):
+    run = write_run(tmp_path, make_parts())
+    (tmp_path / "vocabulary.json").write_text(content)
+    with pytest.raises(WorkError, match="vocabulary.json") as error:
+        load_parts(run)
+    assert "\n" not in str(error.value) and len(str(error.value)) <= 300
+
+
+@pytest.mark.parametrize("entry", [None, 3, {}, {"name": "x"}, {"name": "x", "tagger": "guess"}])
+def test_a_judge_entry_of_another_form_is_one_line(tmp_path, entry):
+    run = write_run(tmp_path, make_parts(), judge=entry)
+    with pytest.raises(WorkError, match="judge|tagger"):
+        load_parts(run)

@@ -332,7 +332,7 @@ def test_numbers_that_do_not_fit_are_one_line(changes, message):
 
 @cache
 def load(name: str) -> Protocol:
-    return build(compose("evaluate", [f"protocol={name}"])["protocol"])
+    return build("protocol", compose("evaluate", [f"protocol={name}"])["protocol"])
 
 
 def test_the_published_numbers():

@@ -8,7 +8,8 @@ import torch
 
 from lead.core.building import build
 from lead.core.errors import RequestError, WorkError
-from lead.core.runs import SCHEMA_VERSION, Run
+from lead.core.run_record import SCHEMA_VERSION
+from lead.core.runs import Run
 from lead.generation.pipeline import Sampling, TextToMotion, load_pipeline
 from lead.representation import features_to_joints
 from lead.representation.features import with_constant_bones
@@ -16,11 +17,11 @@ from lead.representation.normalizer import Normalizer
 
 FEATURES, DIM, TEXT = 263, 8, 12
 SIZES = {"latent_dim": DIM, "width": 16, "layers": 3, "heads": 2, "feed_forward": 24}
-VAE = {"_target_": "lead.models.vae.MotionVAE", "features": FEATURES, "latent_tokens": 2, **SIZES}
-DENOISER = {"_target_": "lead.models.denoiser.MldDenoiser", "text_dim": TEXT, **SIZES}
-PROJECTOR = {"_target_": "lead.models.projector.Projector", "text_dim": TEXT, **SIZES}
-SCHEDULE = {"_target_": "lead.diffusion.schedules.make_schedule", "name": "scaled_linear"}
-ENCODER = {"_target_": "lead.models.text_encoders.hash.HashTextEncoder", "dim": TEXT}
+VAE = {"_target_": "motion_vae", "features": FEATURES, "latent_tokens": 2, **SIZES}
+DENOISER = {"_target_": "mld_denoiser", "text_dim": TEXT, **SIZES}
+PROJECTOR = {"_target_": "projector", "text_dim": TEXT, **SIZES}
+SCHEDULE = {"_target_": "noise_schedule", "name": "scaled_linear"}
+ENCODER = {"_target_": "hash", "dim": TEXT}
 FEW = Sampling(steps=5)
 TEXTS = ["a person walks", "a person runs in a circle", "someone jumps"]
 
@@ -30,7 +31,7 @@ def make_run(folder: Path, stage: str, parts: dict, parents: dict, seed: int) ->
     run = Run(folder)
     part = next(iter(parts))
     torch.manual_seed(seed)
-    run.save_part(part, build(parts[part]).state_dict())
+    run.save_part(part, build(part, parts[part]).state_dict())
     run.update(
         schema=SCHEMA_VERSION,
         stage=stage,
@@ -38,8 +39,8 @@ def make_run(folder: Path, stage: str, parts: dict, parents: dict, seed: int) ->
         parts=parts,
         parents={name: parent.as_parent(folder) for name, parent in parents.items()},
         text_encoder=ENCODER,
-        text_fingerprint=build(ENCODER).fingerprint,
-        dataset={"skeleton": "humanml3d", "fps": 20.0, "frames": [10, 60]},
+        text_fingerprint=build("text_encoder", ENCODER).fingerprint,
+        dataset={"name": "made", "skeleton": "humanml3d", "fps": 20.0, "frames": [10, 60]},
     )
     return run
 
@@ -172,7 +173,7 @@ def test_loaded_parts_are_frozen_for_good(pipeline):
 def test_the_weights_are_those_of_the_runs(pipeline, chain):
     for name, part in (("vae", pipeline.vae), ("projector", pipeline.projector)):
         torch.manual_seed({"vae": 0, "projector": 2}[name])
-        expected = build({"vae": VAE, "projector": PROJECTOR}[name]).state_dict()
+        expected = build(name, {"vae": VAE, "projector": PROJECTOR}[name]).state_dict()
         assert all(torch.equal(part.state_dict()[key], expected[key]) for key in expected)
     assert pipeline.schedule.num_train_timesteps == 1000
     assert pipeline.fps == 20 and pipeline.frame_limits == (10, 60)

@@ -29,12 +29,19 @@ FRAMES, SEEDS = [31, 12, 60, 20], [1, 2, 3, 4]
 @pytest.fixture(scope="module")
 def pipeline() -> TextToMotion:
     torch.manual_seed(0)
-    encoder = {"_target_": "lead.models.text_encoders.hash.HashTextEncoder", "dim": TEXT}
+    encoder = {"_target_": "hash", "dim": TEXT}
     normalizer = Normalizer(np.zeros(263), np.full(263, 0.1))
     return TextToMotion(
         *(freeze(MotionVAE(263, 1, DIM, **SIZES)), freeze(MldDenoiser(DIM, TEXT, **SIZES))),
         freeze(Projector(DIM, TEXT, **SIZES)),
-        *(build(encoder), normalizer, scaled_linear(), get_skeleton("humanml3d"), 20.0, (10, 60)),
+        *(
+            build("text_encoder", encoder),
+            normalizer,
+            scaled_linear(),
+            get_skeleton("humanml3d"),
+            20.0,
+            (10, 60),
+        ),
     )
 
 

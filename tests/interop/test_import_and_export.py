@@ -14,7 +14,8 @@ import yaml
 from lead.cli.config import compose
 from lead.cli.main import main
 from lead.core.building import build
-from lead.core.runs import SCHEMA_VERSION, Run
+from lead.core.run_record import SCHEMA_VERSION
+from lead.core.runs import Run
 from lead.data.contents import STAMPS
 from lead.data.packing import pack
 from lead.data.sources.synthetic import SyntheticSource
@@ -88,7 +89,7 @@ def test_imported_runs_generate_what_the_loaded_networks_compute(capfd, tmp_path
     z = pipeline.sample(["a person walks"], [3], sampling, project=False)
     assert z.shape == (1, 2, 16) and torch.isfinite(z).all()
     assert np.allclose(pipeline.normalizer.mean, np.load(dataset / "Mean.npy"))
-    record = Run(runs / "diffusion").record
+    record = Run(runs / "diffusion").contents
     assert record["imported"]["project"] == source and record["dataset"]["data_hash"] is None
     out = lead(
         *(capfd, "generate", f"run={runs / 'diffusion'}", "text=a person walks", "seconds=3"),
@@ -214,7 +215,7 @@ def test_import_takes_the_statistics_of_the_prepared_data_set(
     [
         (("source=mdl",), "unknown source 'mdl': did you mean 'mld'"),
         ((), "import needs source=S"),
-        (("source=mld",), "is no file: name the checkpoint"),
+        (("source=mld",), "needs checkpoint=FILE: name the checkpoint"),
         (("source=mld", "dataset=kitt", "checkpoint={here}"), "did you mean 'kit'"),
         (("source=mld", "checkpoint={here}", "mean=a.npy"), "mean and std go together"),
         (("source=mld", "checkpoint={here}", "mean=a.npy", "std=b.npy"), "a.npy is missing"),
@@ -241,25 +242,23 @@ def make_runs(folder: Path, **options: dict) -> Run:
     """A diffusion run with untrained weights, all layers random; ``options`` by part."""
     torch.manual_seed(4)
     descriptions = {
-        "vae": {"_target_": "lead.models.vae.MotionVAE", **SIZED["vae"]},
-        "denoiser": {"_target_": "lead.models.denoiser.MldDenoiser", **SIZED["denoiser"]},
+        "vae": {"_target_": "motion_vae", **SIZED["vae"]},
+        "denoiser": {"_target_": "mld_denoiser", **SIZED["denoiser"]},
     }
     parts = {part: {**own, **options.get(part, {})} for part, own in descriptions.items()}
-    data = {"skeleton": "humanml3d", "fps": 20.0, "frames": [10, 60]}
+    data = {"name": "made", "skeleton": "humanml3d", "fps": 20.0, "frames": [10, 60]}
     vae, diffusion = Run(folder / "vae"), Run(folder / "diffusion")
     rng = np.random.default_rng(0)
     vae.save_part("normalizer", Normalizer(rng.normal(size=263), rng.random(263) + 1).state_dict())
     for run, part, parents in ((vae, "vae", {}), (diffusion, "denoiser", {"vae": vae})):
-        run.save_part(part, build(parts[part]).state_dict())
-        schedule = {
-            "_target_": "lead.diffusion.schedules.make_schedule",
-            **options.get("noise", {}),
-        }
+        run.save_part(part, build(part, parts[part]).state_dict())
+        schedule = {"_target_": "noise_schedule", **options.get("noise", {})}
         run.update(
             schema=SCHEMA_VERSION,
             stage="vae" if part == "vae" else "diffusion",
             parts={part: parts[part], "schedule": schedule},
             parents={name: parent.as_parent(run.folder) for name, parent in parents.items()},
+            text_encoder={"_target_": "hash"},
             dataset=data,
         )
     return diffusion

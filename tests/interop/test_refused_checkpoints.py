@@ -179,7 +179,7 @@ def test_sizes_of_a_foreign_file_are_numbers_or_nothing(tmp_path):
     sizes = {**SMALL, "vae": {**SMALL["vae"], "_target_": "os.system", "patch": 3, "layers": 3}}
     torch.save({"state_dict": tensors, SIZES: sizes}, path)
     models = load_mld(path)
-    assert models.descriptions["vae"]["_target_"] == "lead.models.vae.MotionVAE"
+    assert models.descriptions["vae"]["_target_"] == "motion_vae"
     assert "patch" not in models.descriptions["vae"]
     torch.save({"state_dict": tensors, SIZES: "nonsense"}, path)
     refused(load_mld, path, "do not fit")

@@ -10,8 +10,9 @@ import pytest
 import torch
 import yaml
 
-from lead.core.building import build
+from lead.core.building import CLASSES, build
 from lead.core.errors import RequestError
+from lead.core.schema import shown
 from lead.models.text_encoders import (
     ClipTextEncoder,
     HashTextEncoder,
@@ -464,9 +465,13 @@ def test_hash_depends_on_its_seed_alone():
     assert first.state_dict() == {}
 
 
-def test_hash_refuses_impossible_sizes():
-    with pytest.raises(RequestError, match="at least 1"):
-        HashTextEncoder(dim=0)
+@pytest.mark.parametrize("value", [0, -1, 10**9, 10**4000, "8", 8.5, [8], None, True], ids=shown)
+@pytest.mark.parametrize("option", ["dim", "buckets", "max_words", "batch_size"])
+def test_hash_refuses_impossible_sizes(option, value):
+    with pytest.raises(RequestError, match=f"'{option}' takes"):
+        build("text_encoder", {"_target_": "hash", option: value})
+    with pytest.raises(RequestError, match="numbers, 200000000 are the most"):
+        build("text_encoder", {"_target_": "hash", "dim": 10_000, "buckets": 100_000})
 
 
 # --- package ---------------------------------------------------------------------------------
@@ -492,14 +497,14 @@ def test_configs_name_the_encoder_and_all_its_values(file, tmp_path, monkeypatch
 
     monkeypatch.chdir(tmp_path)
     description = yaml.safe_load(file.read_text())
-    module, _, attribute = description["_target_"].rpartition(".")
+    module, _, attribute = CLASSES["text_encoder"][description["_target_"]].rpartition(".")
     signature = inspect.signature(getattr(importlib.import_module(module), attribute))
     assert set(description) - {"_target_"} == set(signature.parameters)
     for key, parameter in signature.parameters.items():
         assert description[key] == parameter.default, key
     assert description["name"] == file.stem
     if file.stem == "hash":
-        assert build(description).encode(["walk"]).pooled.shape == (1, 64)
+        assert build("text_encoder", description).encode(["walk"]).pooled.shape == (1, 64)
 
 
 def test_there_is_a_config_per_encoder():

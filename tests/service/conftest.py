@@ -1,6 +1,8 @@
 """A server whose model is a stick figure that slides by its seed; only HTTP is real."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,16 +107,28 @@ class Visitor:
         return line
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory):
-    """One server for the tests of a module."""
-    folder, stick = tmp_path_factory.mktemp("service"), WalkingStick()
-    recipe = Recipe(InversionOptions(), {})
+@contextmanager
+def opened_in(folder: Path) -> Iterator[Visitor]:
+    """A server that keeps its files in a folder."""
+    stick, recipe = WalkingStick(), Recipe(InversionOptions(), {})
     studio = Toy(stick, Sampling(steps=2), "stick", [], recipe, lambda made: (made, ""), folder)
     settings = Settings(port=0, upload_mb=0.3, waiting=2, kept=6, names=["Box.example"])
     listener = server.listen(settings.host, settings.port)
     with server.DemoServer(listener, studio, settings) as running:
         yield Visitor(running, stick, folder)
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """One server for the tests of a module."""
+    with opened_in(tmp_path_factory.mktemp("service")) as visitor:
+        yield visitor
+
+
+@pytest.fixture
+def open_server(tmp_path):
+    """Opens a server that a test may close."""
+    return lambda: opened_in(tmp_path)
 
 
 @pytest.fixture

@@ -2,18 +2,19 @@
 
 import json
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from lead.core.errors import RequestError, WorkError
 from lead.generation import Sampling
 from lead.service import jobs
-from lead.service.forms import Limits, Settings, WordForm, clip_form, fill, one_line
+from lead.service.forms import Settings, WordForm, clip_form, fill, one_line
 from lead.service.guard import refusal
 from lead.service.jobs import BusyError, CancelledError, JobQueue
 
-LIMITS = Limits(fps=20.0, frames=(12, 196), projector=True)
-CLIP = clip_form(LIMITS, Sampling(steps=10, guidance_scale=2.0))
+MODEL = SimpleNamespace(fps=20.0, frame_limits=(12, 196), projector="one")
+CLIP = clip_form(MODEL, Sampling(steps=10, guidance_scale=2.0))
 
 
 def test_a_form_keeps_what_is_given_and_fills_in_the_rest():
@@ -28,7 +29,8 @@ def test_a_form_keeps_what_is_given_and_fills_in_the_rest():
     ("frames", "usual"), [((12, 196), 4.0), ((12, 40), 2.0), ((90, 196), 4.5), ((81, 83), 4.1)]
 )
 def test_a_clip_is_as_long_as_is_usual_where_the_model_can(frames, usual):
-    form = fill(clip_form(Limits(20.0, frames, True), Sampling()), b'{"text": "walk"}')
+    model = SimpleNamespace(fps=20.0, frame_limits=frames, projector="one")
+    form = fill(clip_form(model, Sampling()), b'{"text": "walk"}')
     assert form.seconds == pytest.approx(usual)
 
 
@@ -67,7 +69,8 @@ def test_a_wrong_form_is_one_line(values, says):
 
 
 def test_a_model_without_projector_is_asked_without():
-    form = clip_form(Limits(fps=20.0, frames=(12, 196), projector=False), Sampling())
+    model = SimpleNamespace(fps=20.0, frame_limits=(12, 196), projector=None)
+    form = clip_form(model, Sampling())
     with pytest.raises(RequestError, match="the model has no projector"):
         fill(form, b'{"text": "walk", "projector": "both"}')
     assert fill(form, b'{"text": "walk"}').projector == "off"
@@ -217,8 +220,9 @@ def test_jobs_that_nobody_asks_for_any_more_are_dropped(queue, monkeypatch):
         assert gate.wait(10)
         job.report(0.5, "half")
 
-    working, left, stays = queue.submit(work), queue.submit(work), queue.submit(work)
+    working = queue.submit(work)
     assert began.wait(10)
+    left, stays = queue.submit(work), queue.submit(work)
     for job in (working, left):
         job.asked -= jobs.PATIENCE + 1
     assert queue.find(stays.name) is stays

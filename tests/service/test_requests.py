@@ -3,7 +3,9 @@
 import json
 import re
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 
 import numpy as np
@@ -170,16 +172,33 @@ def test_a_motion_that_cannot_be_is_refused(visitor, bvh, pattern, value):
     assert "walk.bvh" in visitor.refused(visitor.teach(broken.encode()), 400)
 
 
-def test_uploads_are_of_one_kind_and_size(visitor, bvh):
-    assert "is a packed file" in visitor.refused(visitor.teach(b"PK\x03\x04" + b"\0" * 999), 400)
-    assert "is not a BVH file" in visitor.refused(visitor.teach(b"a walk"), 400)
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda text: "PK\x03\x04" + "\0" * 999, "walk.bvh is a packed file: unpack it"),
+        (lambda text: "GIF89a", "walk.bvh is not a BVH file"),
+        (lambda text: "\0" * 100_000, "walk.bvh is not a BVH file"),
+        (lambda text: "HIERARCHY\n" + "{" * 280_000, "has no line MOTION in its first 256 kB"),
+        (lambda text: text.replace("MOTION\n", ""), "has no line MOTION"),
+        (lambda text: text.replace("\n", " " * 20_000 + "\n", 1), "16384 are the most"),
+        (lambda text: re.sub("Frame Time: .*", "Frame Time: 60", text), "walk.bvh lasts 3600 s"),
+        (lambda text: text[: len(text) // 2], "walk.bvh:"),
+        (lambda text: text.replace("left_hip", "flipper"), "no skeleton map"),
+        (lambda text: "HIERARCHY\xff\nMOTION\n", "walk.bvh:1: not a BVH text file"),
+        (lambda text: text + " " * 300_000, "0.3 MB are the most"),
+    ],
+)
+def test_an_upload_that_is_no_motion_is_told_so(visitor, bvh, change, says):
+    answer = visitor.teach(change(bvh).encode("latin-1"))
+    assert says in visitor.refused(answer, 413 if "0.3 MB" in says else 400)
+
+
+def test_an_upload_is_of_one_kind_and_its_name_is_only_a_name(visitor, bvh):
     for name in ("../../../etc/passwd", "/etc/passwd", "a\0b.bvh", "x" * 300):
         says = visitor.refused(visitor.teach(bvh[:400].encode(), file=name), 400)
         assert "/etc" not in says
     multipart = visitor.teach(bvh.encode(), kind="multipart/form-data")
     assert "Content-Type must be" in visitor.refused(multipart, 415)
-    large = visitor.teach(bvh.encode() + b" " * 300_000)
-    assert "0.3 MB are the most" in visitor.refused(large, 413)
 
 
 WORDS = "POST /words?word=%3Ca%3E&init=walk HTTP/1.1"
@@ -381,6 +400,37 @@ def test_older_results_are_forgotten(visitor):
     for number in range(8):
         visitor.generate(seconds=3, seed=number)
     assert "send it again" in visitor.refused(visitor.ask("GET", file), 404)
+
+
+def test_a_server_that_ends_cancels_and_writes_nothing_more(open_server, monkeypatch):
+    began, go, written = threading.Event(), threading.Event(), []
+
+    def export(motion, path, format):
+        began.set()
+        assert go.wait(60)
+        written.append(path)
+        path.write_bytes(b"x")
+
+    monkeypatch.setattr(app, "export_motion", export)
+    with ThreadPoolExecutor(4) as visitors, open_server() as visitor:
+        visitor.stick.gate.set()
+        file = visitor.generate(seconds=3).json()["clips"][0]["files"]["bvh"]
+        visitor.stick.gate.clear()
+        waits = visitors.submit(visitor.generate, seconds=3)
+        first = visitors.submit(visitor.ask, "GET", file)
+        assert began.wait(60)
+        later = visitors.submit(visitor.ask, "GET", file)
+        desk = visitor.server.desk
+        ends = visitors.submit(desk.close, 60)
+        wait_for(lambda: desk.queue._jobs and all(j.cancelled for j in desk.queue._jobs.values()))
+        visitor.stick.gate.set()
+        assert "cancelled" in visitor.refused(waits.result(), 409)
+        wait_for(lambda: desk._closed)
+        go.set()
+        ends.result()
+        assert first.result().content == b"x" and len(written) == 1
+        assert visitor.refused(later.result(), 409) == "the server ends"
+        assert not list(visitor.folder.iterdir())
 
 
 def test_other_sites_can_neither_ask_nor_look(visitor):

@@ -113,8 +113,8 @@ def assert_same_run() -> Callable[[Path, Path], None]:
                 read_tensors(one / "weights" / name), read_tensors(other / "weights" / name)
             )
         assert_same(*(trainer_state(folder) for folder in (one, other)))
-        assert Run(one).record["best"] == Run(other).record["best"]
-        assert Run(one).record["status"] == Run(other).record["status"] == "finished"
+        assert Run(one).record.best == Run(other).record.best
+        assert Run(one).record.status == Run(other).record.status == "finished"
         assert (one / "metrics.csv").read_text() == (other / "metrics.csv").read_text()
 
     return check

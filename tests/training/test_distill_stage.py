@@ -188,10 +188,10 @@ def distilled(chain, make_values, tmp_path_factory) -> Run:
 
 
 def test_a_distilled_run_stands_on_its_teacher(chain, distilled):
-    record = distilled.record
+    record = distilled.contents
     assert record["stage"] == "distill" and record["status"] == "finished"
     assert record["sampling"] == "lcm1" and list(record["parents"]) == ["diffusion"]
-    denoiser = {**Run(chain["diffusion"]).entry("parts", "denoiser")}
+    denoiser = Run(chain["diffusion"]).description("denoiser")
     assert record["parts"]["denoiser"] == {**denoiser, "guidance_dim": 256, "dropout": 0.0}
     assert {path.stem for path in (distilled.folder / "weights").iterdir()} == {"denoiser"}
     state = torch.load(distilled.state_path, weights_only=True)

@@ -14,8 +14,8 @@ TOKENS = ("model.vae.latent_tokens=3", "model.denoiser.relu_before_text=false")
 
 def test_the_size_has_the_published_numbers():
     values = compose("train", ["size=mldpp", "stage=distill"])
-    vae = build(values["model"]["vae"], features=263)
-    denoiser = build(values["model"]["denoiser"], text_dim=768, guidance_dim=256)
+    vae = build("vae", values["model"]["vae"], features=263)
+    denoiser = build("denoiser", values["model"]["denoiser"], text_dim=768, guidance_dim=256)
     assert (vae.latent_tokens, vae.latent_dim) == (16, 32)
     for layer, shape in (
         (vae.to_latent, (32, 256)),
@@ -58,4 +58,4 @@ def test_several_tokens_from_stage_1_to_one_step(train_chain, make_values, tmp_p
         sampling = make_sampling(compose("generate", [f"sampling=lcm{steps}_skip100"]))
         z = pipeline.sample(["a person walks"], [3], sampling, project=True)
         assert z.shape == (1, 3, 8) and torch.isfinite(z).all()
-    assert run.entry("sampling") == "lcm1_skip100"
+    assert run.record.sampling == "lcm1_skip100"

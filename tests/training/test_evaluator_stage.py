@@ -131,7 +131,7 @@ def trained(make_values, tmp_path_factory):
 
 
 def test_a_run_is_a_judge_that_learned_its_clips(trained, micro_dataset):
-    record = Run(trained).record
+    record = Run(trained).contents
     assert record["stage"] == "evaluator" and record["status"] == "finished"
     assert record["judge"] == {"name": "lead-synthetic-tiny", "tagger": "words"}
     weights = {path.stem for path in (trained / "weights").iterdir()}
@@ -150,7 +150,7 @@ def test_the_log_holds_retrieval_and_loss_of_the_validation_split(trained):
     shares = [last[f"val/r_precision_{rank}"] for rank in (1, 2, 3)]
     assert 0 <= shares[0] <= shares[1] <= shares[2] == 1  # three validation clips
     assert {"train/loss", "val/loss"} <= last.keys()
-    assert Run(trained).record["best"]["val/loss"] == pytest.approx(last["val/loss"])
+    assert Run(trained).record.best["val/loss"] == pytest.approx(last["val/loss"])
 
 
 def test_a_stopped_run_ends_in_the_same_bits(

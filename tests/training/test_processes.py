@@ -39,7 +39,7 @@ def test_two_processes_stop_and_resume_together(micro_words, assert_same_run, re
     assert stopped.wait(timeout=300) == 1
     assert "stopped by SIGTERM at step" in log.read_text()
     assert "Traceback" not in log.read_text()
-    assert Run(run).record["status"] == "interrupted"
+    assert Run(run).record.status == "interrupted"
     resumed = start(micro_words("vae", run, "resume=true"), log, repository)
     assert resumed.wait(timeout=300) == 0, log.read_text()
     assert_same_run(run, tmp_path / "whole")

@@ -43,7 +43,7 @@ def test_crashed_then_terminated_then_finished(
     with pytest.raises(WorkError, match="stopped by SIGTERM at step 5; go on with resume=true"):
         train_stage(stage, {**values, "resume": True})
     monkeypatch.undo()
-    assert Run(run.folder).record["status"] == "interrupted"
+    assert Run(run.folder).record.status == "interrupted"
     train_stage(stage, {**values, "resume": True})
     assert_same_run(run.folder, chain[stage])
 
@@ -59,7 +59,7 @@ def test_what_is_fitted_before_training_survives_a_stop(
         options += [f"vae={tmp_path / 'vae'}"] if name == "diffusion" else []
         made = make_values(name, run, "trainer.precision=fp32", *options)
         mlp = {"width": 16, "layers": 1, "condition_dim": 8}
-        made["model"]["denoiser"] = {"_target_": "lead.models.mlp_denoiser.MlpDenoiser", **mlp}
+        made["model"]["denoiser"] = {"_target_": "mlp_denoiser", **mlp}
         return made
 
     train_stage("vae", values("vae", tmp_path / "vae"))

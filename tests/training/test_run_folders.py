@@ -138,7 +138,7 @@ def test_overwriting_starts_from_nothing(copies, make_values, assert_same_run, c
     write_json(run.folder / "metrics.json", {"old": 1})
     train_stage("vae", make_values("vae", run.folder, "overwrite=true"))
     assert_same_run(run.folder, chain["vae"])
-    assert "note" not in Run(run.folder).record
+    assert "note" not in Run(run.folder).contents
     assert not (run.folder / "metrics.json").exists()
 
 
@@ -157,7 +157,7 @@ def test_a_folder_killed_before_its_first_file_is_no_obstacle(make_values, tmp_p
     shutil.rmtree(folder / "weights")
     (folder / ".run.json.lead-new0.json").write_text("{")
     run = train_stage("vae", make_values("vae", folder, "resume=true"))
-    assert run.record["status"] == "finished" and not list(folder.glob(".*"))
+    assert run.record.status == "finished" and not list(folder.glob(".*"))
 
 
 @pytest.mark.parametrize("missing", ["state", "state weights metrics.csv config.yaml"])
@@ -282,7 +282,7 @@ def test_an_earlier_run_of_another_stage_is_refused(chain, make_values, tmp_path
 
 
 def test_an_earlier_run_on_other_data_is_refused(copies, make_values, tmp_path):
-    record = Run(copies["vae"]).record
+    record = Run(copies["vae"]).contents
     Run(copies["vae"]).update(dataset={**record["dataset"], "data_hash": "another"})
     values = make_values("diffusion", tmp_path / "run", f"vae={copies['vae']}")
     refused(RequestError, values, "was trained on other data")
@@ -353,7 +353,7 @@ def test_without_a_val_split_the_train_split_validates(make_values, micro_datase
     write_json(tmp_path / "data" / "manifest.json", manifest)
     values = make_values("vae", tmp_path / "run")
     values["dataset"] = str(tmp_path / "data")
-    assert train_stage("vae", values).record["best"]["step"] in (3, 6)
+    assert train_stage("vae", values).record.best["step"] in (3, 6)
 
 
 # Options

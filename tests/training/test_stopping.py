@@ -21,7 +21,7 @@ def test_a_stop_signal_is_one_line_and_exit_code_1(
     errors = capsys.readouterr().err.strip().splitlines()
     assert errors[-1] == f"lead: stopped by {number.name} at step 5; go on with resume=true"
     assert "Traceback" not in "".join(errors)
-    record = Run(run).record
+    record = Run(run).contents
     assert record["status"] == "interrupted" and record["step"] == 5
     assert {n: signal.getsignal(n) for n in before} == before
 
@@ -38,7 +38,7 @@ def test_stopping_before_the_first_step_can_be_resumed(
 
 def test_a_signal_during_the_last_step_ends_as_finished(make_values, at_step, tmp_path):
     at_step(6, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    assert train_stage("vae", make_values("vae", tmp_path / "run")).record["status"] == "finished"
+    assert train_stage("vae", make_values("vae", tmp_path / "run")).record.status == "finished"
 
 
 def test_time_alone_makes_a_save_due(make_values, at_step, tmp_path):

@@ -101,4 +101,4 @@ def test_a_run_with_alignment(make_values, tmp_path):
 def test_a_size_may_set_the_weight(make_values, tmp_path):
     values = make_values("vae", tmp_path / "aligned")
     values["stages"]["vae"]["module"] = {"align_weight": 0.5}
-    assert "text_encoder" in train_stage("vae", values).record
+    assert "text_encoder" in train_stage("vae", values).contents

@@ -33,4 +33,4 @@ def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:  # n
 
 
 def _start(words: list[str]) -> None:
-    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-P", *words], check=True, stdout=subprocess.DEVNULL)

@@ -44,6 +44,7 @@ class BvhMotion:
     channels: tuple[tuple[str, ...], ...]  # per joint, in file order
     values: np.ndarray  # (frames, channels) float64, columns in file order
     frame_time: float  # seconds
+    metres_per_unit: float | None = None  # where the file says its unit, as BVH files do not
 
     @property
     def fps(self) -> float:
@@ -208,14 +209,26 @@ def _scan_values(
     for number, line in lines:
         words = line.split()
         values.extend(_numbers(path, number, words))
-        if len(values) > VALUES_MOST:
-            fail(path, number, f"more than {VALUES_MOST} values, which are the most: cut the file")
+        rows += 1
         if len(words) != channels:
             odd = odd or (number, len(words))
-        rows += 1
+        if len(values) > VALUES_MOST:
+            fail(path, number, f"more than {VALUES_MOST} values, which are the most: cut the file")
+        if len(values) > frames * channels:
+            break
     if len(values) != frames * channels or (rows == frames and odd):
         _fail_count(path, rows, number, odd, frames, channels)
     return np.array(values).reshape(frames, channels)
+
+
+def _fail_count(path, rows: int, last: int, odd, frames: int, channels: int) -> NoReturn:
+    if odd is None:
+        found = f"but {rows} rows follow" if rows < frames else "but more rows follow"
+        fail(path, last, f"Frames says {frames}, {found}")
+    line, count = odd
+    if line == last and count < channels and rows <= frames:
+        fail(path, line, f"the file ends after {count} of {channels} values: it is truncated")
+    fail(path, line, f"a row of {count} values, the hierarchy has {channels} channels")
 
 
 def _numbers(path: Path, line: int, words: Sequence[str]) -> list[float]:
@@ -225,12 +238,3 @@ def _numbers(path: Path, line: int, words: Sequence[str]) -> list[float]:
         kind = f"not a finite number up to {NUMBER_MOST:g}"
         fail(path, line, f"value {column + 1} is '{words[column][:40]}', {kind}")
     return numbers
-
-
-def _fail_count(path, rows: int, last: int, odd, frames: int, channels: int) -> NoReturn:
-    if odd is None:
-        fail(path, last, f"Frames says {frames}, but {rows} rows follow")
-    line, count = odd
-    if line == last and count < channels and rows <= frames:
-        fail(path, line, f"the file ends after {count} of {channels} values: it is truncated")
-    fail(path, line, f"a row of {count} values, the hierarchy has {channels} channels")

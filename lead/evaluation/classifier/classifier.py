@@ -13,7 +13,7 @@ from lead.core.masks import lengths_to_mask
 from lead.core.runs import Run
 from lead.data.clips import length_sorted_batches
 from lead.evaluation.classifier.network import ClipNetwork
-from lead.representation.normalizer import Normalizer
+from lead.representation.normalizer import Normalizer, load_normalizer
 
 STAGE = "classifier"
 BATCH_SIZE = 64
@@ -95,8 +95,5 @@ def load_classifier(path: Path | str, device="cpu") -> Classifier:
         raise RequestError(
             f"{path} is no classifier: train one with `lead train stage=classifier data=NAME`"
         )
-    statistics = run.tensors("normalizer")
-    if not {"mean", "std"} <= statistics.keys():
-        raise WorkError(f"{run.folder}: normalizer.safetensors lacks mean or std: train it again")
     network = run.load_part("network")
-    return Classifier(network, Normalizer(statistics["mean"], statistics["std"]), device)
+    return Classifier(network, load_normalizer(run, network.features), device)

@@ -5,16 +5,28 @@ them (rotations, velocities, contacts), which a generated motion may contradict.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from lead.core.errors import RequestError
+from lead.core.sizes import Dropout, Layers, Size
 
 KERNEL = 5
 STRIDE = 2  # frames a step: hands wave two or three times a second
+
+
+def _is_kind(name: str) -> str:
+    if not name.isidentifier() or hasattr(nn.ModuleDict, name):
+        raise ValueError(f"'{name:.60}' cannot be a kind of label: take a plain word")
+    return name
+
+
+Kind = Annotated[str, AfterValidator(_is_kind)]
+Classes = Annotated[Sequence[str], Field(min_length=1)]
 
 
 class ClipNetwork(nn.Module):
@@ -29,16 +41,14 @@ class ClipNetwork(nn.Module):
 
     def __init__(
         self,
-        features: int,
-        classes: Mapping[str, Sequence[str]],
-        width: int = 96,
-        layers: int = 3,
-        dropout: float = 0.3,
-        noise: float = 0.1,
+        features: Annotated[Size, Field(ge=11)],
+        classes: Annotated[Mapping[Kind, Classes], Field(min_length=1)],
+        width: Size = 96,
+        layers: Layers = 3,
+        dropout: Dropout = 0.3,
+        noise: Annotated[float, Field(ge=0, le=100)] = 0.1,
     ):
         super().__init__()
-        if not classes or not all(classes.values()):
-            raise RequestError("a classifier needs at least one kind of label with classes")
         self.features, self.noise = features, noise
         self.read = 3 * ((features + 1) // 12) + 1
         self.classes = {kind: tuple(names) for kind, names in classes.items()}

@@ -3,12 +3,16 @@
 Modules carry the names of the published checkpoints, so that their tensors load as they are.
 """
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from lead.core.errors import RequestError
+from lead.core.sizes import Size
 from lead.evaluation.extractor.tags import TAGS
 
 CONTACTS = 4  # the last features, foot contacts, are not looked at
@@ -92,12 +96,12 @@ class FeatureExtractor(nn.Module):
 
     def __init__(
         self,
-        features: int,
-        word_dim: int = 300,
-        text_width: int = 512,
-        movement_width: int = 512,
-        motion_width: int = 1024,
-        dim: int = 512,
+        features: Annotated[Size, Field(gt=CONTACTS)],
+        word_dim: Size = 300,
+        text_width: Size = 512,
+        movement_width: Size = 512,
+        motion_width: Size = 1024,
+        dim: Size = 512,
     ):
         super().__init__()
         self.features, self.dim = features, dim

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from torch import nn
 
-from lead.core.errors import WorkError
+from lead.core.errors import WorkError, did_you_mean
 from lead.core.files import content_hash, write_json, write_tensors
-from lead.core.reading import read_tensors
 from lead.core.runs import Run
 from lead.core.schema import Schema, read_file
 from lead.evaluation.extractor.networks import FeatureExtractor
+from lead.evaluation.extractor.tags import TAGGERS
 from lead.evaluation.extractor.words import Vocabulary, WordVectors
-from lead.representation.normalizer import Normalizer
+from lead.representation.normalizer import Normalizer, load_normalizer
 
 STAGE = "evaluator"
 
@@ -61,28 +61,20 @@ def keep_beside_weights(folder: Path, normalizer: Normalizer, vocabulary: Vocabu
     write_json(folder / "vocabulary.json", {"words": list(vocabulary.words)})
 
 
-class _Words(Schema):
-    """vocabulary.json."""
+class VocabularyFile(Schema):
+    """vocabulary.json: the words, in the order of their vectors."""
 
     words: list[str]
 
 
 def load_parts(run: Run) -> EvaluatorParts:
     """The parts of a run of stage ``evaluator``; WorkError where some of it is missing."""
-    statistics = read_tensors(run.folder / "weights" / "normalizer.safetensors")
-    if not {"mean", "std"} <= statistics.keys():
-        raise WorkError(f"{run.folder}: normalizer.safetensors lacks mean or std: train it again")
-    listed = read_file(_Words, run.folder / "vocabulary.json", "train it again").words
-    words = run.load_part("words")
-    if len(words.vectors) != len(listed):
-        raise WorkError(
-            f"{run.folder} has {len(listed)} words and {len(words.vectors)} vectors: train it again"
-        )
-    return EvaluatorParts(
-        run.entry("judge", "name"),
-        run.load_part("extractor"),
-        Normalizer(statistics["mean"], statistics["std"]),
-        Vocabulary(tuple(listed)),
-        words,
-        run.entry("judge", "tagger"),
-    )
+    path, judge = run.folder / "vocabulary.json", run.record.judge
+    listed = read_file(VocabularyFile, path, "train it again").words
+    words = run.load_part("words", words=len(listed))
+    extractor = run.load_part("extractor", word_dim=words.vectors.shape[1])
+    if judge.tagger not in TAGGERS:
+        raise WorkError(f"{run.file}: unknown tagger, {did_you_mean(judge.tagger, TAGGERS)}")
+    normalizer = load_normalizer(run, extractor.features)
+    vocabulary = Vocabulary(tuple(listed))
+    return EvaluatorParts(judge.name, extractor, normalizer, vocabulary, words, judge.tagger)

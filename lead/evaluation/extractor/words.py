@@ -4,13 +4,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from lead.core.errors import RequestError
+from lead.core.sizes import NUMBERS_MOST, Size
 from lead.evaluation.extractor.tags import CLASS_OF_WORD, OTHER, TAGS
 
 START, END, UNKNOWN = "sos", "eos", "unk"
@@ -93,9 +96,9 @@ class Vocabulary:
 class WordVectors(nn.Module):
     """One vector a word of a vocabulary: published (GloVe), or learned with the evaluator."""
 
-    def __init__(self, words: int, dim: int = 300):
+    def __init__(self, words: Annotated[int, Field(ge=1, le=NUMBERS_MOST)], dim: Size = 300):
         super().__init__()
-        self.vectors = nn.Parameter(torch.randn(words, dim) * dim**-0.5)
+        self.vectors = nn.Parameter(torch.randn(words, dim).mul_(dim**-0.5))
 
     def forward(self, ids: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape dim"]:
         """Look up vectors."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
+from lead.core.sizes import Some
 from lead.models.text_encoders.base import TextEmbedding, TextEncoder
 from lead.models.text_encoders.loading import folder_fingerprint, load_model, load_tokenizer
 from lead.models.text_encoders.locate import locate_model
@@ -29,7 +30,7 @@ class ClipTextEncoder(TextEncoder):
         name: str = "clip_l14",
         path: str | Path | None = None,
         hub: str | None = "openai/clip-vit-large-patch14",
-        batch_size: int = 64,
+        batch_size: Some = 64,
     ):
         super().__init__()
         self.name = name

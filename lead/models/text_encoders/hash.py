@@ -3,16 +3,18 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float, Int
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from lead.core.errors import RequestError
 from lead.core.files import content_hash
 from lead.core.freezing import freeze
 from lead.core.seeding import make_generator
+from lead.core.sizes import NUMBERS_MOST, Size, Some, check_count
 from lead.models.text_encoders.base import TextEmbedding, TextEncoder, mean_of_words
 
 START = 0  # every sentence begins with it, so that the empty one has a vector, too
@@ -28,18 +30,14 @@ class HashTextEncoder(TextEncoder):
     def __init__(
         self,
         name: str = "hash",
-        dim: int = 64,
+        dim: Size = 64,
         seed: int = 0,
-        buckets: int = 65536,
-        max_words: int = 77,
-        batch_size: int = 1024,
+        buckets: Annotated[int, Field(ge=2, le=NUMBERS_MOST)] = 65536,
+        max_words: Some = 77,
+        batch_size: Some = 1024,
     ):
         super().__init__()
-        if min(dim, max_words, batch_size, buckets - 1) < 1:
-            raise RequestError(
-                f"text encoder '{name}': dim, max_words and batch_size must be at least 1 and "
-                f"buckets at least 2, got {dim}, {max_words}, {batch_size} and {buckets}"
-            )
+        check_count(buckets * dim, f"text encoder '{name}'")
         self.name = name
         self.dim = dim
         self.seed = seed

@@ -22,6 +22,7 @@ TOKENIZER_FILES = (
     "spiece.model",
 )
 LAYERS_MOST = 1000
+OF_THE_FOLDER_ALONE = {"local_files_only": True, "trust_remote_code": False}
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model")
 
 
@@ -34,9 +35,8 @@ def load_model(class_name: str, folder: Path, name: str) -> nn.Module:
     with _quiet_transformers():
         try:
             _check_size(model_class, folder)
-            model, info = model_class.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
-            )
+            options = {"dtype": torch.float32, "output_loading_info": True}
+            model, info = model_class.from_pretrained(folder, **options, **OF_THE_FOLDER_ALONE)
         except Exception as error:  # broken JSON, truncated weights, other shapes, ...
             raise _broken(name, folder, class_name, error) from error
     if missing := sorted(info["missing_keys"]):
@@ -74,7 +74,7 @@ def load_tokenizer(folder: Path, name: str, class_name: str = "AutoTokenizer") -
     tokenizer_class = _transformers_class(class_name, name)
     with _quiet_transformers():
         try:
-            return tokenizer_class.from_pretrained(folder, local_files_only=True)
+            return tokenizer_class.from_pretrained(folder, **OF_THE_FOLDER_ALONE)
         except Exception as error:
             raise _broken(name, folder, "tokenizer", error) from error
 

@@ -1,15 +1,23 @@
 """Where a text encoder's files are: a local folder, an installed package, or the hub."""
 
 import os
+import re
+import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from lead.core.errors import RequestError
+from lead.core.schema import shown
 
 CHECKPOINTS = Path("checkpoints/text_encoders")
 TRANSFORMERS_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 HUB_TIMEOUT = 3.0  # seconds for the hub to answer at all; its client tries twice
+PLAIN = {
+    "name": r"\w[\w.-]{0,99}",
+    "package": r"[A-Za-z_]\w{0,99}",
+    "hub": r"\w[\w.-]{0,99}/\w[\w.-]{0,99}",
+}
+"""What names may look like, which a run from elsewhere chose: none leads to another folder."""
 
 
 def locate_model(
@@ -26,10 +34,12 @@ def locate_model(
     (which is not imported), and the ``files`` of the repository ``hub``, from its local cache
     or, if the hub answers, from there. Raises RequestError that says what to put where.
     """
+    for key, value in (("name", name), ("package", package), ("hub", hub)):
+        if value is not None and not re.fullmatch(PLAIN[key], value, re.ASCII):
+            raise RequestError(f"text encoder: {key}={shown(value)} is no plain name: correct it")
     if path is not None:
-        folder = Path(path).expanduser()
-        if folder.is_dir():
-            return folder
+        if os.path.isdir(folder := os.path.expanduser(path)):  # noqa: PTH111, PTH112
+            return Path(folder)
         raise RequestError(f"text encoder '{name}': there is no folder {folder} (option path)")
     for folder in _candidates(name, package):
         if folder.is_dir():
@@ -47,10 +57,15 @@ def _candidates(name: str, package: str | None) -> list[Path]:
     folders = [CHECKPOINTS / name]
     if models := os.environ.get("LEAD_MODELS"):
         folders.insert(0, Path(models).expanduser() / name)
-    spec = find_spec(package) if package else None
-    if spec is not None:
-        folders += [Path(place) / "model" for place in spec.submodule_search_locations or ()]
+    if package is not None:
+        folders += [place / package / "model" for place in _installed()]
     return folders
+
+
+def _installed() -> list[Path]:
+    """The folders of installed packages, none of which is imported; never the working folder."""
+    places = [Path(place) for place in sys.path if place]
+    return [place for place in places if place.resolve() != Path.cwd()]
 
 
 def _from_hub(hub: str, files: list[str]) -> Path | str:

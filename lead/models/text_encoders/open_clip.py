@@ -18,6 +18,7 @@ from lead.core.errors import RequestError
 from lead.core.freezing import freeze
 from lead.core.reading import check_regular, read_json, read_tensors
 from lead.core.schema import ClosedSchema, Positive, Schema, check
+from lead.core.sizes import Some
 from lead.models.text_encoders.base import TextEmbedding, TextEncoder
 from lead.models.text_encoders.clip import at_end_mark
 from lead.models.text_encoders.loading import folder_fingerprint
@@ -60,7 +61,7 @@ class OpenClipTextEncoder(TextEncoder):
         name: str = "open_clip_l14",
         path: str | Path | None = None,
         hub: str | None = "timm/vit_large_patch14_clip_224.openai",
-        batch_size: int = 64,
+        batch_size: Some = 64,
     ):
         super().__init__()
         self.name = name

@@ -19,6 +19,7 @@ from lead.core.errors import RequestError
 from lead.core.freezing import freeze
 from lead.core.reading import check_regular, read_json_value, read_tensors
 from lead.core.schema import FileName, Schema, read_file
+from lead.core.sizes import Some
 from lead.models.text_encoders.base import TextEmbedding, TextEncoder, mean_of_words
 from lead.models.text_encoders.loading import folder_fingerprint, load_model, load_tokenizer
 from lead.models.text_encoders.locate import TRANSFORMERS_FILES, locate_model
@@ -38,8 +39,8 @@ class SentenceT5Encoder(TextEncoder):
         name: str = "sentence_t5",
         path: str | Path | None = None,
         hub: str | None = "sentence-transformers/sentence-t5-large",
-        batch_size: int = 32,
-        max_words: int = 256,
+        batch_size: Some = 32,
+        max_words: Some = 256,
     ):
         super().__init__()
         self.name = name
