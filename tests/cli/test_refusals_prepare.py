@@ -314,7 +314,7 @@ CASES = {
     official_without_motions: (2, "official", "new_joint_vecs"),
     official_without_mean: (2, "Mean.npy is missing"),
     official_without_split: (2, "val.txt"),
-    official_of_wrong_width: (1, "200 features", "263"),
+    official_of_wrong_width: (1, "(60, 200), expected (frames, 263)"),
     official_pickled: (1, "Python objects"),
     official_objects: (1, "Python objects"),
     official_splits_of_one_word: (2, "data.splits takes a list", "'train'"),
