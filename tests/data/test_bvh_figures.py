@@ -265,7 +265,7 @@ def test_nobody_moves_faster_than_a_hundred_metres_a_second(step, options):
     if step < 5:
         assert np.ptp(bvh_to_joints(motion, **options)[:, 0, 0]) > 4.8
     else:
-        with pytest.raises(RequestError, match=r"at 0.25 s it moves .* m/s, 100 are the most"):
+        with pytest.raises(RequestError, match=r"at 0.25 s it moves .* m/s, 100 at most"):
             bvh_to_joints(motion, **options)
 
 

@@ -105,7 +105,7 @@ def check_speed(joints: np.ndarray, fps: float) -> None:
     steps = np.linalg.norm(np.diff(joints[:, 0], axis=0), axis=-1)
     if len(steps) and (speed := fps * steps.max()) > SPEED_MOST:
         raise RequestError(
-            f"at {steps.argmax() / fps:.2f} s it moves {speed:.3g} m/s, {SPEED_MOST:g} are the most: "
+            f"at {steps.argmax() / fps:.2f} s it moves {speed:.3g} m/s, {SPEED_MOST:g} at most: "
             "cut it, or give units="
         )
 
