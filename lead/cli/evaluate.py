@@ -30,7 +30,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from lead.cli.evaluate_sharing import is_one_of_several, speaks_for_all, start_processes
-from lead.cli.loading import compose_for_run
+from lead.cli.loading import check_processes, compose_for_run
 from lead.core.errors import RequestError
 from lead.core.files import claimed
 
@@ -120,6 +120,7 @@ def _check_request(config: dict) -> None:
             f"evaluator={config['evaluator']} is not there: name a run of `lead train "
             "stage=evaluator` or the folder of a published evaluator"
         )
+    check_processes("devices", config["devices"])
     if config["devices"] > 1 and protocol is None:
         raise RequestError("devices= shares out a protocol: name one, protocol=t2m|open")
 
