@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from lead.core.claims import remove_leftovers
 from lead.core.errors import LeadError, RequestError
 from lead.core.files import claimed
 from lead.core.reading import read_json
@@ -53,6 +54,7 @@ def output_folder(folder: Path, made: Made, *, overwrite: bool) -> Iterator[None
     lead itself made is ever replaced, and only while no other command writes there.
     """
     with claimed(folder, folder=True):
+        remove_leftovers(folder)
         if folder.resolve() in (Path.cwd(), *Path.cwd().parents):
             raise RequestError(f"{folder} holds the folder you are in: name another output=DIR")
         if not folder.is_dir() or not any(folder.iterdir()):
@@ -65,7 +67,8 @@ def output_folder(folder: Path, made: Made, *, overwrite: bool) -> Iterator[None
                 f"{folder} {reason}, and is not replaced: name another output=DIR, or remove it "
                 "yourself"
             )
-        with claimed(folder / made.mark):  # as the training of a run does
+        trained = [folder / made.mark] if made.mark.endswith("run.json") else []
+        with claimed(*trained):  # as a training in there does
             yield
 
 

@@ -291,7 +291,7 @@ CASES = {
     nan_in_bvh: (1, "clips/walk.bvh:", "'nan', not a finite number"),
     binary_bvh: (1, "clips/walk.bvh"),
     empty_bvh: (1, "clips/walk.bvh"),
-    no_bvh_files: (2, "clips holds no .bvh file"),
+    no_bvh_files: (2, "clips holds no .bvh or .amc file"),
     all_files_bad: (1, "clips/walk0.bvh:"),
     too_short_clips: (1, "9 frames", "40..199"),
     table_without_header: (2, "captions.csv:1", "no column 'id'"),

@@ -1,4 +1,4 @@
-"""BVH to the 22 SMPL joints in metres, y up, at a fixed frame rate."""
+"""BVH and AMC to the 22 SMPL joints in metres, y up, at a fixed frame rate."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,8 @@ from lead.data.bvh.conventions import (
     to_metres_y_up,
 )
 from lead.data.bvh.kinematics import forward_kinematics
-from lead.data.bvh.parser import BvhMotion, read_bvh
+from lead.data.bvh.motion_files import AMC_FPS, read_motion
+from lead.data.bvh.parser import BvhMotion
 from lead.data.bvh.resampling import resample
 from lead.data.bvh.skeleton_maps import SkeletonMap, choose_skeleton_map, end_site_list
 
@@ -38,7 +39,8 @@ def bvh_to_joints(
     check_conventions(units, up_axis)
     skeleton_map = skeleton_map or choose_skeleton_map(motion)
     joints = mapped_joints(motion, skeleton_map, fps)
-    metres = METRES.get(units) or detect_units(joints, skeleton_map.metres_per_unit)[1]
+    known = motion.metres_per_unit or skeleton_map.metres_per_unit
+    metres = METRES.get(units) or detect_units(joints, known)[1]
     axis = up_axis
     if up_axis == "auto":
         rest = replace(motion, channels=((),) * len(motion.names), values=np.zeros((1, 0)))
@@ -58,13 +60,14 @@ def load_bvh_joints(
     up_axis: str = "auto",
     cut: tuple[int, int] | None = None,
     usual_axis: str | None = None,
+    amc_fps: float | int = AMC_FPS,
 ) -> np.ndarray:
-    """Read a BVH file as SMPL joints (see bvh_to_joints); errors name the file.
+    """Read a BVH or AMC file as SMPL joints (see bvh_to_joints); errors name the file.
 
     ``skeleton_map`` is a shipped name or the path of a YAML file; None chooses by joint names.
     ``cut`` reads only from its first to before its second frame, as the file counts them.
     """
-    motion = read_bvh(path)
+    motion = read_motion(path, amc_fps)
     if cut is not None:
         motion = _cut(path, motion, *cut)
     try:
