@@ -35,6 +35,7 @@ CLASSES: dict[str, dict[str, str]] = {
     "source": {
         "bandai_namco": "lead.data.sources.bandai_namco.BandaiNamcoSource",
         "bvh": "lead.data.sources.bvh.BvhSource",
+        "cmu": "lead.data.sources.cmu.CmuSource",
         "humanml3d": "lead.data.sources.humanml3d.HumanML3DSource",
         "kitml": "lead.data.sources.kitml.KitMlSource",
         "style100": "lead.data.sources.style100.Style100Source",
