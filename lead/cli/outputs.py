@@ -29,7 +29,7 @@ class Made:
 
 DATASET = Made(
     *("a dataset", "manifest.json", ("name", "skeleton", "clips", "hashes", "data_hash")),
-    ("manifest.json", "report.json", "*.npy", "*.index.json", "cache"),
+    ("manifest.json", "report.json", "stamps.json", "*.npy", "*.index.json", "cache"),
 )
 CLIPS = Made(
     *("clips", "index.json", ("title", "clips")),
