@@ -1,11 +1,15 @@
 """What all tests share: threads, seeds, limits, no network, and where the sample data lies."""
 
+import importlib.util
 import os
 import random
+import shutil
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -136,18 +140,45 @@ def sample_data() -> Path:
     pytest.skip(f"no sample data at {folder}: set LEAD_TEST_DATA to its folder")
 
 
+def load_beside(name: str) -> ModuleType:
+    """A module of helpers in this folder, which is on no path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="session")
 def styled(tmp_path_factory: pytest.TempPathFactory) -> "PackedDataset":  # noqa: F821
     """A packed dataset of made-up styles and contents, one style held out (tests/styled.py)."""
-    import importlib.util
-
     from lead.data.packed import open_dataset
     from lead.data.packing import pack
 
-    spec = importlib.util.spec_from_file_location("styled", Path(__file__).with_name("styled.py"))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["styled"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
     folder = tmp_path_factory.mktemp("styled") / "styled"
-    pack(module.StyledSource(), folder, workers=1)
+    pack(load_beside("styled").StyledSource(), folder, workers=1)
     return open_dataset(folder)
+
+
+@pytest.fixture(scope="session")
+def acclaim_figure() -> "Callable[..., Figure]":  # noqa: F821
+    """Makes figures that write themselves as ASF and AMC files (tests/acclaim_files.py)."""
+    module = load_beside("acclaim_files")
+
+    def make(frames: int = 5, seed: int = 0, **dialect) -> "Figure":  # noqa: F821
+        return module.Figure(module.Dialect(**dialect), frames, seed)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def cmu_folder(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trials of the CMU database in ``cmu/motions.tar.xz``, unpacked, captions beside them."""
+    archive = sample_data / "cmu" / "motions.tar.xz"
+    if not archive.is_file():
+        pytest.skip(f"no {archive}")
+    folder = tmp_path_factory.mktemp("cmu")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    shutil.copy(archive.with_name("captions.json"), folder)
+    return folder

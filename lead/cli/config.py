@@ -39,14 +39,12 @@ def compose(name: str, overrides: Sequence[str]) -> dict:
     free: dict[str, str | None] = {}
     for key, value in options:
         if key in SENTENCES + PATHS and isinstance(known.get(key, ()), str | None):
-            free[key] = _free(key, value)
+            free[key] = takes(name, key, known[key]).read(key, _free(key, value))
         elif not _is_group(key):
             if key not in known:
                 raise _unknown(key, name, known)
-            if isinstance(known[key], dict) and not value.startswith("{"):
-                raise RequestError(f"{key} takes several values: write {key}.NAME=VALUE")
-            values[key] = _parsed(key, value)
-    plain = _taken(name, default, _plain(config, values), [*values])
+            values[key] = _taken(name, key, known[key], _parsed(key, value))
+    plain = _taken(name, "", default, _plain(config, values))
     for key, value in free.items():
         _put(plain, key, value)
     return plain
@@ -186,25 +184,12 @@ def _free(key: str, value: str) -> str | None:
     return value
 
 
-def _taken(name: str, default: dict, config: dict, written: Sequence[str]) -> dict:
-    """``config`` as the options of a verb take it; RequestError for the first that does not fit."""
-    problems: dict[str, RequestError] = {}
-
-    def read(key: str, default: object, value: object) -> object:
-        if isinstance(default, dict) and isinstance(value, dict):
-            prefix = f"{key}." if key else ""
-            return {
-                entry: read(f"{prefix}{entry}", default[entry], of) if entry in default else of
-                for entry, of in value.items()
-            }
-        try:
-            return takes(name, key, default).read(key, value)
-        except RequestError as problem:
-            problems[key] = problem
-            return value
-
-    taken = read("", default, config)
-    for key in (*written, *problems):
-        if key in problems:
-            raise problems[key]
-    return taken
+def _taken(name: str, key: str, default: object, value: object) -> object:
+    """``value`` as the options of a verb take it, below ``key``; RequestError where they do not."""
+    if not (isinstance(default, dict) and isinstance(value, dict)):
+        return takes(name, key, default).read(key, value)
+    prefix = f"{key}." if key else ""
+    return {
+        entry: _taken(name, f"{prefix}{entry}", default[entry], of) if entry in default else of
+        for entry, of in value.items()
+    }

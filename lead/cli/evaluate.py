@@ -30,7 +30,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from lead.cli.evaluate_sharing import is_one_of_several, speaks_for_all, start_processes
-from lead.cli.loading import compose_for_run
+from lead.cli.loading import check_processes, compose_for_run
 from lead.core.errors import RequestError
 from lead.core.files import claimed
 
@@ -120,6 +120,7 @@ def _check_request(config: dict) -> None:
             f"evaluator={config['evaluator']} is not there: name a run of `lead train "
             "stage=evaluator` or the folder of a published evaluator"
         )
+    check_processes("devices", config["devices"])
     if config["devices"] > 1 and protocol is None:
         raise RequestError("devices= shares out a protocol: name one, protocol=t2m|open")
 
@@ -131,8 +132,6 @@ def _choose_clips(dataset, config: dict) -> dict[int, str]:
     from lead.core.seeding import derive_seed
 
     split = dataset.split(config["split"])
-    if not len(split):
-        raise RequestError(f"split '{split.name}' of {dataset.folder} holds no clip: name another")
     rng = np.random.default_rng(derive_seed(config["seed"], "evaluate"))
     count = config["clips"] or len(split)
     places = np.sort(rng.permutation(len(split))[:count]).tolist()

@@ -15,6 +15,7 @@ from lead.cli.evaluate_rows import DrawnLatents, rebuilding
 from lead.cli.loading import choose_device, load_text_to_motion, make_sampling
 from lead.cli.word_concepts import Studied, studied_concepts
 from lead.core.building import build
+from lead.core.claims import real_place
 from lead.core.errors import RequestError
 from lead.core.files import write_json
 from lead.core.runs import Run
@@ -214,6 +215,8 @@ def _lines(study: WordStudy) -> list[Sequence[tuple[np.ndarray, str]]]:
 def check_study(config: dict) -> None:
     """RequestError for options of a study that cannot work."""
     study = config["study"]
+    if study["figure"]:
+        real_place(study["figure"], folder=True)
     for key, known in (("objectives", OBJECTIVES), ("project", PROJECT)):
         for name in study[key]:
             if name not in known:

@@ -1,6 +1,7 @@
 """lead export FILE.npz [FILE.npz ...] format=gif [output=FILE] : motion files in another format.
 
-FILE.npz ...     motion files that `lead generate` wrote; one may also be given as motion=FILE
+FILE.npz ...     motion files that `lead generate` wrote, or recordings: BVH, or AMC (120 fps)
+                 with its ASF beside it; one may also be given as motion=FILE
 format=gif       gif | webp | mp4 (extra: video) | png | npz | bvh | glb | html (all files in one)
 output=FILE      default: beside each motion file; player.html beside the first of several
 clean_feet=true  stop feet from sliding first, and say by how much that changes the motion
@@ -34,7 +35,9 @@ def run(overrides: Sequence[str]) -> int:
         return export_checkpoint(config)
     paths = [Path(file) for file in (*files, config["motion"]) if file is not None]
     if not paths:
-        raise RequestError("export needs motion=FILE.npz: a file that `lead generate` wrote")
+        raise RequestError(
+            "export needs motion=FILE.npz: a file that `lead generate` wrote, BVH or AMC"
+        )
 
     from lead.export.formats import FORMATS, PAGES
 
@@ -48,10 +51,10 @@ def run(overrides: Sequence[str]) -> int:
 
 def _convert(paths: list[Path], outputs: list[Path], config: dict) -> int:
     from lead.export.formats import PAGES, export_motion
-    from lead.export.motion_file import read_motion
+    from lead.export.recorded import read_any_motion
 
     format = config["format"]
-    motions = [read_motion(path) for path in paths]
+    motions = [read_any_motion(path) for path in paths]
     if config["clean_feet"]:
         from lead.cli.feet import with_clean_feet
 

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from lead.core.claims import real_place
 from lead.core.errors import one_line
 
 SHOWN = 12  # clips on the contact sheet
@@ -19,6 +20,8 @@ def inspect_source(source, output: Path) -> int:
     from lead.export.contact_sheet import write_contact_sheet
     from lead.representation import features_to_joints, get_skeleton
 
+    sheet = output.parent / f"{output.name or 'source'}.inspect.png"
+    real_place(sheet)
     items = source.list_items()
     usable = [item for item in items if item.captions]
     facts = {
@@ -44,7 +47,6 @@ def inspect_source(source, output: Path) -> int:
     print(f"{'lengths tried':18} {min(lengths)}..{max(lengths)} frames at {source.fps:g} fps")
     for clip in clips[:4]:
         print(f"{'example':18} {clip.id}: {clip.captions[0].text}")
-    sheet = output.parent / f"{output.name or 'source'}.inspect.png"
     write_contact_sheet(
         sheet,
         [(features_to_joints(c.features, source.skeleton), c.captions[0].text) for c in clips],

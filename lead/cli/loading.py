@@ -86,6 +86,13 @@ def split_list(value: str | None) -> list[str]:
     return [str(Path(name).expanduser()) if name.startswith("~/") else name for name in names]
 
 
+def check_processes(key: str, count: int | str) -> None:
+    """RequestError where a machine is asked for more processes than it has cores, two at least."""
+    cores = os.cpu_count() or 1
+    if count != "auto" and count > max(2, cores):
+        raise RequestError(f"{key}={count}, but there are {cores} cores: take one process a core")
+
+
 def with_words(pipeline, words: list):
     """The pipeline with learned words, checked against its text encoder and one another."""
     vectors: dict = {}

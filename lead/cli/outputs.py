@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from lead.core.claims import remove_leftovers
 from lead.core.errors import LeadError, RequestError
 from lead.core.files import claimed
 from lead.core.reading import read_json
 from lead.core.runs import RUN_FILES
+from lead.data.contents import STAMPS
 
 STRAY = (".DS_Store", "Thumbs.db", "desktop.ini", ".lead-*", ".*.lead-*")
 """What programs that show folders leave in them, and lead's own half-done files."""
@@ -28,7 +30,7 @@ class Made:
 
 DATASET = Made(
     *("a dataset", "manifest.json", ("name", "skeleton", "clips", "hashes", "data_hash")),
-    ("manifest.json", "report.json", "*.npy", "*.index.json", "cache"),
+    ("manifest.json", "report.json", STAMPS, "*.npy", "*.index.json", "cache"),
 )
 CLIPS = Made(
     *("clips", "index.json", ("title", "clips")),
@@ -53,6 +55,7 @@ def output_folder(folder: Path, made: Made, *, overwrite: bool) -> Iterator[None
     lead itself made is ever replaced, and only while no other command writes there.
     """
     with claimed(folder, folder=True):
+        remove_leftovers(folder)
         if folder.resolve() in (Path.cwd(), *Path.cwd().parents):
             raise RequestError(f"{folder} holds the folder you are in: name another output=DIR")
         if not folder.is_dir() or not any(folder.iterdir()):
@@ -65,7 +68,8 @@ def output_folder(folder: Path, made: Made, *, overwrite: bool) -> Iterator[None
                 f"{folder} {reason}, and is not replaced: name another output=DIR, or remove it "
                 "yourself"
             )
-        with claimed(folder / made.mark):  # as the training of a run does
+        trained = [folder / made.mark] if made.mark.endswith("run.json") else []
+        with claimed(*trained):  # as a training in there does
             yield
 
 

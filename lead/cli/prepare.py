@@ -1,6 +1,6 @@
 """lead prepare data=NAME source=DIR [key=value ...] : a data source -> a packed dataset.
 
-data=NAME        humanml3d | kitml | bvh | bandai_namco | style100 | mix | synthetic
+data=NAME        humanml3d | kitml | cmu | bvh | bandai_namco | style100 | mix | synthetic
 source=DIR       where the collection is (mix and synthetic need none)
 parts=[A,B]      prepared datasets that data=mix makes one
 output=DIR       where to write; default datasets/NAME
@@ -68,6 +68,8 @@ def _make_source(config: dict, name: str):
 
 
 def _prepare(source, output: Path, config: dict) -> int:
+    from lead.data.caption_kinds import count_dataset, table_lines
+    from lead.data.packed import open_dataset
     from lead.data.packing import pack
 
     report = pack(
@@ -79,6 +81,8 @@ def _prepare(source, output: Path, config: dict) -> int:
     )
     clips = ", ".join(f"{name} {count}" for name, count in sorted(report.clips.items()))
     print(f"{output}: {sum(report.clips.values())} clips ({clips})")
+    for line in table_lines(count_dataset(open_dataset(output))):
+        print(line)
     if report.rejected:
         print(f"left out: {len(report.rejected)} (all in {output}/report.json)")
         for rejected in report.rejected[:10]:

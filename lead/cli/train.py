@@ -16,11 +16,17 @@ trainer.KEY=V    max_steps, precision, devices, logger, ... (configs/trainer)
 model.PART.KEY=V, stage.module.KEY=V, stages.STAGE.KEY=V : everything else
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import choice, compose
+from lead.cli.loading import check_processes
+from lead.core.errors import RequestError
 from lead.training.quiet import quiet_lightning
+
+OTHERS = {"WORLD_SIZE", "MASTER_ADDR", "SLURM_NTASKS"}
+"""Of the environment: what tells a process of others on other machines."""
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -31,6 +37,7 @@ def run(overrides: Sequence[str]) -> int:
     config["dataset"] = config["dataset"] or f"datasets/{name}"
     config["run"] = config["run"] or f"checkpoints/{name}-{config['size_name']}-{stage}"
     del config["data"]
+    _check_processes(config["trainer"])
 
     quiet_lightning()
     from pytorch_lightning.utilities import rank_zero_only
@@ -43,9 +50,20 @@ def run(overrides: Sequence[str]) -> int:
     if rank_zero_only.rank:
         return 0  # one of several processes speaks
     record = finished.record
-    print(f"{finished.folder}: {stage} finished at step {record.step}, best {record.best}")
+    best = ", ".join(f"{name} {value:.6g}" for name, value in record.best.items())
+    print(f"{finished.folder}: {stage} finished at step {record.step}; best: {best}")
     print(f"next: {_next(stage, finished.folder, name)}")
     return 0
+
+
+def _check_processes(trainer: dict) -> None:
+    """RequestError for processes that this machine has no room for, or that nobody would start."""
+    check_processes("trainer.devices", trainer["devices"])
+    if trainer["num_nodes"] > 1 and not OTHERS & {*os.environ}:
+        raise RequestError(
+            f"trainer.num_nodes={trainer['num_nodes']}, but nothing starts the processes of the "
+            "others: use torchrun or Slurm on each"
+        )
 
 
 def _next(stage: str, folder: Path, name: str) -> str:

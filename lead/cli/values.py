@@ -54,21 +54,21 @@ class Takes:
     def _fits(self, value: object) -> bool:
         if self.kind is list:
             return isinstance(value, list) and all(map(self.each._fits, value))
-        if self.kind is bool:
-            return isinstance(value, bool)
-        if self.kind is str and isinstance(value, str):
-            return True
+        if self.kind in (bool, dict) or isinstance(value, str):
+            return isinstance(value, self.kind)
         return _is_number(value) and (self.kind is not int or value == int(value))
 
     def _wanted(self, key: str) -> str:
         if self.kind is list:
             some = "whole numbers" if self.each.kind is int else "words"
             return f"a list of {some}, {key}=[{'2,1' if self.each.kind is int else 'A,B'}]"
-        return _WANTED[self.kind]
+        return _WANTED[self.kind].format(key=key)
 
 
-_WANTED = {bool: "true or false", int: "a whole number", float: "a finite number", str: "a word"}
-
+_WANTED = {
+    **{bool: "true or false", int: "a whole number", float: "a finite number", str: "a word"},
+    dict: "several values, {key}.NAME=VALUE",
+}
 
 EVERYWHERE = {
     "seed": Takes(int, 0, 2**62),  # others are counted up from it
@@ -85,6 +85,7 @@ EVERYWHERE = {
 OWN = {
     "workers": Takes(int, 1, 128),
     "data.clips": Takes(int, 1, 1_000_000),
+    "data.template": Takes(str, null=True),
     "data.captions_per_clip": Takes(int, 1, 1000),
     "trainer.save_every": Takes(int, 1, LARGEST),
     "trainer.log_every": Takes(int, 1, LARGEST),

@@ -29,7 +29,7 @@ def is_archive(path: Path) -> bool:
     return path.is_file() and path.name.endswith(ARCHIVE_SUFFIXES)
 
 
-def unpack(archive: Path, suffix: str, cache: Path | None = None) -> Path:
+def unpack(archive: Path, suffix: str | tuple[str, ...], cache: Path | None = None) -> Path:
     """Unpack the files of an archive whose names end in ``suffix`` into one flat folder, once.
 
     With ``cache`` the folder stays there for later runs; without, it is temporary and goes when
@@ -60,7 +60,7 @@ def _archive_key(archive: Path) -> str:
     return content_hash(str(archive.resolve()), str((state.st_size, state.st_mtime_ns)))[:12]
 
 
-def _extract(archive: Path, suffix: str, folder: Path) -> None:
+def _extract(archive: Path, suffix: str | tuple[str, ...], folder: Path) -> None:
     files = 0
     try:
         for tar, member in _members(archive):
@@ -78,7 +78,8 @@ def _extract(archive: Path, suffix: str, folder: Path) -> None:
     except Exception as error:  # tarfile and the decompressors each fail in their own ways
         raise _broken(archive, error) from error
     if not files:
-        raise RequestError(f"{archive} holds no {suffix} file: is it the right archive?")
+        kinds = suffix if isinstance(suffix, str) else ", ".join(suffix)
+        raise RequestError(f"{archive} holds no {kinds} file: is it the right archive?")
 
 
 def _broken(archive: Path, error: Exception) -> RequestError:
@@ -103,8 +104,10 @@ def _members(archive: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]
             if member.size < 0:
                 raise ValueError("a negative size")
             if count > MEMBERS_MOST or total > most:
-                reached = f"{count} members of {total} bytes, {MEMBERS_MOST} of {most} are the most"
-                raise RequestError(f"{archive} unpacks to {reached}")
+                limits = f"{most} in {MEMBERS_MOST} are the most"
+                raise RequestError(
+                    f"{archive} unpacks to {total} bytes in {count} members, {limits}"
+                )
             yield tar, member
 
 

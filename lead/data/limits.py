@@ -9,7 +9,8 @@ HIERARCHY_MOST = 1 << 20  # characters before MOTION; 65 joints take 10,000
 LINE_MOST = 1 << 20  # characters; 65 joints with six channels take 5,000
 NUMBER_MOST = 1e9  # of an offset or a channel: a thousand kilometres in millimetres
 FRAME_TIMES = (1e-5, 10.0)  # seconds
-VALUES_MOST = 32_000_000  # numbers in one file: an hour at 30 fps has 7 to 40 million
+SPEED_MOST = 100.0  # metres a second, of a pelvis
+VALUES_MOST = 20_000_000  # numbers in one file: an hour at 30 fps of 60 joints
 FRAMES_MOST = 72_000  # of one motion as it is used: an hour at 20 fps
 POINTS_MOST = (
     4_000_000  # frames times joints, as it is used: an hour of 55 joints; 1.5 GB on the way

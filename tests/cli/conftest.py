@@ -3,19 +3,15 @@
 import os
 import shutil
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lead.cli import config
 from lead.cli.main import main
 from lead.data.contents import STAMPS
 
-_COMPOSE = config._hydra
 LIGHT = (
     *("size=tiny", "text_encoder=hash", "trainer.accelerator=cpu", "trainer.precision=fp32"),
     *("trainer.progress=false", "trainer.threads=1", "trainer.validate_every=2"),
@@ -131,21 +127,6 @@ for _side, _sign in (("Left", 1), ("Right", -1)):
         f"{_side}Foot": (f"{_side}Leg", (0, -41, -3)),
         f"{_side}ToeBase": (f"{_side}Foot", (_sign, -5, 13)),
     }
-
-
-@cache
-def _composed(name: str, groups: tuple[str, ...]):
-    return _COMPOSE(name, groups)
-
-
-@pytest.fixture(autouse=True)
-def composed_once(monkeypatch) -> None:
-    """Hydra takes a tenth of a second for the defaults that hundreds of tests start from."""
-
-    def composed(name: str, groups) -> object:
-        return deepcopy(_composed(name, tuple(groups)))
-
-    monkeypatch.setattr(config, "_hydra", composed)
 
 
 @pytest.fixture(scope="session")

@@ -137,7 +137,9 @@ def test_limits_stop_an_archive_that_swells(tmp_path: Path, monkeypatch, limit: 
     archive = _archive(tmp_path / "big.tar.xz", "a.bvh", "notes.txt", "c.bvh")
     for name, most in limit.items():
         monkeypatch.setattr(f"lead.data.archives.{name}", most)
-    with pytest.raises(RequestError, match=f"of {3 * len(CONTENT)} bytes, .* are the most"):
+    with pytest.raises(
+        RequestError, match=f"to {3 * len(CONTENT)} bytes in 3 members, .* are the most"
+    ):
         unpack(archive, ".bvh", tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
@@ -162,9 +164,9 @@ class _Counted(io.BytesIO):
 @pytest.mark.parametrize(
     ("claim", "message"),
     [
-        ((1 << 40, "a.bvh"), "1 members of 1099511627776 bytes"),
-        ((1 << 40, "notes.txt"), "1 members of 1099511627776 bytes"),  # to be passed over
-        ((1 << 31, "notes.txt"), "1 members of 2147483648 bytes"),  # by its ratio
+        ((1 << 40, "a.bvh"), "to 1099511627776 bytes in 1 members"),
+        ((1 << 40, "notes.txt"), "to 1099511627776 bytes in 1 members"),  # to be passed over
+        ((1 << 31, "notes.txt"), "to 2147483648 bytes in 1 members"),  # by its ratio
         ((1 << 40, "long", tarfile.GNUTYPE_LONGNAME), "a header of 1099511627776 bytes"),
         ((1 << 40, "pax", tarfile.XHDTYPE), "a header of 1099511627776 bytes"),
         ((1 << 40, "pax", tarfile.XGLTYPE), "a header of 1099511627776 bytes"),

@@ -42,6 +42,7 @@ for joint, (x, y, z) in list(BODY.items()):
         BODY[joint.replace("left", "right")] = (-x, y, z)
 BODY = {joint: np.array(place) for joint, place in BODY.items()}
 TIP = np.array([0, 0.2, 0])
+EYE = np.array([0.03, 0.08, 0.08])
 
 
 BODY["origin"] = np.zeros(3)
@@ -77,8 +78,21 @@ SOURCES = {
         **limbs("Chest", BANDAI_ARM, "L", "R"),
         **limbs("Hips", "UpperLeg_@=hip LowerLeg_@=knee Foot_@=ankle Toes_@=foot", "L", "R"),
     },
+    "acclaim": {
+        **chain("", "root=pelvis lowerback=pelvis upperback=spine1 thorax=spine2"),
+        **chain("thorax", "lowerneck=spine3 upperneck=neck head=head"),
+        **limbs("thorax", "@clavicle=spine3 @humerus=shoulder @radius=elbow @hand=wrist", "l", "r"),
+        **limbs("root", "@femur=hip @tibia=knee @foot=ankle @toes=foot", "l", "r"),
+    },
+    "cmu_daz": {
+        **chain("", "hip=pelvis abdomen=spine1 chest=spine2 neck=neck head=head"),
+        **limbs("chest", "@Collar=spine3 @Shldr=shoulder @ForeArm=elbow @Hand=wrist", "l", "r"),
+        **limbs("hip", "@Thigh=hip @Shin=knee @Foot=ankle", "l", "r"),
+        "leftEye": ("head", BODY["head"] + EYE),
+        "rightEye": ("head", BODY["head"] + EYE * [-1, 1, 1]),
+    },
     "cmu": {
-        **chain("", "Hips=pelvis LowerBack=pelvis Spine=spine2 Spine1=spine3 Neck=spine3"),
+        **chain("", "Hips=pelvis LowerBack=pelvis Spine=spine1 Spine1=spine3 Neck=spine3"),
         **chain("Neck", "Neck1=neck Head=head"),
         **limbs("Spine1", ARM.replace("collar", "spine3")),
         **chain("Hips", "LHipJoint=pelvis"),
@@ -108,13 +122,41 @@ SOURCES = {
     },
 }
 
-# Where a map has to interpolate: SMPL joint -> expected place.
+
+def between(start, end, at: float) -> np.ndarray:
+    """A point on the line between two places or joints."""
+    start, end = (BODY[p] if isinstance(p, str) else p for p in (start, end))
+    return (1 - at) * start + at * end
+
+
+def both(joint: str, place) -> dict[str, np.ndarray]:
+    """The place of a joint on the left and on the right: ``place`` takes the side's shoulder."""
+    return {f"{side}_{joint}": place(f"{side}_shoulder") for side in ("left", "right")}
+
+
+# Where a map does not take a joint of the source: SMPL joint -> expected place.
 INTERPOLATED = {
-    "bandai_namco": {"spine1": (BODY["pelvis"] + BODY["spine2"]) / 2},
+    "bandai_namco": {"spine1": between("pelvis", "spine2", 0.5)},
     "cmu": {
-        "spine1": (BODY["pelvis"] + BODY["spine2"]) / 2,
-        "left_collar": 0.6 * BODY["spine3"] + 0.4 * BODY["left_shoulder"],
-        "right_collar": 0.6 * BODY["spine3"] + 0.4 * BODY["right_shoulder"],
+        "spine2": between("spine1", "spine3", 0.25),
+        "spine3": between("spine1", "spine3", 0.46),
+        "head": BODY["head"] + TIP,
+        **both("collar", lambda arm: between(between("spine3", "neck", 0.4), arm, 0.35)),
+    },
+    "acclaim": {
+        "spine3": between("spine2", "spine3", 0.45),
+        "head": BODY["head"] + TIP,
+        **both("collar", lambda arm: between(between("spine3", "neck", 0.4), arm, 0.35)),
+    },
+    "cmu_daz": {
+        "pelvis": between("pelvis", "spine1", 0.68),
+        "spine1": between("spine1", "spine2", 0.3),
+        "spine2": between("spine2", "neck", 0.1),
+        "spine3": between("spine2", "neck", 0.3),
+        "head": BODY["head"] + 0.3 * EYE * [0, 1, 1],
+        "left_foot": BODY["left_ankle"] + TIP,
+        "right_foot": BODY["right_ankle"] + TIP,
+        **both("collar", lambda arm: between("spine2", between("spine3", arm, 0.4), 0.93)),
     },
 }
 CMU_UNIT = 0.0254 / 0.45
@@ -137,7 +179,11 @@ def figure(naming: str, *, scale=1.0, frames=3, rename=str, turn=None) -> BvhMot
     values = np.zeros((frames, 3 + len(names) - 1))
     forward = turn @ np.array([0, 0, 0.1 * scale])
     values[:, :3] = offsets[0] + np.arange(frames)[:, None] * forward
-    sites = {names.index("Head"): [TIP * scale @ turn.T]}
+    sites = {
+        names.index(name): [TIP * scale @ turn.T]
+        for name in ("Head", "head", "lFoot", "rFoot")
+        if name in names
+    }
     return BvhMotion(tuple(map(rename, names)), parents, offsets, sites, channels, values, 0.05)
 
 
@@ -256,6 +302,19 @@ def test_set_units_and_axis_overrule_what_is_detected():
             bvh_to_joints(motion, **bad)
 
 
+@pytest.mark.parametrize("step", [4.9, 5.1, 1e7])
+@pytest.mark.parametrize("options", [{}, {"units": "cm", "up_axis": "y"}])
+def test_nobody_moves_faster_than_a_hundred_metres_a_second(step, options):
+    """One leap of so many metres in a twentieth of a second, whatever else is given."""
+    motion = figure("mixamo", scale=100.0, frames=9)
+    motion.values[6:, 0] += 100 * step
+    if step < 5:
+        assert np.ptp(bvh_to_joints(motion, **options)[:, 0, 0]) > 4.8
+    else:
+        with pytest.raises(RequestError, match=r"at 0.25 s it moves .* m/s, 100 at most"):
+            bvh_to_joints(motion, **options)
+
+
 def test_unknown_skeletons_say_what_they_have_and_what_to_do():
     with pytest.raises(
         RequestError, match=r"xSpine.*, \.\.\. \(22 in all\).*skeleton_map=PATH"
@@ -294,7 +353,6 @@ def test_own_map_with_end_sites_alternatives_and_nesting(tmp_path):
         ("joints: [1, 2]", "'joints' takes an object of keys"),
         ("just text", "an object of keys and values expected"),
         ("a: [1", "is not valid YAML .* in line 1"),
-        ("a: &a [1]\nb: *a", "an alias"),
         ("joints: {pelvis: Hips}", "no entry for left_hip"),
         (yaml.safe_dump(own_map(tail="Hips")), "unknown joint 'tail'"),
         (yaml.safe_dump(own_map(head=3)), "'joints.head': a place is"),

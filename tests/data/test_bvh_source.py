@@ -186,7 +186,7 @@ def test_rows_without_files_and_files_without_rows_are_reported_not_fatal(folder
     assert len(results) == 6
     assert isinstance(results["a/walk-slow"], LoadedClip)
     assert isinstance(results["kick"], LoadedClip)  # a whole id goes before a file's stem
-    assert results["nobody:4"].reason == f"{path}:4: id 'nobody' names no .bvh file"
+    assert results["nobody:4"].reason == f"{path}:4: id 'nobody' names no motion file"
     for name in ("a/Walk_Fast01", "b/JumpHigh", "b/kick"):
         assert results[name].reason == f"{path} has no caption for '{name}'"
 
@@ -264,7 +264,7 @@ def test_wrong_options_are_refused_at_once(folder, options, words):
 def test_wrong_folders_are_refused(tmp_path):
     with pytest.raises(RequestError, match="is not a folder"):
         BvhSource(tmp_path / "missing", template="x").list_items()
-    with pytest.raises(RequestError, match=r"holds no \.bvh file"):
+    with pytest.raises(RequestError, match=r"holds no \.bvh or \.amc file"):
         BvhSource(tmp_path, template="x").list_items()
 
 
@@ -490,3 +490,44 @@ def test_real_clips_become_finite_features(real_clips):
         assert np.isfinite(clip.features).all()
         contacts = clip.features[:, -4:]
         assert 0.1 < contacts.mean() <= 1.0
+
+
+def test_bvh_and_amc_files_stand_in_one_folder(folder, tmp_path, acclaim_figure):
+    """Both forms in one data set: ids without endings, one skeleton, the table names either."""
+    figure = acclaim_figure(frames=601)
+    figure.write(folder / "c", "90_01", "90")
+    figure.write(folder / "c", "kick", "kick")
+    figure.write(folder / "d", "alone", "90")
+    (folder / "d" / "90.asf").unlink()
+    rows = "".join(
+        f"{name},a motion\n" for name in ("c/90_01.amc", "c/kick", "d/alone", "kick.bvh")
+    )
+    source = BvhSource(folder, captions=table(tmp_path, "id,caption\n" + rows))
+    results = by_id(load_items(source, source.list_items()))
+    good = {name for name, result in results.items() if isinstance(result, LoadedClip)}
+    assert good == {"c/90_01", "c/kick", "kick"}
+    assert "no .asf file beside it" in results["d/alone"].reason
+    joints = load_bvh_joints(folder / "c" / "90_01.amc")
+    features = joints_to_features(joints, shortest_turn=True)
+    np.testing.assert_allclose(results["c/90_01"].features, features, atol=1e-5)
+    facts = source.describe(source.list_items())
+    assert facts["fps"] == {"120": 2, "20": 1}
+    assert facts["skeletons"] == {"acclaim": 2, "mixamo": 1}
+
+
+def test_a_name_in_both_forms_is_one_motion(folder, acclaim_figure):
+    acclaim_figure(frames=601).write(folder, "kick", "90")
+    source = BvhSource(folder, template="a person performs {stem}")
+    results = by_id(load_items(source, source.list_items()))
+    assert len(results) == 5
+    assert "same motion as kick.amc" in results["kick.bvh"].reason
+
+
+@pytest.mark.parametrize(("fps", "frames"), [(120, 100), (60, 200), (30.0, 400)])
+def test_amc_files_have_the_rate_that_is_said(fps, frames, tmp_path, acclaim_figure):
+    acclaim_figure(frames=601).write(tmp_path / "clips", "walk", "walk")
+    source = BvhSource(tmp_path / "clips", template="{stem}", amc_fps=fps)
+    (clip,) = source.load(source.list_items())
+    assert len(clip.features) == frames
+    with pytest.raises(RequestError, match="amc_fps=0 is no frame rate"):
+        BvhSource(tmp_path, template="{stem}", amc_fps=0)

@@ -10,8 +10,6 @@ import pkgutil
 import re
 import subprocess
 import tomllib
-from copy import deepcopy
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,7 +19,7 @@ from lead.cli import config
 from lead.cli.main import KINDS, VERBS, main
 from lead.cli.sweep import FLAGS
 
-COMPOSE, HYDRA = config.compose, config._hydra
+COMPOSE = config.compose
 PLACEHOLDER = re.compile(r"[A-Z][A-Z0-9_]*|\.\.\.")
 TAKEN_AS_THEY_ARE = ("sbatch", "srun", "git", "cd", "curl", "ssh", "export", "echo")
 """Commands of other people's systems: nothing here can say whether they are right."""
@@ -29,11 +27,6 @@ TAKEN_AS_THEY_ARE = ("sbatch", "srun", "git", "cd", "curl", "ssh", "export", "ec
 
 class Composed(BaseException):
     """The verb got as far as its options, and these are fine."""
-
-
-@cache
-def _hydra_once(name: str, groups: tuple[str, ...]):
-    return HYDRA(name, groups)
 
 
 @pytest.fixture
@@ -48,7 +41,6 @@ def only_compose(monkeypatch, tmp_path) -> None:
         raise Composed
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "_hydra", lambda name, groups: _copy(name, tuple(groups)))
     names = [module.name for module in pkgutil.iter_modules(lead.cli.__path__, "lead.cli.")]
     # All before the first patch: a later import would take the patch for the real function.
     for loaded in [importlib.import_module(name) for name in names]:
@@ -56,10 +48,6 @@ def only_compose(monkeypatch, tmp_path) -> None:
             monkeypatch.setattr(loaded, "check_writable", stop_before_the_jobs)
         elif hasattr(loaded, "compose"):
             monkeypatch.setattr(loaded, "compose", stop)
-
-
-def _copy(name: str, groups: tuple[str, ...]):
-    return deepcopy(_hydra_once(name, groups))
 
 
 def test_a_lead_command_has_options_that_exist(lead_command, only_compose, capfd):

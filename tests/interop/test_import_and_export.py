@@ -215,7 +215,7 @@ def test_import_takes_the_statistics_of_the_prepared_data_set(
     [
         (("source=mdl",), "unknown source 'mdl': did you mean 'mld'"),
         ((), "import needs source=S"),
-        (("source=mld",), "is no file: name the checkpoint"),
+        (("source=mld",), "needs checkpoint=FILE: name the checkpoint"),
         (("source=mld", "dataset=kitt", "checkpoint={here}"), "did you mean 'kit'"),
         (("source=mld", "checkpoint={here}", "mean=a.npy"), "mean and std go together"),
         (("source=mld", "checkpoint={here}", "mean=a.npy", "std=b.npy"), "a.npy is missing"),

@@ -1,4 +1,4 @@
-"""BVH to the 22 SMPL joints in metres, y up, at a fixed frame rate."""
+"""BVH and AMC to the 22 SMPL joints in metres, y up, at a fixed frame rate."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +9,15 @@ from lead.core.errors import RequestError
 from lead.data.bvh.conventions import (
     METRES,
     check_conventions,
+    check_speed,
     check_stature,
     detect_units,
     judge_up_axis,
     to_metres_y_up,
 )
 from lead.data.bvh.kinematics import forward_kinematics
-from lead.data.bvh.parser import BvhMotion, read_bvh
+from lead.data.bvh.motion_files import AMC_FPS, read_motion
+from lead.data.bvh.parser import BvhMotion
 from lead.data.bvh.resampling import resample
 from lead.data.bvh.skeleton_maps import SkeletonMap, choose_skeleton_map, end_site_list
 
@@ -32,13 +34,14 @@ def bvh_to_joints(
 
     ``skeleton_map`` None chooses by joint names, ``units`` auto by the figure's size, ``up_axis``
     auto by ``judge_up_axis``, where ``usual_axis`` is that of most files beside it.
-    Raises RequestError where the skeleton or the size is not a person's; what a standing figure
-    measures is looked at where neither units nor axis are given.
+    Raises RequestError where the skeleton, the size or the speed is not a person's; what a standing
+    figure measures is looked at where neither units nor axis are given.
     """
     check_conventions(units, up_axis)
     skeleton_map = skeleton_map or choose_skeleton_map(motion)
     joints = mapped_joints(motion, skeleton_map, fps)
-    metres = METRES.get(units) or detect_units(joints, skeleton_map.metres_per_unit)[1]
+    known = motion.metres_per_unit or skeleton_map.metres_per_unit
+    metres = METRES.get(units) or detect_units(joints, known)[1]
     axis = up_axis
     if up_axis == "auto":
         rest = replace(motion, channels=((),) * len(motion.names), values=np.zeros((1, 0)))
@@ -47,6 +50,7 @@ def bvh_to_joints(
     joints = to_metres_y_up(joints, metres, axis)
     if units == up_axis == "auto":
         check_stature(joints)
+    check_speed(joints, fps)
     return joints.astype(np.float32)
 
 
@@ -58,13 +62,14 @@ def load_bvh_joints(
     up_axis: str = "auto",
     cut: tuple[int, int] | None = None,
     usual_axis: str | None = None,
+    amc_fps: float | int = AMC_FPS,
 ) -> np.ndarray:
-    """Read a BVH file as SMPL joints (see bvh_to_joints); errors name the file.
+    """Read a BVH or AMC file as SMPL joints (see bvh_to_joints); errors name the file.
 
     ``skeleton_map`` is a shipped name or the path of a YAML file; None chooses by joint names.
     ``cut`` reads only from its first to before its second frame, as the file counts them.
     """
-    motion = read_bvh(path)
+    motion = read_motion(path, amc_fps)
     if cut is not None:
         motion = _cut(path, motion, *cut)
     try:

@@ -1,4 +1,4 @@
-"""BVH files to feature clips, many at a time."""
+"""Motion files to feature clips, many at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import torch
 from lead.core.errors import RequestError
 from lead.data.bvh.conventions import check_conventions
 from lead.data.bvh.joints import load_bvh_joints
+from lead.data.bvh.motion_files import AMC_FPS
 from lead.data.bvh.skeleton_maps import load_skeleton_map
 from lead.data.source import Item, LoadedClip, Rejected
 from lead.representation import joints_to_features_batch
@@ -19,18 +20,21 @@ _BATCH_FRAMES = 8192  # padded frames per call, so that long clips do not fill t
 
 @dataclass(frozen=True)
 class BvhSettings:
-    """How BVH files become joints: see ``load_bvh_joints``."""
+    """How BVH and AMC files become joints: see ``load_bvh_joints``."""
 
     skeleton_map: str | Path | None = None  # shipped name or YAML file; None: by joint names
     units: str = "auto"  # m, cm, mm, inch, auto
     up_axis: str = "auto"  # y, z, x, auto: judged for each file
     fps: float = 20.0
     usual_axis: str | None = None  # of most files, for those that do not show theirs
+    amc_fps: float | int = AMC_FPS  # the frame rate of AMC files
 
     def __post_init__(self) -> None:
         check_conventions(self.units, self.up_axis)
-        if not 1 <= self.fps <= 1000:
-            raise RequestError(f"fps={self.fps} is no frame rate: give 1 to 1000")
+        for name in ("fps", "amc_fps"):
+            if not 1 <= getattr(self, name) <= 1000:
+                rate = getattr(self, name)
+                raise RequestError(f"{name}={rate} is no frame rate: give 1 to 1000")
         if self.skeleton_map is not None:
             load_skeleton_map(self.skeleton_map)
 
@@ -53,10 +57,18 @@ def load_bvh_items(
             clips.append((place, _load_joints(item.path, settings, cut)))
         except RequestError as error:
             results[place] = Rejected(item.id, str(item.path), str(error))
-    for batch in _batches(clips):
+    for (place, _), features in zip(clips, clip_features([c for _, c in clips]), strict=True):
+        item = items[place]
+        results[place] = LoadedClip(item.id, item.split, features, item.captions, item.labels)
+    return results
+
+
+def clip_features(motions: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """HumanML3D features (frames - 1, 263) of joints (frames, 22, 3), several at a time."""
+    results: list[np.ndarray | None] = [None] * len(motions)
+    for batch in _batches(list(enumerate(motions))):
         for place, features in _features(batch):
-            item = items[place]
-            results[place] = LoadedClip(item.id, item.split, features, item.captions, item.labels)
+            results[place] = features
     return results
 
 
@@ -66,6 +78,7 @@ def _load_joints(
     joints = load_bvh_joints(
         *(path, settings.skeleton_map, settings.fps, settings.units, settings.up_axis, cut),
         usual_axis=settings.usual_axis,
+        amc_fps=settings.amc_fps,
     )
     if len(joints) < 2:
         raise RequestError(f"{path}: one frame at {settings.fps:g} fps is no motion")

@@ -44,6 +44,7 @@ class BvhMotion:
     channels: tuple[tuple[str, ...], ...]  # per joint, in file order
     values: np.ndarray  # (frames, channels) float64, columns in file order
     frame_time: float  # seconds
+    metres_per_unit: float | None = None  # where the file says its unit, as BVH files do not
 
     @property
     def fps(self) -> float:

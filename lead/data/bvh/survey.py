@@ -1,4 +1,4 @@
-"""What is in a collection of BVH files, without reading all of it."""
+"""What is in a collection of motion files, without reading all of it."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,8 @@ from lead.core.errors import RequestError, one_line
 from lead.data.bvh.conventions import detect_units, detect_up_axis
 from lead.data.bvh.joints import mapped_joints
 from lead.data.bvh.loading import BvhSettings
-from lead.data.bvh.parser import BvhHeader, frame_rate, read_bvh, read_bvh_header
+from lead.data.bvh.motion_files import read_motion, read_motion_header
+from lead.data.bvh.parser import BvhHeader, frame_rate
 from lead.data.bvh.skeleton_maps import choose_skeleton_map
 
 _SAMPLE = 9  # files that are read whole
@@ -24,12 +25,12 @@ def detect_collection_up_axis(paths: Sequence[Path], settings: BvhSettings) -> s
 
 
 def survey(paths: Sequence[Path], settings: BvhSettings) -> Mapping[str, object]:
-    """Counts, frame rates, skeletons and lengths of BVH files; opens headers and nine files."""
+    """Counts, frame rates, skeletons and lengths of motion files; opens headers and nine files."""
     headers: list[BvhHeader] = []
     unreadable: list[str] = []
     for path in paths:
         try:
-            headers.append(read_bvh_header(path))
+            headers.append(read_motion_header(path, settings.amc_fps))
         except Exception as error:
             unreadable.append(one_line(error))
     sample = _sample_conventions(paths, settings)
@@ -54,7 +55,7 @@ def _sample_conventions(
     found = []
     for path in (paths[index] for index in chosen):
         try:
-            motion = read_bvh(path)
+            motion = read_motion(path, settings.amc_fps)
             skeleton_map = choose_skeleton_map(motion, settings.skeleton_map)
             joints = mapped_joints(motion, skeleton_map, settings.fps)
             units = settings.units

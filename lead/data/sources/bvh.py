@@ -1,4 +1,4 @@
-"""Any folder of BVH files, with captions from a table or from the file names."""
+"""Any folder of BVH and ASF/AMC files, with captions from a table or from the file names."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from lead.data.bvh.caption_tables import (
     read_caption_table,
 )
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
+from lead.data.bvh.motion_files import AMC, AMC_FPS, BVH, SUFFIXES
 from lead.data.bvh.survey import detect_collection_up_axis, survey
 from lead.data.folders import find_files
 from lead.data.source import (
@@ -35,9 +36,10 @@ _DEFAULT_SPLITS = {"train": 0.8, "val": 0.05, "test": 0.15}
 
 @dataclass
 class BvhSource:
-    """BVH files in a folder and its subfolders, brought to 22 joints at 20 fps.
+    """BVH and AMC files in a folder and its subfolders, brought to 22 joints at 20 fps.
 
-    A file's id is its path in the folder without ``.bvh``. ``captions`` is a CSV or JSONL table
+    An AMC file needs its ASF skeleton beside it (see lead.data.acclaim.find_skeleton). A file's id
+    is its path in the folder without its ending. ``captions`` is a CSV or JSONL table
     (id, caption, optional split, start, end; several rows per id); without it ``template`` makes
     one caption per file, where ``{stem}`` and ``{folder}`` become the words of their names.
     A split column overrides ``splits``, the fractions of a seeded random split.
@@ -51,6 +53,7 @@ class BvhSource:
     skeleton_map: str | None = None  # shipped name or YAML file; None: by joint names
     units: str = "auto"  # m, cm, mm, inch, auto
     up_axis: str = "auto"  # y, z, x, auto: judged for each file
+    amc_fps: float | int = AMC_FPS  # of AMC files, which do not say theirs
     min_frames: int = 40
     max_frames: int = 199
     long_clips: str = "split"
@@ -61,7 +64,9 @@ class BvhSource:
     fps: ClassVar[float] = 20.0
 
     def __post_init__(self) -> None:
-        self.settings = BvhSettings(self.skeleton_map, self.units, self.up_axis, self.fps)
+        self.settings = BvhSettings(
+            *(self.skeleton_map, self.units, self.up_axis, self.fps), amc_fps=self.amc_fps
+        )
         check_fractions(self.splits)
         if self.long_clips not in ("drop", "split"):
             raise RequestError(f"long_clips={self.long_clips} is unknown: say drop or split")
@@ -74,7 +79,7 @@ class BvhSource:
             check_template(self.template)
 
     def list_items(self) -> list[Item]:
-        """Every BVH file with its captions and split, in the order of their ids.
+        """Every motion file with its captions and split, in the order of their ids.
 
         A caption row without a file, and a file without a caption, become items that ``load``
         rejects with the reason. Raises RequestError where the folder or the table is not right.
@@ -112,15 +117,18 @@ class BvhSource:
     def _find_files(self) -> tuple[dict[str, Path], list[Item]]:
         """Id -> path, sorted by id, and items for what cannot be looked at."""
         paths, closed = {}, []
-        for path, problem in find_files(self.source, ".bvh").items():
+        for path, problem in find_files(self.source, *SUFFIXES).items():
             name = path.relative_to(self.source).with_suffix("").as_posix()
+            if name in paths:
+                problem = f"the same motion as {paths[name].name} beside it: rename one of them"
+                name = path.relative_to(self.source).as_posix()
             if problem:
                 closed.append(problem_item(name, path, problem))
             else:
                 paths[name] = path
         if not paths:
             reason = "".join(f": {item.path} {item.labels[PROBLEM]}" for item in closed[:1])
-            raise RequestError(f"source={self.source} holds no .bvh file{reason}")
+            raise RequestError(f"source={self.source} holds no .bvh or .amc file{reason}")
         return dict(sorted(paths.items())), closed
 
     def _items_of_template(self, paths: Mapping[str, Path]) -> list[Item]:
@@ -140,12 +148,12 @@ class BvhSource:
         rows: dict[str, list[CaptionRow]] = {name: [] for name in paths}
         lost = []
         for row in read_caption_table(self.captions):
-            name = row.id.removesuffix(".bvh")
+            name = row.id.removesuffix(BVH).removesuffix(AMC)
             matches = [name] if name in paths else stems.get(name, [])
             if len(matches) == 1:
                 rows[matches[0]].append(row)
             else:
-                reason = f"names {len(matches)} files" if matches else "names no .bvh file"
+                reason = f"names {len(matches)} files" if matches else "names no motion file"
                 problem = f"{self.captions}:{row.line}: id '{row.id}' {reason}"
                 lost.append(problem_item(f"{row.id}:{row.line}", Path(self.captions), problem))
         return [self._item_of_rows(name, paths[name], found) for name, found in rows.items()] + lost

@@ -157,7 +157,7 @@ class Style100Source:
         for path in paths:
             style, content = _parts(path)
             texts = [
-                text.format(content=CONTENTS[content], style=name_words(style))
+                text.replace("{content}", CONTENTS[content]).replace("{style}", name_words(style))
                 for text in self.captions
             ]
             captions = tuple(map(Caption, texts))
