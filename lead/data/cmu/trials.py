@@ -1,7 +1,7 @@
 """The files of the CMU database: AMC with ASF, or BVH of the cgspeed conversions.
 
 A conversion's first frame is a T-pose that the recording has not. In the one with the names of a
-DAZ figure the feet need some 5 more frames to reach their places (up to 13 cm below the floor), so
+DAZ figure the feet need some 5 more frames to reach their places (from up to 13 cm too low), so
 that its first frame at 20 fps is left out too.
 """
 
