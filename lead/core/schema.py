@@ -136,7 +136,9 @@ def first_mistake(schema: type[pydantic.BaseModel], problem: pydantic.Validation
     if kind in ("value_error", "assertion_error"):
         reason = str(context.get("error", found["msg"]))
         return f"'{key}': {reason}" if key else reason
-    wanted = _WANTED.get(kind) or found["msg"].removeprefix("Input should be ")
+    wanted = found["msg"].removeprefix("Input should be ")
+    if kind in _WANTED:
+        wanted = _WANTED[kind].format(**context)
     if kind.startswith(("greater_than", "less_than")):
         wanted = f"a number {wanted}"
     return f"'{key}' takes {wanted}, got {shown(found['input'])}" if key else f"{wanted} expected"
@@ -170,6 +172,8 @@ _WANTED = {
     "dict_type": "an object of keys and values",
     "model_type": "an object of keys and values",
     "string_too_short": "a text that is not empty",
-    "string_pattern_mismatch": "a text of another form",
-    "too_short": "an entry or more",
+    "string_too_long": "a text of at most {max_length} characters",
+    "string_pattern_mismatch": "a text of the form {pattern}",
+    "too_short": "at least {min_length} entries",
+    "too_long": "at most {max_length} entries",
 }

@@ -277,6 +277,8 @@ def load_pipeline(
     projector = None
     if projecting is not None:
         projector = load_projector(projecting, denoising)
+    for of, part in ((vae_run, "vae"), (denoising, "denoiser"), (denoising, "schedule")):
+        of.options(part)  # what a look tells, before anything large is read
     encoder = denoising.build_text_encoder()
     fingerprint = denoising.record.text_fingerprint  # an imported run knows none
     if fingerprint is not None and encoder.fingerprint != fingerprint:

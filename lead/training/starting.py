@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
+from lead.core.reading import read_json
 from lead.core.runs import RUN_FILES, Run
 
 BEFORE, MOVING = ".lead-before", ".lead-before-moving"
@@ -48,7 +49,7 @@ def settle(run: Run) -> None:
 
 def has_result(run: Run) -> bool:
     """Whether a training has saved anything to go on from or to use."""
-    return run.state_path.is_file() or (run.exists() and "best" in run.record)
+    return run.state_path.is_file() or (run.exists() and bool(read_json(run.file).get("best")))
 
 
 def _own(folder: Path) -> list[Path]:
