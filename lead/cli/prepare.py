@@ -1,6 +1,7 @@
 """lead prepare data=NAME source=DIR [key=value ...] : a data source -> a packed dataset.
 
-data=NAME        cmu_open | humanml3d | kitml | cmu | bvh | bandai_namco | style100 | mix | synthetic
+data=NAME        humanml3d | kitml | bandai_namco | style100 | cmu | cmu_open | bvh | mix
+                 | synthetic
 source=DIR       where the collection is (cmu_open, mix, synthetic need none)
 parts=[A,B]      prepared datasets that data=mix makes one
 output=DIR       where to write; default datasets/NAME
