@@ -17,7 +17,6 @@ device=auto      cpu | cuda
 Bridges call POST /generate: docs/demo.md. Ctrl-C stops it and removes its temporary files.
 """
 
-import signal
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,39 +25,25 @@ from pathlib import Path
 from lead.cli.config import compose
 from lead.cli.loading import compose_for_run
 from lead.core.errors import RequestError
+from lead.core.stopping import ended_in_order
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(overrides: Sequence[str]) -> int:
-    """Serve the page until Ctrl-C."""
-    before = {name: signal.getsignal(name) for name in STOPS}
-    heard = [name for name in STOPS if before[name] is not signal.SIG_IGN]  # nohup ignores one
+    """Serve the page until Ctrl-C, SIGTERM or SIGHUP."""
     try:
-        for name in heard:
-            signal.signal(name, _stop)
         with (
+            ended_in_order(),
             tempfile.TemporaryDirectory(prefix="lead-demo-") as folder,
             make_server(overrides, Path(folder)) as server,
         ):
             _say_where(server)
             server.wait()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         with suppress(OSError):  # the terminal may be gone
             print("lead demo: stopped", flush=True)
-        heard.clear()  # they stay ignored: nothing more has to be stopped
-    finally:
-        for name in heard:
-            signal.signal(name, before[name])
     return 0
-
-
-def _stop(*_: object) -> None:
-    """End the work; while that tidies up, more signals change nothing."""
-    for name in STOPS:
-        signal.signal(name, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _say_where(server) -> None:

@@ -7,6 +7,7 @@ import torch
 from lead.core.errors import RequestError, did_you_mean
 
 PRECISIONS = ("auto", "fp32", "bf16")
+CPU_FACTS = Path("/proc/cpuinfo")
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
@@ -21,5 +22,4 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 def cpu_has_bf16() -> bool:
     """Whether this processor multiplies bf16 matrices natively (AVX512-BF16 or AMX)."""
-    info = Path("/proc/cpuinfo")
-    return info.is_file() and "avx512_bf16" in info.read_text()
+    return CPU_FACTS.is_file() and "avx512_bf16" in CPU_FACTS.read_text().split()

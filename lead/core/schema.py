@@ -11,7 +11,7 @@ import pydantic
 from pydantic import AfterValidator, ConfigDict, Field
 
 from lead.core.errors import LeadError, RequestError, WorkError, did_you_mean
-from lead.core.reading import read_json
+from lead.core.reading import SENTENCE_CHARACTERS, read_json
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -28,6 +28,8 @@ def _within(name: str) -> str:
         raise ValueError("names of files here, without '..', are expected")
     return name
 
+
+Sentence = Annotated[str, Field(max_length=SENTENCE_CHARACTERS)]
 
 FileName = Annotated[Name, AfterValidator(_within)]
 """Of a file beside or below the one that names it, so that nothing else is opened."""
@@ -161,6 +163,7 @@ def shown(value: object) -> str:
 
 _WANTED = {
     "string_type": "a text",
+    "string_unicode": "a text in UTF-8",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",

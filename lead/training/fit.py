@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from lead.core.errors import RequestError, WorkError, did_you_mean
-from lead.core.precision import cpu_has_bf16
+from lead.core.precision import resolve_precision
 from lead.core.runs import Run
 from lead.models.blocks.quick import quicken
 from lead.training.averaging import ExponentialAverage
@@ -149,14 +149,9 @@ def _make_trainer(run: Run, options: TrainerOptions, callbacks: list[pl.Callback
 
 def choose_precision(precision: str, accelerator: str) -> str:
     """Lightning's name of a precision; ``auto`` takes bf16 autocast where it is native."""
-    if precision != "auto":
-        names = {"fp32": "32-true", "bf16": "bf16-mixed"}
-        if precision not in names:
-            raise RequestError(f"unknown precision '{precision}': {did_you_mean(precision, names)}")
-        return names[precision]
     on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    native = torch.cuda.is_bf16_supported() if on_gpu else cpu_has_bf16()
-    return "bf16-mixed" if native else "32-true"
+    device = torch.device("cuda" if on_gpu else "cpu")
+    return {"fp32": "32-true", "bf16": "bf16-mixed"}[resolve_precision(precision, device)]
 
 
 def make_loggers(folder: Path, names: tuple[str, ...]) -> list:

@@ -42,13 +42,21 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(browser, chain, tmp_path_factory):
-    """The page of the tiny chain, open in the browser."""
+def address(chain, tmp_path_factory):
+    """Where the tiny chain is shown."""
     run = chain / "checkpoints" / "synthetic-tiny-projector"
     options = ("port=0", "device=cpu", "sampling.steps=2", "inversion.steps=2", "upload_mb=0.3")
     with make_server([f"run={run}", *options], tmp_path_factory.mktemp("demo")) as server:
-        browser.open(server.url)
-        yield browser
+        yield server.url
+
+
+@pytest.fixture
+def page(browser, address):
+    """Its page, opened anew."""
+    browser.resize(900, 640)
+    browser.open(address)
+    browser.events.clear()
+    return browser
 
 
 def status(page) -> str:
@@ -102,6 +110,9 @@ def test_a_motion_is_downloaded_with_a_name_that_says_what_it_is(page):
 
 
 def test_earlier_motions_can_be_played_again(page):
+    for text, projector in (("a person walks in a circle", "both"), ("a person turns left", "on")):
+        ask(page, text, projector)
+        ready(page)
     captions = "[...document.querySelectorAll('#earlier button')].map((b) => b.firstChild.data)"
     assert page.run(captions) == ["a person turns left", "a person walks in a circle"]
     page.run("document.querySelector('#earlier li:last-child button').click()")
@@ -115,7 +126,6 @@ def test_a_wrong_request_is_one_line_on_the_page(page):
     says = page.run("document.getElementById('error').textContent")
     assert says.startswith("nobody has taught <stranger>: teach it")
     assert page.run("document.getElementById('generate').disabled") is False
-    page.events.clear()  # the browser itself reports the refused request
 
 
 def test_an_uploaded_motion_becomes_a_word(page, world):
@@ -146,6 +156,7 @@ def test_a_file_that_is_too_large_is_not_even_sent(page, world):
 def test_all_controls_are_reached_by_the_tab_key(page):
     page.run("document.getElementById('text').focus()")
     page.run("document.querySelector('#ask details').open = true")
+    page.run("document.getElementById('teach-box').open = true")
     reached = set()
     for _ in range(60):
         page.press("Tab")
@@ -161,11 +172,10 @@ def test_a_narrow_window_needs_no_sideways_scrolling(page):
     assert page.run("document.documentElement.scrollWidth") == 360
 
 
-def test_a_visitor_who_leaves_takes_the_request_along(page):
-    url = page.run("location.href")
+def test_a_visitor_who_leaves_takes_the_request_along(page, address):
     page.run("document.getElementById('steps').value = 1000")
     ask(page, "a person walks away")
     page.wait("document.getElementById('status').textContent.startsWith('Drawing')")
     job = page.run("current")
-    page.open(url)  # anew: the old page goes
+    page.open(address)  # anew: the old page goes
     page.wait(f"call('/jobs/{job}').then((job) => job.state === 'cancelled')")

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from lead.core import precision
 from lead.core.errors import RequestError
+from lead.training.fit import choose_precision
 from lead.training.optimization import GradientClipping, make_optimizer
 
 
@@ -72,3 +74,10 @@ def test_gradients_are_limited_together(limit, expected):
     norm = math.hypot(module.weight.grad.item(), module.bias.grad.item())
     assert norm == pytest.approx(expected, rel=1e-4)
     assert module.weight.grad.item() / module.bias.grad.item() == pytest.approx(-0.75, rel=1e-5)
+
+
+@pytest.mark.parametrize(("native", "taken"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_training_is_in_fp32_where_the_processor_has_no_bf16(monkeypatch, native, taken):
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: native)
+    assert choose_precision("auto", "cpu") == taken
+    assert [choose_precision(p, "cpu") for p in ("fp32", "bf16")] == ["32-true", "bf16-mixed"]
