@@ -11,15 +11,26 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
+from pydantic import ConfigDict
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from lead.core.errors import WorkError
 from lead.core.files import write_tensors
+from lead.core.reading import parse_json
 from lead.core.runs import Run
+from lead.core.schema import Finite, Schema, check
 
 FILE = "known_texts.safetensors"
 _ENTRY = "lead.known_texts"
+
+
+class Facts(Schema):
+    """What is written beside the vectors: how the threshold was found is kept as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    threshold: Finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +111,11 @@ def _read(path: Path) -> KnownTexts:
 
     try:
         with safe_open(path, framework="pt") as stored:
-            facts = json.loads((stored.metadata() or {})[_ENTRY])
+            written = parse_json((stored.metadata() or {}).get(_ENTRY, ""))
             vectors = stored.get_tensor("vectors").float()
-        threshold = float(facts.pop("threshold"))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, ValueError) as error:
         raise WorkError(f"{path} is no file of known texts ({error}): pack it again") from error
-    return KnownTexts(normalize(vectors, dim=-1), threshold, facts)
+    facts = check(Facts, written, str(path), "pack it again")
+    if vectors.ndim != 2 or not vectors.numel() or not vectors.isfinite().all():
+        raise WorkError(f"{path} holds no vectors of captions: pack it again")
+    return KnownTexts(normalize(vectors, dim=-1), facts.threshold, facts.model_extra)
