@@ -18,13 +18,13 @@ Bridges call POST /generate: docs/demo.md. Ctrl-C stops it and removes its tempo
 """
 
 import signal
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from lead.cli.config import compose
 from lead.cli.loading import compose_for_run
+from lead.core.claims import scratch_folder
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -37,10 +37,7 @@ def run(overrides: Sequence[str]) -> int:
     try:
         for name in heard:
             signal.signal(name, _stop)
-        with (
-            tempfile.TemporaryDirectory(prefix="lead-demo-") as folder,
-            make_server(overrides, Path(folder)) as server,
-        ):
+        with scratch_folder("demo") as folder, make_server(overrides, folder) as server:
             _say_where(server)
             server.wait()
     except KeyboardInterrupt:
