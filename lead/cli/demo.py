@@ -17,13 +17,13 @@ device=auto      cpu | cuda
 Bridges call POST /generate: docs/demo.md. Ctrl-C stops it and removes its temporary files.
 """
 
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from lead.cli.config import compose
 from lead.cli.loading import compose_for_run
+from lead.core.claims import scratch_folder
 from lead.core.errors import RequestError
 from lead.core.stopping import ended_in_order
 
@@ -35,8 +35,8 @@ def run(overrides: Sequence[str]) -> int:
     try:
         with (
             ended_in_order(),
-            tempfile.TemporaryDirectory(prefix="lead-demo-") as folder,
-            make_server(overrides, Path(folder)) as server,
+            scratch_folder("demo") as folder,
+            make_server(overrides, folder) as server,
         ):
             _say_where(server)
             server.wait()

@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from lead.cli.bench.plain_features import plain_features
 from lead.cli.bench.record import Row
 from lead.cli.bench.setting import Setting
 from lead.cli.bench.timing import alternate, median
+from lead.core.claims import scratch_folder
 from lead.core.errors import RequestError
 from lead.data.clips import ClipDataset, pad_clips
 from lead.data.packed import open_dataset
@@ -35,11 +35,11 @@ def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:  # n
     torch.set_num_threads(1)
     motions = [compose(name, setting.seed)[0] for name in clip_ids(CLIPS, setting.seed)]
     joints = np.stack([np.resize(motion, (config["frames"], 22, 3)) for motion in motions])
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder("bench") as folder:
         return [
             _features_row(setting, joints),
-            _bvh_row(setting, Path(folder), _bvh_files(config["source"], Path(folder), motions)),
-            *(_opening_row(setting, Path(folder), clips) for clips in OPENED),
+            _bvh_row(setting, folder, _bvh_files(config["source"], folder, motions)),
+            *(_opening_row(setting, folder, clips) for clips in OPENED),
         ]
 
 
