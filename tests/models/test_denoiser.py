@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from lead.core.building import build
 from lead.core.errors import RequestError
 from lead.models.denoiser import MldDenoiser, guidance_waves
 
@@ -170,7 +171,9 @@ def test_guidance_waves_in_closed_form(width):
     assert waves[0].tolist() == [0.0] * 4 + [1.0] * 4 + [0.0] * (width - 8)
 
 
-@pytest.mark.parametrize("dim", [-4, 2])
-def test_a_guidance_embedding_of_no_width_is_one_line(dim):
-    with pytest.raises(RequestError, match=f"guidance_dim is {dim}"):
-        make_denoiser(guidance_dim=dim)
+@pytest.mark.parametrize("dim", [-4, 1, 2, 3, 10**6])
+@pytest.mark.parametrize("name", ["mld_denoiser", "mlp_denoiser"])
+def test_a_guidance_embedding_of_no_width_is_one_line(name, dim):
+    sizes = {"latent_dim": 8, "text_dim": 8}
+    with pytest.raises(RequestError, match="'guidance_dim'"):
+        build("denoiser", {"_target_": name, **sizes, "guidance_dim": dim})

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from lead.core.building import build
 from lead.core.errors import RequestError
 from lead.models.projector import BODIES, Projector
 
@@ -94,8 +95,8 @@ def test_order_of_several_tokens_is_told_by_positions():
 
 
 def test_what_cannot_be_built_is_one_line():
-    with pytest.raises(RequestError, match="unknown projector kind 'transfomer': did you mean 'tr"):
-        make_projector("transfomer")
+    with pytest.raises(RequestError, match="'kind': unknown 'transfomer', did you mean 'transf"):
+        build("projector", {"_target_": "projector", "kind": "transfomer"})
     with pytest.raises(RequestError, match="odd number of layers, not 4"):
         make_projector("skip", layers=4)
     with pytest.raises(RequestError, match="cannot be shared by 3 heads"):

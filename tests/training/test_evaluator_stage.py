@@ -198,7 +198,7 @@ def test_published_word_vectors_stay_as_they_are(make_values, tmp_path, monkeypa
     ("words", "message"),
     [
         (["stage.module.loss=contrastiv"], "did you mean 'contrastive'"),
-        (["stage.module.temperature=0"], "temperature is 0.0: it must be positive"),
+        (["stage.module.temperature=0"], "'temperature' takes a number greater than 0"),
         (["stage.glove=nowhere"], "nowhere lacks our_vab_data.npy"),
     ],
 )

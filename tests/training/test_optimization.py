@@ -8,6 +8,7 @@ from torch import nn
 
 from lead.core import precision
 from lead.core.errors import RequestError
+from lead.core.schema import check_options
 from lead.training.fit import choose_precision
 from lead.training.optimization import GradientClipping, make_optimizer
 
@@ -55,13 +56,19 @@ def test_it_is_adamw_with_decoupled_decay():
     assert parameter.item() == pytest.approx(2.0 * (1 - 0.1 * 0.5) + 0.1, rel=1e-5)
 
 
-def test_what_is_no_schedule_and_no_rate_is_one_line():
-    parameter = nn.Parameter(torch.zeros(1))
-    with pytest.raises(RequestError, match="unknown schedule 'cosin': did you mean 'cosine'"):
-        make_optimizer([parameter], schedule="cosin")
-    for lr in (0.0, -1e-3, float("nan")):
-        with pytest.raises(RequestError, match="lr must be a positive number"):
-            make_optimizer([parameter], lr=lr)
+@pytest.mark.parametrize(
+    ("option", "values", "message"),
+    [
+        ("schedule", ("cosin",), "'schedule': unknown 'cosin', did you mean 'cosine'"),
+        ("lr", (0.0, -1e-3, float("nan"), float("inf"), 1e300, "1", None), "'lr' takes"),
+        ("weight_decay", (-1.0, float("nan"), 1e300), "'weight_decay' takes"),
+        ("warmup_steps", (-1, 2.5, 10**30), "'warmup_steps' takes"),
+    ],
+)
+def test_what_is_no_schedule_and_no_rate_is_one_line(option, values, message):
+    for value in values:
+        with pytest.raises(RequestError, match=message):
+            check_options(make_optimizer, {"parameters": (), option: value}, "here")
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(1.0, 1.0), (7.0, 5.0), (0.0, 5.0)])

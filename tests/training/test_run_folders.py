@@ -396,7 +396,7 @@ def test_unknown_choices_of_the_projector_leave_nothing_behind(
     values = make_values(
         "projector", tmp_path / "run", f"vae={chain['vae']}", f"stage.module.{option}={value}"
     )
-    refused(RequestError, values, f"unknown {option} '{value}'", meant)
+    refused(RequestError, values, f"'{option}': unknown '{value}'", meant)
     assert not (tmp_path / "run").exists()
 
 
