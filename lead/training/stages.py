@@ -60,7 +60,6 @@ def train_stage(name: str, values: dict) -> Run:
             _check_inputs(run, own)
 
         def begin() -> None:
-            run.clear_leftovers()
             if not (values["resume"] and run.exists() and run.state_path.is_file()):
                 held.enter_context(started_anew(run))
                 _start_run(run, name, values, record)

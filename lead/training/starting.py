@@ -31,10 +31,11 @@ def started_anew(run: Run) -> Iterator[None]:
 
 
 def settle(run: Run) -> None:
-    """Decide between before and now, also after a kill at any moment.
+    """Decide between before and now, also after a kill at any moment; half-written files go.
 
     ``MOVING`` holds files on their way to ``BEFORE`` or back: nothing of now is beside them.
     """
+    run.clear_leftovers()
     before, moving = run.folder / BEFORE, run.folder / MOVING
     if before.is_dir():
         if has_result(run):

@@ -19,10 +19,10 @@ from lead.data.sources.cmu import CmuSource
 class CmuOpenSource:
     """What ``data=cmu`` makes of the trials that may be passed on, joints to half a millimetre.
 
-    ``clips`` takes about that many, spread evenly over every split; 0 takes all.
+    ``clips`` takes about that many, spread evenly over every split; None takes all.
     """
 
-    clips: int = 0
+    clips: int | None = None
 
     name: ClassVar[str] = "cmu_open"
     skeleton: ClassVar[str] = CmuSource.skeleton
@@ -33,13 +33,13 @@ class CmuOpenSource:
     max_frames: ClassVar[int] = 199
 
     def __post_init__(self) -> None:
-        if self.clips < 0:
-            raise RequestError(f"clips={self.clips}: give how many to take, or 0 for all")
+        if self.clips is not None and self.clips < 1:
+            raise RequestError(f"clips={self.clips}: give how many to take, from 1")
 
     def list_items(self) -> list[Item]:
         """The clips by name, of every split at least one."""
         items = read_index()
-        if not 0 < self.clips < len(items):
+        if self.clips is None or self.clips >= len(items):
             return items
         splits: dict[str, list[Item]] = {}
         for item in items:
