@@ -1,6 +1,7 @@
 """Stratified splits that stay put when a collection grows."""
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -9,6 +10,9 @@ from lead.core.seeding import derive_seed
 
 HELD_OUT = "heldout"
 """The split of clips that no training sees, kept for inversion."""
+
+SPLIT = re.compile(r"\w[\w-]*")
+"""How a split, and so its files, are called."""
 
 SMALL_STRATUM = 5
 """Strata with fewer members are split together with their siblings (the stratum one level up)."""
@@ -44,6 +48,9 @@ def stratified_splits(
 
 def check_fractions(fractions: Mapping[str, float]) -> None:
     """Raise RequestError unless the fractions are shares from 0 to 1 that sum to 1."""
+    for name in fractions:
+        if not SPLIT.fullmatch(str(name)):
+            raise RequestError(f"splits: '{name:.40}' is no name like train")
     values = list(fractions.values())
     shares = all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in values)
     if not values or not shares or not math.isclose(sum(values), 1.0, abs_tol=1e-6):

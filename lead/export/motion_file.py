@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import ConfigDict, Field, InstanceOf
+from pydantic import Field, InstanceOf
 
 from lead.core.errors import RequestError
 from lead.core.files import atomic_path
@@ -100,15 +100,14 @@ def write_motion(path: Path | str, motion: Motion) -> None:
 class _Entries(Schema):
     """The arrays of a motion file; those of one value as that value."""
 
-    model_config = ConfigDict(extra="allow")
-
     joints: InstanceOf[np.ndarray]
     features: InstanceOf[np.ndarray]
     text: str
     seed: int
     fps: float
     skeleton: str
-    layout: Annotated[int, Field(alias="schema", le=SCHEMA)]
+    layout: Annotated[int, Field(alias="schema", ge=1, le=SCHEMA)]
+    provenance: dict[str, str]
 
 
 def read_motion(path: Path | str) -> Motion:
@@ -121,16 +120,16 @@ def read_motion(path: Path | str) -> Motion:
     advice = "give a motion file (.npz) that this version of `lead generate` wrote"
     arrays = read_archive(path, advice=advice)
     values = {key: array.item() if array.size == 1 else array for key, array in arrays.items()}
-    read = check(_Entries, values, str(path), advice, error=RequestError)
-    provenance = {
-        key.removeprefix(_PROVENANCE): text
-        for key, text in read.model_extra.items()
+    values["provenance"] = {
+        key.removeprefix(_PROVENANCE): value
+        for key, value in values.items()
         if key.startswith(_PROVENANCE)
     }
+    read = check(_Entries, values, str(path), advice, error=RequestError)
     try:
         return Motion(
             *(read.joints, read.features, read.text),
-            *(read.seed, read.fps, read.skeleton, provenance),
+            *(read.seed, read.fps, read.skeleton, read.provenance),
         )
     except RequestError as error:
         raise RequestError(f"{path}: {error}") from error

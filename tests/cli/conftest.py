@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lead.cli.main import main
+from lead.core.errors import LINE_MOST
 from lead.data.contents import STAMPS
 
 LIGHT = (
@@ -181,6 +182,27 @@ def refused(world, capfd, tmp_path_factory) -> Callable[..., str]:
         assert given == code, (given, stderr)
         assert [_listing(folder) for folder in folders] == before, stderr
         return stderr.removeprefix("lead: ").strip()
+
+    return run
+
+
+@pytest.fixture
+def outcome(world, capfd) -> Callable[[list], str | None]:
+    """Run a command: what it said on one line where it failed, None where it did its work."""
+
+    def run(words: list) -> str | None:
+        before = sorted(world.here.rglob("*"))
+        capfd.readouterr()
+        code = main([str(word) for word in words])
+        said = capfd.readouterr().err
+        if code == 0:
+            return None
+        assert code in (1, 2)
+        assert said.startswith("lead: "), said
+        assert len(said.splitlines()) == 1, said
+        assert len(said.strip()) <= LINE_MOST + len("lead: ")
+        assert sorted(world.here.rglob("*")) == before, said
+        return said
 
     return run
 

@@ -11,6 +11,7 @@ from lead.core.errors import RequestError, did_you_mean
 from lead.core.reading import read_csv, read_json_lines
 from lead.core.schema import Finite, Schema, check
 from lead.data.source import Caption
+from lead.data.splits import SPLIT
 
 _TEMPLATE_FIELDS = ("stem", "folder")
 
@@ -21,13 +22,13 @@ def _or(nothing: object) -> BeforeValidator:
 
 
 def _words(text: str) -> str:
-    if not text.strip():
-        raise ValueError("it is empty")
+    if not text.strip() or "\0" in text:
+        raise ValueError("it is empty, or holds a NUL character")
     return " ".join(text.split())
 
 
 def _split_name(name: str) -> str:
-    if not re.fullmatch(r"[\w-]+", name.strip()):
+    if not SPLIT.fullmatch(name.strip()):
         raise ValueError(f"the split is '{name:.40}', not a name like train")
     return name.strip()
 
