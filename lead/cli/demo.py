@@ -17,7 +17,6 @@ device=auto      cpu | cuda
 Bridges call POST /generate: docs/demo.md. Ctrl-C stops it and removes its temporary files.
 """
 
-import signal
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,39 +24,26 @@ from pathlib import Path
 
 from lead.cli.config import compose
 from lead.cli.loading import compose_for_run
+from lead.core.errors import RequestError
+from lead.core.stopping import ended_in_order
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(overrides: Sequence[str]) -> int:
-    """Serve the page until Ctrl-C."""
-    before = {name: signal.getsignal(name) for name in STOPS}
-    heard = [name for name in STOPS if before[name] is not signal.SIG_IGN]  # nohup ignores one
+    """Serve the page until Ctrl-C, SIGTERM or SIGHUP."""
     try:
-        for name in heard:
-            signal.signal(name, _stop)
         with (
+            ended_in_order(),
             tempfile.TemporaryDirectory(prefix="lead-demo-") as folder,
             make_server(overrides, Path(folder)) as server,
         ):
             _say_where(server)
             server.wait()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         with suppress(OSError):  # the terminal may be gone
             print("lead demo: stopped", flush=True)
-        heard.clear()  # they stay ignored: nothing more has to be stopped
-    finally:
-        for name in heard:
-            signal.signal(name, before[name])
     return 0
-
-
-def _stop(*_: object) -> None:
-    """End the work; while that tidies up, more signals change nothing."""
-    for name in STOPS:
-        signal.signal(name, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _say_where(server) -> None:
@@ -74,15 +60,18 @@ def make_server(overrides: Sequence[str], folder: Path):
     """
     config = compose_for_run("demo", overrides)
     from lead.core.runs import Run
-    from lead.service.forms import Settings, fill
+    from lead.core.schema import check
+    from lead.service.forms import Settings
     from lead.service.server import DemoServer, listen
 
-    licence = Run(Path(config["run"])).record.dataset.licence
     values = {name: config[name] for name in Settings.model_fields if name in config}
-    settings = fill(Settings, {**values, "licence": licence})
+    advice = "see `lead demo --help`"
+    settings = check(Settings, values, "lead demo", advice, error=RequestError)
     listener = listen(settings.host, settings.port)
     try:
-        return DemoServer(listener, _studio(config, overrides, folder), settings)
+        studio = _studio(config, overrides, folder)
+        licence = Run(Path(config["run"])).record.dataset.licence
+        return DemoServer(listener, studio, settings.model_copy(update={"licence": licence}))
     except BaseException:
         listener.close()
         raise
@@ -102,14 +91,14 @@ def _studio(config: dict, overrides: Sequence[str], folder: Path):
     from lead.service.studio import Studio
 
     files = split_list(config["words"])
-    if config["words"] is None:
+    if config["words"] is None and config["run"] is not None:
         files = sorted((Path(config["run"]) / "words").glob("*.safetensors"))
     words = [read_word(path) for path in files]
     print("loading the model", flush=True)
     pipeline = load_text_to_motion(config).to(choose_device(config["device"]))
     recipe = _recipe(overrides, projector=pipeline.projector is not None)
     name = Path(config["run"]).resolve().name
-    sampling, known = make_sampling(config), with_words(pipeline, words)
+    sampling, known = make_sampling(config, pipeline), with_words(pipeline, words)
     return Studio(known, sampling, name, words, recipe, with_clean_feet, folder)
 
 

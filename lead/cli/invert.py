@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from lead.cli.config import compose
 from lead.cli.loading import split_list
@@ -40,6 +40,16 @@ def _said(text: str) -> str:
     return text.strip()
 
 
+def _spelled(word: str) -> str:
+    """The word, which also names its file; ValueError where it is misspelled."""
+    from lead.models.text_encoders.learned_words import check_spelling
+
+    try:
+        return check_spelling(word)
+    except RequestError as error:
+        raise ValueError(str(error)) from error
+
+
 def _listed(names: object) -> object:
     return split_list(names) if isinstance(names, str) else names
 
@@ -51,7 +61,7 @@ Listed = Annotated[list[str], BeforeValidator(_listed)]
 class Entry(ClosedSchema):
     """What one word is learned from: the options of the command, or an entry of concepts=FILE."""
 
-    word: Said
+    word: Annotated[Said, Field(max_length=60), AfterValidator(_spelled)]
     init: Said
     motions: Listed
     dataset: str | None
@@ -130,7 +140,7 @@ def _output_files(config: dict, entries: Sequence[Entry]) -> list[Path]:
     """Where each word goes; RequestError where it cannot, or a file is there already."""
     many = config["concepts"] is not None
     folder = Path(config["output"] if many and config["output"] else "outputs/words")
-    files = [folder / f"{entry.word.strip('<>').lower()}.safetensors" for entry in entries]
+    files = [folder / f"{entry.word.strip('<>')}.safetensors" for entry in entries]
     if not many and config["output"]:
         files = [Path(config["output"])]
     for file in files:

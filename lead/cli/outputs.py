@@ -11,6 +11,7 @@ from lead.core.errors import LeadError, RequestError
 from lead.core.files import claimed
 from lead.core.reading import read_json
 from lead.core.runs import RUN_FILES
+from lead.data.contents import STAMPS
 
 STRAY = (".DS_Store", "Thumbs.db", "desktop.ini", ".lead-*", ".*.lead-*")
 """What programs that show folders leave in them, and lead's own half-done files."""
@@ -29,7 +30,7 @@ class Made:
 
 DATASET = Made(
     *("a dataset", "manifest.json", ("name", "skeleton", "clips", "hashes", "data_hash")),
-    ("manifest.json", "report.json", "*.npy", "*.index.json", "cache"),
+    ("manifest.json", "report.json", STAMPS, "*.npy", "*.index.json", "cache"),
 )
 CLIPS = Made(
     *("clips", "index.json", ("title", "clips")),

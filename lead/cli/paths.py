@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from lead.core.errors import WorkError
+from lead.core.errors import WorkError, plain
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -23,4 +23,4 @@ def config_folder() -> Path:
 
 def last_name(path: Path | str) -> str:
     """The last part of a path, of ``.`` and ``..`` too; a loop of links keeps its own."""
-    return Path(os.path.realpath(path)).name
+    return plain(Path(os.path.realpath(path)).name)

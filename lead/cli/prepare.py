@@ -1,7 +1,8 @@
 """lead prepare data=NAME source=DIR [key=value ...] : a data source -> a packed dataset.
 
-data=NAME        humanml3d | kitml | cmu | bvh | bandai_namco | style100 | mix | synthetic
-source=DIR       where the collection is (mix and synthetic need none)
+data=NAME        humanml3d | kitml | bandai_namco | style100 | cmu | cmu_open | bvh | mix
+                 | synthetic
+source=DIR       where the collection is (cmu_open, mix, synthetic need none)
 parts=[A,B]      prepared datasets that data=mix makes one
 output=DIR       where to write; default datasets/NAME
 inspect=true     only show what would be read, and write a picture of a few clips
@@ -20,7 +21,7 @@ from lead.cli.outputs import DATASET, output_folder
 from lead.core.errors import RequestError, one_line
 from lead.core.stopping import ended_in_order
 
-WITHOUT_FOLDER = ("synthetic", "mix")
+WITHOUT_FOLDER = ("cmu_open", "mix", "synthetic")
 
 
 def run(overrides: Sequence[str]) -> int:

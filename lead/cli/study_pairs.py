@@ -72,13 +72,13 @@ def _systems(runs: Sequence[str], config: dict, sampling: Sequence[str]) -> list
             raise RequestError(
                 f"{runs[0]} has no projector to be compared with itself without: name two runs"
             )
-        name = plain(last_name(runs[0]))
+        name = last_name(runs[0])
         return [
             System(f"{name} without projector", None, _making(pipeline, drawn, config, False)),
             System(f"{name} with projector", None, _making(pipeline, drawn, config, True)),
         ]
     short = [last_name(run) for run in runs]
-    names = [*map(plain, short if len(set(short)) == 2 else runs)]
+    names = short if len(set(short)) == 2 else [*map(plain, runs)]
     return [
         _clips(run, name) if _is_clips(run) else _generator(run, name, config, sampling)
         for run, name in zip(runs, names, strict=True)

@@ -63,9 +63,7 @@ def _trained(done: Sequence[Planned]) -> list[str]:
     for one in done:
         if one.job.verb == "train":
             best = Run(one.place.run).record.best
-            rows[one.place.name] = {
-                key: Estimate(float(value), None, 1) for key, value in best.items()
-            }
+            rows[one.place.name] = {key: Estimate(value, None, 1) for key, value in best.items()}
     keys = dict.fromkeys(key for row in rows.values() for key in row)
     columns = [Column(key, f"best {key}", digits=0 if key == "step" else 5) for key in keys]
     return [format_table(rows, columns)] if columns else []

@@ -50,7 +50,8 @@ def run(overrides: Sequence[str]) -> int:
     if rank_zero_only.rank:
         return 0  # one of several processes speaks
     record = finished.record
-    print(f"{finished.folder}: {stage} finished at step {record.step}, best {record.best}")
+    best = ", ".join(f"{name} {value:.6g}" for name, value in record.best.items())
+    print(f"{finished.folder}: {stage} finished at step {record.step}; best: {best}")
     print(f"next: {_next(stage, finished.folder, name)}")
     return 0
 

@@ -84,7 +84,7 @@ EVERYWHERE = {
 
 OWN = {
     "workers": Takes(int, 1, 128),
-    "data.clips": Takes(int, 1, 1_000_000),
+    "data.clips": Takes(int, 1, 1_000_000, null=True),
     "data.template": Takes(str, null=True),
     "data.captions_per_clip": Takes(int, 1, 1000),
     "trainer.save_every": Takes(int, 1, LARGEST),

@@ -35,8 +35,11 @@ CLASSES: dict[str, dict[str, str]] = {
     "source": {
         "bandai_namco": "lead.data.sources.bandai_namco.BandaiNamcoSource",
         "bvh": "lead.data.sources.bvh.BvhSource",
+        "cmu": "lead.data.sources.cmu.CmuSource",
+        "cmu_open": "lead.data.sources.cmu_open.CmuOpenSource",
         "humanml3d": "lead.data.sources.humanml3d.HumanML3DSource",
         "kitml": "lead.data.sources.kitml.KitMlSource",
+        "mix": "lead.data.sources.mix.MixSource",
         "style100": "lead.data.sources.style100.Style100Source",
         "synthetic": "lead.data.sources.synthetic.SyntheticSource",
     },
@@ -119,7 +122,7 @@ def known_name(kind: str, name: object) -> str:
     """The short name of a class of this kind; ValueError for a name that is not in the table."""
     short = _SHORT.get(name, name) if isinstance(name, str) else name
     if not isinstance(short, str) or short not in CLASSES[kind]:
-        hint = did_you_mean(shown(name), CLASSES[kind])
+        hint = did_you_mean(name[:100] if isinstance(name, str) else "", CLASSES[kind])
         raise ValueError(f"no {kind} is called {shown(name)}: {hint}")
     return short
 

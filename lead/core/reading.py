@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lead.core.errors import RequestError, WorkError
+from lead.core.errors import RequestError, WorkError, plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -170,7 +170,7 @@ def _tensors(
 
     path = check_regular(path, most=most, advice=advice)
     try:
-        with safe_open(path, framework="pt") as stored:
+        with safe_open(_utf8(path), framework="pt") as stored:
             names = [name for name in stored.keys() if wanted is None or wanted(name)]  # noqa: SIM118
             tensors = {name: stored.get_tensor(name) for name in names}
             metadata = stored.metadata() or {}
@@ -182,6 +182,14 @@ def _tensors(
                 f"{path}: '{name:.60}' holds a number that is not finite (NaN, infinity): {advice}"
             )
     return tensors, metadata
+
+
+def _utf8(path: Path) -> Path:
+    """The same file for libraries that take names in UTF-8 alone."""
+    for name in (path, Path(os.path.relpath(path))):  # from a working folder of such a name
+        if plain(name) == str(name):
+            return name
+    raise RequestError(f"{plain(path)} has a name that is no UTF-8: rename it")
 
 
 def map_array(path: Path | str, advice: str = "get it again") -> "np.ndarray":

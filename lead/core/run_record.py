@@ -68,10 +68,10 @@ class DatasetFacts(Schema):
     """What a run was trained on; an imported run knows no ``data_hash``."""
 
     name: Name
-    data_hash: str | None = None
+    data_hash: Name | None = None
     skeleton: Name
     fps: Annotated[Positive, Field(le=1000)]
-    licence: str = ""
+    licence: Annotated[str, Field(max_length=1000)] = ""
     frames: Annotated[tuple[Frames, Frames], Field(strict=False), AfterValidator(_is_range)]
 
 
@@ -91,11 +91,11 @@ class RunRecord(Schema):
     parts: Annotated[dict[str, dict[str, Any]], AfterValidator(_are_parts)]
     parents: dict[Stage, Parent] = {}
     text_encoder: Annotated[dict[str, Any], AfterValidator(_is_text_encoder)] | None = None
-    text_fingerprint: str | None = None
+    text_fingerprint: Name | None = None
     sampling: Name | None = None  # the entry of configs/sampling that it is made for
     judge: JudgeEntry | None = None
     dataset: DatasetFacts
-    best: dict[str, Count | Finite] = {}
+    best: dict[str, Finite] = {}
     values: Annotated[dict[str, Any], AfterValidator(_are_values)] = {}
     packed: dict[str, Any] = {}
 

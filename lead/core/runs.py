@@ -57,7 +57,8 @@ class Run:
                 "name one that `lead train` or `lead import` made"
             )
         contents = read_json(self.file, most=FORM_BYTES)
-        if (version := contents.get("schema")) != SCHEMA_VERSION:
+        version = contents.get("schema")
+        if type(version) is not int or version != SCHEMA_VERSION:
             raise RequestError(
                 f"{self.folder} has layout {shown(version)}, this version reads {SCHEMA_VERSION}"
             )

@@ -11,7 +11,7 @@ import pydantic
 from pydantic import AfterValidator, ConfigDict, Field
 
 from lead.core.errors import LeadError, RequestError, WorkError, did_you_mean
-from lead.core.reading import read_json
+from lead.core.reading import SENTENCE_CHARACTERS, read_json
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -28,6 +28,8 @@ def _within(name: str) -> str:
         raise ValueError("names of files here, without '..', are expected")
     return name
 
+
+Sentence = Annotated[str, Field(max_length=SENTENCE_CHARACTERS)]
 
 FileName = Annotated[Name, AfterValidator(_within)]
 """Of a file beside or below the one that names it, so that nothing else is opened."""
@@ -136,7 +138,9 @@ def first_mistake(schema: type[pydantic.BaseModel], problem: pydantic.Validation
     if kind in ("value_error", "assertion_error"):
         reason = str(context.get("error", found["msg"]))
         return f"'{key}': {reason}" if key else reason
-    wanted = _WANTED.get(kind) or found["msg"].removeprefix("Input should be ")
+    wanted = found["msg"].removeprefix("Input should be ")
+    if kind in _WANTED:
+        wanted = _WANTED[kind].format(**context)
     if kind.startswith(("greater_than", "less_than")):
         wanted = f"a number {wanted}"
     return f"'{key}' takes {wanted}, got {shown(found['input'])}" if key else f"{wanted} expected"
@@ -159,6 +163,7 @@ def shown(value: object) -> str:
 
 _WANTED = {
     "string_type": "a text",
+    "string_unicode": "a text in UTF-8",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
@@ -170,6 +175,8 @@ _WANTED = {
     "dict_type": "an object of keys and values",
     "model_type": "an object of keys and values",
     "string_too_short": "a text that is not empty",
-    "string_pattern_mismatch": "a text of another form",
-    "too_short": "an entry or more",
+    "string_too_long": "a text of at most {max_length} characters",
+    "string_pattern_mismatch": "a text of the form {pattern}",
+    "too_short": "at least {min_length} entries",
+    "too_long": "at most {max_length} entries",
 }

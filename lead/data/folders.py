@@ -12,14 +12,16 @@ def find_files(folder: Path | str, *suffixes: str) -> dict[Path, str]:
     """Every file below ``folder`` with one of these endings, sorted: path -> problem, or "".
 
     Case does not matter. Hidden files are passed over, links to folders are not followed. A folder
-    that cannot be looked into stands among them, with that as its problem. Raises RequestError
-    where ``folder`` is none or holds more than FILES_MOST.
+    in it that cannot be looked into stands among them, with that as its problem. Raises
+    RequestError where ``folder`` is none, is closed itself or holds more than FILES_MOST.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise RequestError(f"source={folder} is not a folder: give the folder of the collection")
     found = {}
     for path, problem in _walk(folder, tuple(map(str.lower, suffixes))):
+        if path == folder:
+            raise RequestError(f"source={folder} {problem}")
         found[path] = problem
         if len(found) > FILES_MOST:
             kinds = " and ".join(suffixes)

@@ -9,6 +9,7 @@ HIERARCHY_MOST = 1 << 20  # characters before MOTION; 65 joints take 10,000
 LINE_MOST = 1 << 20  # characters; 65 joints with six channels take 5,000
 NUMBER_MOST = 1e9  # of an offset or a channel: a thousand kilometres in millimetres
 FRAME_TIMES = (1e-5, 10.0)  # seconds
+SPEED_MOST = 100.0  # metres a second, of a pelvis
 VALUES_MOST = 20_000_000  # numbers in one file: an hour at 30 fps of 60 joints
 FRAMES_MOST = 72_000  # of one motion as it is used: an hour at 20 fps
 POINTS_MOST = (

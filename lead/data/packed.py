@@ -1,5 +1,6 @@
 """Reading a packed dataset: memory-mapped features and an index, opened without a copy."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from lead.representation.normalizer import Normalizer
 from lead.representation.skeletons import SKELETONS, Skeleton, get_skeleton
 
 AGAIN = "prepare it again"
+WEIGHT = "weight"  # label of a clip, see PackedSplit.weights
 
 
 class Manifest(Contents):
@@ -50,6 +52,9 @@ class Index(Schema):
             raise ValueError("its columns have different lengths")
         if [*map(len, self.captions)] != [*map(len, self.tokens)]:
             raise ValueError("a clip has captions and tokens of different number")
+        for labels in self.labels:
+            if WEIGHT in labels and not 0 < _number(labels[WEIGHT]) < math.inf:
+                raise ValueError(f"a clip has {WEIGHT} '{labels[WEIGHT]:.20}', no number above 0")
         overlap = _overlap(self.id, self.start, self.frames)
         if overlap:
             raise ValueError(f"clips '{overlap[0]:.40}' and '{overlap[1]:.40}' share frames")
@@ -69,11 +74,15 @@ def _overlap(
     return None
 
 
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def _motion(clip_id: str) -> str:
     return clip_id.partition("#")[0].partition("@")[0]
-
-
-WEIGHT = "weight"  # label of a clip, see PackedSplit.weights
 
 
 @dataclass(frozen=True)

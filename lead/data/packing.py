@@ -19,6 +19,7 @@ import numpy as np
 
 from lead.core.errors import RequestError, WorkError
 from lead.core.files import atomic_folder, write_json
+from lead.core.reading import map_array
 from lead.data.contents import STATISTICS, part_names, record_contents
 from lead.data.loading import load_all
 from lead.data.source import Caption, LoadedClip, Rejected, Source
@@ -168,7 +169,7 @@ def _write_features(path: Path, clips: list[np.ndarray]) -> np.ndarray:
         np.lib.format.write_array_header_1_0(stream, header)
         for clip in clips:
             stream.write(np.ascontiguousarray(clip, dtype="<f4").data)
-    return np.load(path, mmap_mode="r")
+    return map_array(path)
 
 
 def _write(folder: Path, source: Source, splits: dict[str, _Split], report: PackReport) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from lead.core.errors import RequestError, WorkError
 from lead.core.files import atomic_path
-from lead.core.schema import Name, Schema, read_file
+from lead.core.schema import Name, Schema, Sentence, read_file
 from lead.core.seeding import derive_seed
 
 SCHEMA = 1
@@ -26,9 +26,9 @@ class _Pair(Schema):
     """A comparison, and which system is on which side."""
 
     pair: Name
-    text: str
-    left: str
-    right: str
+    text: Sentence
+    left: Name
+    right: Name
 
 
 class _Key(Schema):
@@ -36,8 +36,8 @@ class _Key(Schema):
 
     layout: Literal[SCHEMA] = Field(alias="schema")
     study: Name
-    systems: Annotated[list[str], Field(min_length=2, max_length=2)]
-    choice: str
+    systems: Annotated[list[Name], Field(min_length=2, max_length=2)]
+    choice: Annotated[str, Field(max_length=1000)]
     pairs: Annotated[list[_Pair], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -72,7 +72,7 @@ class _File(Schema):
 
     layout: Literal[SCHEMA] = Field(alias="schema")
     study: str
-    participant: str
+    participant: Annotated[str, Field(max_length=200)]
     exported: str = ""
     answers: list[_Answer]
 

@@ -24,6 +24,14 @@ FILE = "known_texts.safetensors"
 _ENTRY = "lead.known_texts"
 
 
+class Facts(Schema):
+    """What is written beside the vectors: how the threshold was found is kept as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    threshold: Finite
+
+
 @dataclass(frozen=True, eq=False)
 class KnownTexts:
     """Embedded training captions, thinned out, and the distance from which a sentence is far.
@@ -115,6 +123,6 @@ def _read(path: Path) -> KnownTexts:
     tensors, entry = read_described(path, _ENTRY, advice)
     facts = check(_Facts, entry, str(path), advice)
     vectors = tensors.get("vectors")
-    if vectors is None or vectors.ndim != 2 or not vectors.numel():
+    if vectors is None or vectors.ndim != 2 or not vectors.numel() or not vectors.isfinite().all():
         raise WorkError(f"{path} holds no rows of numbers: {advice}")
     return KnownTexts(normalize(vectors.float(), dim=-1), facts.threshold, facts.model_extra)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lead.core.errors import RequestError
+from lead.core.errors import RequestError, WorkError
 from lead.core.freezing import freeze
 from lead.core.masks import lengths_to_mask
 from lead.core.runs import Run
@@ -277,6 +277,8 @@ def load_pipeline(
     projector = None
     if projecting is not None:
         projector = load_projector(projecting, denoising)
+    for of, part in ((vae_run, "vae"), (denoising, "denoiser"), (denoising, "schedule")):
+        of.options(part)  # what a look tells, before anything large is read
     encoder = denoising.build_text_encoder()
     fingerprint = denoising.record.text_fingerprint  # an imported run knows none
     if fingerprint is not None and encoder.fingerprint != fingerprint:
@@ -298,15 +300,20 @@ def load_pipeline(
         skeleton=get_skeleton(facts.skeleton),
         fps=facts.fps,
         frame_limits=facts.frames,
-        known_texts=_known_texts(denoising),
+        known_texts=_known_texts(denoising, encoder.dim),
     )
 
 
-def _known_texts(denoising: Run) -> KnownTexts | None:
+def _known_texts(denoising: Run, width: int) -> KnownTexts | None:
     """The captions that a denoiser knows; a distilled one knows its teacher's."""
     known = read_known_texts(denoising)
     if known is None and denoising.stage != "diffusion" and denoising.has_ancestor("diffusion"):
-        return read_known_texts(denoising.ancestor("diffusion"))
+        known = read_known_texts(denoising.ancestor("diffusion"))
+    if known is not None and known.vectors.shape[1] != width:
+        raise WorkError(
+            f"{denoising.folder} knows captions of {known.vectors.shape[1]} numbers, its text "
+            f"encoder gives {width}: pack it again"
+        )
     return known
 
 

@@ -8,36 +8,25 @@ from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from lead import __version__
-from lead.core.errors import LeadError, RequestError
+from lead.core.errors import LeadError, RequestError, one_line
 from lead.export.formats import FORMATS, export_motion
 from lead.export.player import write_player
 from lead.inversion import write_word
-from lead.service import replies
-from lead.service.forms import (
-    ClipForm,
-    Settings,
-    WordForm,
-    clip_form,
-    fill,
-    first_mistake,
-    one_line,
-)
+from lead.service import forms, replies
 from lead.service.jobs import BusyError, CancelledError, Job, JobQueue, mistake
 from lead.service.studio import Studio, Take
 
 JSON, BINARY = "application/json", "application/octet-stream"
 JSON_MOST = 20_000  # bytes of a request for a clip
-UPLOADS_AT_ONCE = 8  # that are held in memory as they arrive; others wait at their senders'
+UPLOADS_AT_ONCE = 8  # that are held in memory while they arrive; others wait
 BODY_SECONDS = 30.0  # for a body to arrive, and as long again for each megabyte
 GLANCE = 0.02  # seconds between two looks at whether a visitor is still there
 
@@ -54,9 +43,9 @@ JOB = {"response_model": replies.JobFacts, "response_model_exclude_unset": True}
 class Desk:
     """Takes requests and gives answers; ``app`` is what a server calls."""
 
-    def __init__(self, studio: Studio, settings: Settings) -> None:
+    def __init__(self, studio: Studio, settings: forms.Settings) -> None:
         self.studio, self.settings = studio, settings
-        self.form = clip_form(studio.pipeline, studio.sampling)
+        self.form = forms.clip_form(studio.pipeline, studio.sampling)
         self.queue = JobQueue(settings.waiting, settings.kept)
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._writing, self._closed = threading.Lock(), False
@@ -66,14 +55,12 @@ class Desk:
             docs_url=None,  # these pages load scripts from elsewhere
             redoc_url=None,
             responses=REFUSED,
-            exception_handlers=dict.fromkeys(
-                (Exception, HTTPException, LeadError, RequestValidationError), _refuse
-            ),
+            exception_handlers=dict.fromkeys((Exception, HTTPException, LeadError), _refuse),
         )
         for path, answer, options in (
             ("/about", self.about, {}),
-            ("/generate", self.generate, _asked(JSON, self.form.model_json_schema())),
-            ("/words", self.teach, _asked(BINARY, {})),
+            ("/generate", self.generate, _asked(JSON, self.form)),
+            ("/words", self.teach, _asked(BINARY, forms.WordForm)),
             ("/words/{file}", self.word_file, FILE),
             ("/jobs/{name}", self.job, JOB),
             ("/jobs/{name}", self.cancel, {"methods": ["DELETE"], **JOB}),
@@ -90,20 +77,21 @@ class Desk:
 
     async def generate(self, request: Request, response: Response):
         """One clip of a sentence, or two of the same latent."""
-        form = fill(self.form, await _body(request, JSON, JSON_MOST))
+        form = forms.fill(self.form, await _body(request, JSON, JSON_MOST))
         self.studio.check_text(form.text)
         job = self.queue.submit(lambda job: self.studio.generate(form, job.report))
         return await self._answer(job, form, request, response)
 
-    async def teach(self, form: Annotated[WordForm, Query()], request: Request, response: Response):
+    async def teach(self, request: Request, response: Response):
         """Learn a word from the BVH file that is the body."""
+        form = forms.fill(forms.WordForm, dict(request.query_params))
         async with self._uploads:
             data = await _body(request, BINARY, self.settings.upload_bytes)
         job = self.queue.submit(lambda job: self.studio.teach(form, data, job.report))
         return await self._answer(job, form, request, response)
 
     async def _answer(
-        self, job: Job, form: ClipForm | WordForm, request: Request, response: Response
+        self, job: Job, form: forms.ClipForm | forms.WordForm, request: Request, response: Response
     ) -> replies.JobFacts:
         """The job at once or at its end; it is cancelled where the visitor leaves before that."""
         if not form.wait:
@@ -188,11 +176,17 @@ class Desk:
         return result
 
 
-def _asked(kind: str, schema: dict) -> dict:
-    """Options of a route that takes a body of that kind and answers with a job."""
-    body = {"required": True, "content": {kind: {"schema": schema}}}
-    later = {202: {"model": replies.JobFacts}}
-    return {"methods": ["POST"], "openapi_extra": {"requestBody": body}, "responses": later, **JOB}
+def _asked(kind: str, form: type[forms.Form]) -> dict:
+    """A route that takes a form, as JSON or in the query beside a file, and answers with a job."""
+    schema = form.model_json_schema()
+    body = {"required": True, "content": {kind: {"schema": schema if kind == JSON else {}}}}
+    query = [
+        {"in": "query", "name": name, "required": name in schema["required"], "schema": facts}
+        for name, facts in schema["properties"].items()
+        if kind != JSON
+    ]
+    asked = {"methods": ["POST"], "openapi_extra": {"requestBody": body, "parameters": query}}
+    return {**asked, "responses": {202: {"model": replies.JobFacts}}, **JOB}
 
 
 async def _body(request: Request, kind: str, most: int) -> bytes:
@@ -227,8 +221,6 @@ def _download(data: bytes, name: str) -> Response:
 async def _refuse(request: Request, error: Exception) -> JSONResponse:
     """Whatever ends a request, as one line."""
     headers = None
-    if isinstance(error, RequestValidationError):
-        error = RequestError(first_mistake(WordForm, error.errors()))
     if isinstance(error, HTTPException):
         status, headers, reason = error.status_code, error.headers, error.detail
         if reason == HTTPStatus(status).phrase:  # nobody has said more

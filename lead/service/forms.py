@@ -1,25 +1,25 @@
-"""What may be asked for, one model a form; one line says what is wrong with a request."""
+"""What may be asked for, one schema a form."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import AfterValidator, ConfigDict, Field, create_model
 
-from lead.core.errors import RequestError, did_you_mean
-from lead.core.reading import plain_text
+from lead.core.errors import RequestError
+from lead.core.reading import parse_json, plain_text
+from lead.core.schema import ClosedSchema, check
 from lead.generation import Sampling
 from lead.models.text_encoders.learned_words import check_spelling
 
 SECONDS = 4.0  # of a clip where a request says nothing, if the model can
-LINE_MOST = 300  # characters of a message
+TEXT_MOST = 500  # characters of a sentence
 
 
 def _sentence(name: str, example: str, text: str) -> str:
     """The text on one line; RequestError where nothing is left of it or no screen shows it."""
-    text = " ".join(plain_text(name, text).split())
+    text = " ".join(plain_text(name, text, most=TEXT_MOST).split())
     if not text:
         raise RequestError(f"{name} is empty: give one, such as {example}")
     if not text.isprintable():
@@ -34,7 +34,8 @@ def _shown_name(name: str) -> str:
 
 
 def _text(name: str, example: str, meaning: str) -> Any:
-    facts = Field(min_length=1, max_length=500, examples=[example], description=meaning)
+    limits = {"minLength": 1, "maxLength": TEXT_MOST}
+    facts = Field(examples=[example], description=meaning, json_schema_extra=limits)
     return Annotated[str, facts, AfterValidator(partial(_sentence, name, example))]
 
 
@@ -43,10 +44,10 @@ Steps = Annotated[int, Field(ge=1, le=1000, description="of the sampler")]
 Side = Literal["on", "off", "both"]
 
 
-class Form(BaseModel):
+class Form(ClosedSchema):
     """What may be asked for: these fields, each of its type, and no others."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 class ClipForm(Form):
@@ -121,60 +122,10 @@ def clip_form(pipeline, sampling: Sampling) -> type[ClipForm]:
 F = TypeVar("F", bound=Form)
 
 
-def fill(form: type[F], values: bytes | Mapping[str, object]) -> F:
-    """The form that a JSON object or a mapping fills in; RequestError for what does not fit."""
+def fill(form: type[F], values: bytes | Mapping[str, str]) -> F:
+    """The form that a JSON object or a query fills in; RequestError for what does not fit."""
     try:
-        if isinstance(values, bytes):
-            return form.model_validate_json(values)
-        return form.model_validate(values)
-    except ValidationError as error:
-        raise RequestError(first_mistake(form, error.errors(include_url=False))) from error
-
-
-def first_mistake(form: type[Form], mistakes: Sequence[Mapping[str, Any]]) -> str:
-    """The first of pydantic's error records as a line: which field, what it takes, what it got."""
-    first = mistakes[0]
-    kind, given = first["type"], first["input"]
-    place = [part for part in first["loc"] if part != "query"]
-    if kind == "json_invalid":
-        return f"the body is not valid JSON in UTF-8 ({first['ctx']['error']})"
-    if not place:
-        return 'the body must be a JSON object, such as {"text": "a person walks"}'
-    known, name = form.model_json_schema()["properties"], str(place[0])
-    if name not in known:
-        return f"unknown field '{name:.40}': {did_you_mean(name, known)}"
-    facts = known[name]
-    if kind in ("missing", "string_too_short"):
-        return f"{name} is empty: give one, such as {facts['examples'][0]}"
-    if kind == "string_too_long":
-        return f"{name} has {len(given)} characters: {facts['maxLength']} are the most"
-    if kind == "literal_error":
-        return f"unknown {name} '{given!s:.40}': {did_you_mean(str(given), facts['enum'])}"
-    wanted = f"takes {_KINDS[facts['type']]}"
-    if kind.startswith(("greater_than", "less_than")):
-        wanted = f"must be {_range(facts)}"
-    return f"{name} {wanted}, got {json.dumps(given, default=str):.60}"
-
-
-def _range(facts: Mapping[str, Any]) -> str:
-    low, high = facts.get("minimum"), facts.get("maximum")
-    if low is None:
-        return f"above {facts['exclusiveMinimum']}, up to {high}"
-    if high is None:
-        return f"at least {low}"
-    return f"from {low:g} to {high:g}" if isinstance(high, float) else f"from {low} to {high}"
-
-
-_KINDS = {
-    "string": "a text",
-    "boolean": "true or false",
-    "integer": "a whole number",
-    "number": "a number",
-    "array": "a list of words",
-}
-
-
-def one_line(message: object) -> str:
-    """A message as visitors get it: no line breaks, nothing that UTF-8 cannot hold, never long."""
-    text = " ".join(str(message).encode("utf-8", "replace").decode().split())
-    return text if len(text) <= LINE_MOST else f"{text[: LINE_MOST - 1]}…"
+        given = parse_json(values) if isinstance(values, bytes) else values
+    except ValueError as error:
+        raise RequestError(f"the body is not valid JSON ({error}): correct it") from error
+    return check(form, given, "the request", "GET /openapi.json describes it", error=RequestError)

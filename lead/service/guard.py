@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lead.service.forms import one_line
+from lead.core.errors import one_line
 
 ALWAYS = {
     "Cache-Control": "no-store",

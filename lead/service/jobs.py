@@ -24,12 +24,8 @@ class CancelledError(LeadError):
 
 @dataclass(eq=False)
 class Job:
-    """A piece of work; ``work`` gets the job itself to report to and returns the result.
+    """A piece of work, wanted until it is cancelled or nobody has asked for it in a while."""
 
-    It is wanted until it is cancelled, or nobody has asked for it in a while.
-    """
-
-    work: Callable[["Job"], object]
     name: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     state: str = "waiting"  # working | done | failed | cancelled
     progress: float = 0.0
@@ -57,18 +53,22 @@ class Job:
         self.finished.set()
 
 
+Work = Callable[[Job], object]
+"""What a job does: it gets the job to report to, and returns the result."""
+
+
 class JobQueue:
     """A worker thread and the jobs that wait for it, that it does, and that it did last."""
 
     def __init__(self, most_waiting: int, most_kept: int) -> None:
         self.most_waiting, self.most_kept = most_waiting, most_kept
         self._jobs: dict[str, Job] = {}
-        self._line: SimpleQueue[Job | None] = SimpleQueue()
+        self._line: SimpleQueue[tuple[Job, Work] | None] = SimpleQueue()
         self._lock = threading.Lock()  # of the dictionary, and of the step from waiting
         self._worker = threading.Thread(target=self._work, name="lead-demo-worker", daemon=True)
         self._worker.start()
 
-    def submit(self, work: Callable[[Job], object]) -> Job:
+    def submit(self, work: Work) -> Job:
         """Put work at the end of the line; BusyError where that is full of wanted work."""
         with self._lock:
             for job in self._waiting():
@@ -76,9 +76,9 @@ class JobQueue:
                     job.end("cancelled")
             if len(self._waiting()) >= self.most_waiting:
                 raise BusyError(f"{self.most_waiting} requests wait already: try again later")
-            job = Job(work)
+            job = Job()
             self._jobs[job.name] = job
-        self._line.put(job)
+        self._line.put((job, work))
         return job
 
     def find(self, name: str) -> Job | None:
@@ -116,21 +116,21 @@ class JobQueue:
         return [job for job in self._jobs.values() if job.state == "waiting"]
 
     def _work(self) -> None:
-        for job in iter(self._line.get, None):
+        for job, work in iter(self._line.get, None):
             with self._lock:
-                finished = [job for job in self._jobs.values() if job.finished.is_set()]
-                for old in finished[: max(0, len(finished) - self.most_kept)]:
-                    del self._jobs[old.name]
+                finished = [name for name, old in self._jobs.items() if old.finished.is_set()]
+                for name in finished[: max(0, len(finished) - self.most_kept)]:
+                    del self._jobs[name]
                 if job.state != "waiting":
                     continue
                 job.state = "working"
-            _do(job)
+            _do(job, work)
 
 
-def _do(job: Job) -> None:
+def _do(job: Job, work: Work) -> None:
     try:
         job.report(0.0, "starting")
-        job.result = job.work(job)
+        job.result = work(job)
         job.progress = 1.0
         job.end("done")
     except CancelledError:

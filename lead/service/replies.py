@@ -7,10 +7,11 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from lead import __version__
+from lead.core.errors import one_line
 from lead.export.formats import FORMATS
 from lead.inversion import Word
 from lead.representation import get_skeleton
-from lead.service.forms import ClipForm, Settings, one_line
+from lead.service.forms import ClipForm, Settings
 from lead.service.jobs import Job
 from lead.service.studio import Studio, Take
 from lead.service.uploads import SECONDS_MOST

@@ -39,8 +39,8 @@ class Recipe:
 class Studio:
     """A pipeline that knows ``words``. One thread may generate and teach; any may ask the rest.
 
-    ``pipeline`` is a TextToMotion or what answers like one. ``clean_feet`` stills the feet of
-    motions and says what that changed. Files stand in ``folder``.
+    ``pipeline`` is a TextToMotion, or answers like one, of ``run``. ``clean_feet`` stills the feet
+    of motions and says what that changed. Files stand in ``folder``.
     """
 
     def __init__(

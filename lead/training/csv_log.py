@@ -1,6 +1,7 @@
 """The log that is always written: ``metrics.csv`` in the run directory, one row per value."""
 
 import csv
+import re
 from pathlib import Path
 
 from pytorch_lightning.loggers.logger import Logger
@@ -9,6 +10,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from lead.core.files import atomic_path, disk_told
 
 HEADER = ("step", "name", "value")
+_ROW = re.compile(r"([0-9]{1,15}),([^,]*),([^,]*)")
 
 
 class CsvLog(Logger):
@@ -46,11 +48,8 @@ class CsvLog(Logger):
         """Configuration is kept in config.yaml."""
 
     def _keep_before(self, step: int) -> None:
-        kept: list = []
-        if self.path.is_file():
-            with self.path.open(newline="") as stream:
-                kept = [row for row in csv.reader(stream) if row[:1] and row[0].isdigit()]
+        text = self.path.read_text(errors="replace") if self.path.is_file() else ""
+        kept = [row for row in map(_ROW.fullmatch, text.splitlines()) if row and int(row[1]) < step]
         with atomic_path(self.path) as temporary, temporary.open("w", newline="") as stream:
             rows = csv.writer(stream)
-            rows.writerow(HEADER)
-            rows.writerows(row for row in kept if len(row) == len(HEADER) and int(row[0]) < step)
+            rows.writerows([HEADER, *(row.groups() for row in kept)])

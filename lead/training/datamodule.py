@@ -25,7 +25,6 @@ class StepDataModule(pl.LightningDataModule):
         batch_size: int,
         max_steps: int,
         seed: int,
-        workers: int = 0,
         weights: Sequence[float] | np.ndarray | None = None,
     ):
         super().__init__()
@@ -35,7 +34,7 @@ class StepDataModule(pl.LightningDataModule):
             [(0, place) for place in places]
             for places in length_sorted_batches(validation_lengths, batch_size)
         ]
-        self.max_steps, self.workers = max_steps, workers
+        self.max_steps = max_steps
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
         """Put data that is wholly in memory on the device of the training."""
@@ -49,18 +48,17 @@ class StepDataModule(pl.LightningDataModule):
         sampler = StepSampler(
             self.plan, trainer.global_step, self.max_steps, trainer.global_rank, trainer.world_size
         )
-        return self._loader(self.train, sampler, self.workers)
+        return self._loader(self.train, sampler)
 
     def val_dataloader(self) -> DataLoader:
         """Every validation clip once, in the same batches every time."""
         return self._loader(self.validation, self.validation_batches)
 
-    def _loader(self, data: Dataset, batches: Iterable, workers: int = 0) -> DataLoader:
+    def _loader(self, data: Dataset, batches: Iterable) -> DataLoader:
         return DataLoader(
             data,
             batch_sampler=batches,
             collate_fn=self.collate,
-            num_workers=workers,
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
         )
 
@@ -72,14 +70,13 @@ def motion_data(
     seed: int,
     crop_unit: int = 1,
     crop_min: int = 0,
-    workers: int = 0,
 ) -> StepDataModule:
     """Stage 1's data: the motions of a packed dataset, cropped as ClipDataset says."""
     train = ClipDataset(dataset, "train", crop_unit=crop_unit, crop_min=crop_min, seed=seed)
     validation = ClipDataset(dataset, validation_split(dataset))
     return StepDataModule(
         *(train, train.split.frames, validation, validation.split.frames, pad_clips),
-        *(batch_size, max_steps, seed, workers, train.split.weights),
+        *(batch_size, max_steps, seed, train.split.weights),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lead.core.building import build
+from lead.core.building import build, check_fit
 from lead.core.errors import RequestError
 from lead.core.runs import Run
 from lead.data.cache import cached_posteriors, cached_texts
@@ -94,7 +94,10 @@ def latent_sources(vae_run: Run, values: dict) -> tuple[Callable, Callable, nn.M
 
     def posteriors(dataset: PackedDataset, split: str):
         key = f"{vae_run.weights_hash('vae')} {'bf16' if half else 'fp32'}"
-        return cached_posteriors(dataset, split, key, posterior)
+        mu, logvar = cached_posteriors(dataset, split, key, posterior)
+        sizes = {"latent_tokens": mu.shape[1], "latent_dim": mu.shape[2]}
+        check_fit(vae_run.options("vae"), f"{vae_run.file} (vae)", **sizes)
+        return mu, logvar
 
     return posteriors, embed, encoder
 

@@ -11,7 +11,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from lead.core.building import build, check_fit, full_options
-from lead.core.errors import RequestError, did_you_mean
+from lead.core.errors import LeadError, RequestError, did_you_mean
 from lead.core.files import atomic_path, claimed, write_json, write_tensors
 from lead.core.run_record import SCHEMA_VERSION, RunRecord
 from lead.core.runs import Run
@@ -60,7 +60,6 @@ def train_stage(name: str, values: dict) -> Run:
             _check_inputs(run, own)
 
         def begin() -> None:
-            run.clear_leftovers()
             if not (values["resume"] and run.exists() and run.state_path.is_file()):
                 held.enter_context(started_anew(run))
                 _start_run(run, name, values, record)
@@ -102,7 +101,13 @@ def _check_folder(run: Run, name: str, values: dict) -> None:
             f"{run.folder} exists: resume=true goes on with it, overwrite=true starts again, "
             "run=DIR names another"
         )
-    _ = run.record  # what is no run is not overwritten
+    try:
+        _ = run.record
+    except LeadError as error:
+        raise RequestError(
+            f"{run.folder} is not replaced, its run.json is none that lead wrote ({error}): give "
+            "another run=DIR, or remove it yourself"
+        ) from error
 
 
 def _own_options(name: str, values: dict) -> dict:

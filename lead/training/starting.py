@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
+from lead.core.reading import read_json
 from lead.core.runs import RUN_FILES, Run
 
 BEFORE, MOVING = ".lead-before", ".lead-before-moving"
@@ -30,10 +31,11 @@ def started_anew(run: Run) -> Iterator[None]:
 
 
 def settle(run: Run) -> None:
-    """Decide between before and now, also after a kill at any moment.
+    """Decide between before and now, also after a kill at any moment; half-written files go.
 
     ``MOVING`` holds files on their way to ``BEFORE`` or back: nothing of now is beside them.
     """
+    run.clear_leftovers()
     before, moving = run.folder / BEFORE, run.folder / MOVING
     if before.is_dir():
         if has_result(run):
@@ -48,7 +50,7 @@ def settle(run: Run) -> None:
 
 def has_result(run: Run) -> bool:
     """Whether a training has saved anything to go on from or to use."""
-    return run.state_path.is_file() or (run.exists() and "best" in run.record)
+    return run.state_path.is_file() or (run.exists() and bool(read_json(run.file).get("best")))
 
 
 def _own(folder: Path) -> list[Path]:

@@ -46,6 +46,13 @@ def check_state(path: Path, module: pl.LightningModule, trainer: pl.Trainer) -> 
         content = torch.load(check_regular(path), map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # zip, pickle and tensors each fail in their own way
         raise WorkError(f"{path} is broken: start again with overwrite=true") from error
+    check_content(content, path, module, trainer)
+
+
+def check_content(
+    content: object, path: Path, module: pl.LightningModule, trainer: pl.Trainer
+) -> None:
+    """WorkError unless this, as it was read from ``path``, is a whole state of this training."""
     try:
         _compare(TrainerState.model_validate(content), module, trainer)
     except ValidationError as problem:

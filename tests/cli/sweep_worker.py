@@ -45,7 +45,12 @@ if verb == "train":
     (run / "weights").mkdir(parents=True, exist_ok=True)
     (run / "weights" / "projector.safetensors").write_text(str(words))
     loss = int(given["seed"]) / 100 + float(given.get("stage.module.rec_weight", 1))
-    (run / "run.json").write_text(json.dumps({"schema": 1, "best": {"val/loss": loss, "step": 5}}))
+    record = {
+        **{"schema": 1, "stage": "projector", "parts": {"projector": {"_target_": "projector"}}},
+        "dataset": {"name": "none", "skeleton": "humanml3d", "fps": 20, "frames": [1, 2]},
+        "best": {"val/loss": loss, "step": 5},
+    }
+    (run / "run.json").write_text(json.dumps(record))
 if verb == "evaluate":
     rows = {"Real": 0.0, "VAE reconstruction": 1.0, "generated (MLD)": 3.0}
     rows["generated (LEAD)"] = sum(map(ord, given["run"])) % 97 + float(given.get("seed", 0))

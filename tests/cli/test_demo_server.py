@@ -144,14 +144,15 @@ def test_an_uploaded_motion_becomes_a_word_for_sentences(demo, world, tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"port": 70000}, "port must be from 0 to 65535, got 70000"),
+        ({"port": 70000}, "less than or equal to 65535, got 70000"),
         ({"port": "x"}, "port takes a whole number"),
-        ({"upload_mb": 0}, "upload_mb must be above 0"),
-        ({"waiting": 0}, "waiting must be at least 1"),
+        ({"upload_mb": 0}, "'upload_mb' takes a number greater than 0"),
+        ({"waiting": 0}, "'waiting' takes a number greater than or equal to 1"),
         ({"host": "192.0.2.1"}, "cannot listen on 192.0.2.1 port 7860"),
         ({"host": "x" * 300}, "cannot listen on x"),
-        ({"words": "nowhere.safetensors"}, "nowhere.safetensors is no file"),
+        ({"words": "nowhere.safetensors"}, "nowhere.safetensors is missing"),
         ({"run": "nowhere"}, "nowhere is not a run directory"),
+        ({"run": "null", "projector": "nowhere"}, "no run given: say run=RUN"),
         ({"sampling": "ddim5"}, "unknown sampling 'ddim5'"),
     ],
 )

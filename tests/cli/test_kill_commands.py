@@ -18,7 +18,7 @@ from lead.core.runs import Run
 from lead.training.starting import settle
 
 SAVING = ("trainer.max_steps=8", "trainer.save_every=2", "trainer.validate_every=3")
-CHANGING = ("environment.json", "run.json", "config.yaml")  # hold times and places
+CHANGING = ("environment.json", "run.json", "config.yaml", "stamps.json")  # hold times and places
 
 
 def prepare(w, out: Path, seed: int) -> list[str]:
@@ -81,12 +81,13 @@ def kill(words: list[str], most: float) -> bool:
 
 def kept(command: str, place: Path) -> dict[str, object]:
     """What the next command finds there, before it does anything."""
-    if command not in STAGES:
+    if command in STAGES:
+        with claimed(place / "run.json"):
+            settle(Run(place))
+    else:
         with claimed(place, folder=command in FOLDERS):
-            return contents(place)
-    with claimed(place / "run.json"):
-        settle(Run(place))
-        return contents(place)
+            pass
+    return contents(place)
 
 
 def trials() -> list:

@@ -20,7 +20,11 @@ def found(name: str) -> tuple[str, str, list[str]]:
     verb, _, key = name.rpartition(" ")
     places = [(verb, [])] if verb else [(of, []) for of in (*VERBS, "sweep")]
     places += [(f"report_{kind}", []) for kind in KINDS["report"]]
-    places += [("prepare", ["data=bandai_namco"]), ("evaluate", ["protocol=open"])]
+    places += [
+        ("prepare", ["data=bvh"]),
+        ("prepare", ["data=bandai_namco"]),
+        ("evaluate", ["protocol=open"]),
+    ]
     places += [("evaluate", ["study=table3"]), ("sweep", ["launcher=submitit"])]
     for of, groups in places:
         keys = dict(flat(compose(of, groups)))
@@ -206,13 +210,12 @@ def test_words_that_are_no_options(world, refused, word):
         (["x@y=1,2"], "is not an option"),
         (["seed=1,nan"], "seed takes a whole number, got nan"),
         (["seed=1,-2"], "seed takes a whole number from 0"),
-        (["seed=1,2", "sweep=" + "x" * 5000], "cannot be used|are the most"),
+        (["seed=1,2", "sweep=" + "x" * 5000], "cannot write"),
     ],
     ids=lambda value: value[0][:30] if isinstance(value, list) else "",
 )
 def test_sweeps_are_counted_before_they_unfold(world, refused, words, message):
-    line = refused(["train", "-m", "stage=vae", *words])
-    assert any(part in line for part in message.split("|")), line
+    assert message in refused(["train", "-m", "stage=vae", *words])
 
 
 def test_no_more_values_are_made_than_are_taken(monkeypatch):
@@ -299,7 +302,7 @@ def test_an_output_that_cannot_be_one_is_told_at_once(world, refused, verb, kind
     elif kind == "loop":
         place.symlink_to(place)
     else:
-        path = world.here / ("x/" * 3000 + name if kind == "deep name" else "x" * 230 + name)
+        path = world.here / ("x/" * 3000 + name if kind == "deep name" else "x" * 300 + name)
     words = [*OUTPUTS[verb](world), f"{'run' if verb == 'train' else 'output'}={path}"]
     line = refused(words)
     assert "name" in line
@@ -365,18 +368,20 @@ LOGS = {
 }
 
 
+NO_VALUES = [name for name in LOGS if "step" in name] + ["two columns", "words", "a zero byte"]
+
+
 @pytest.mark.parametrize("log", LOGS)
 def test_a_log_that_no_training_wrote_is_told(world, refused, log):
     world.file("run/metrics.csv", LOGS[log])
-    code = 2 if log in ("too many curves", "nothing", "a header alone") else 1
-    assert "run/metrics.csv" in refused(["report", "curves", "run"], code)
+    assert "run/metrics.csv" in refused(["report", "curves", "run"], 1 if log in NO_VALUES else 2)
 
 
 @pytest.mark.parametrize("kind", ["fifo", "endless", "sparse", "folder"])
 def test_a_log_is_a_regular_file(world, refused, kind):
     (world.here / "run").mkdir()
     special(world.here / "run", kind).rename(world.here / "run" / "metrics.csv")
-    assert "metrics.csv" in refused(["report", "curves", "run"], 1 if kind == "sparse" else 2)
+    assert "metrics.csv" in refused(["report", "curves", "run"])
 
 
 VALUES = ["nan", "inf", "-1", "0", "1e-300", "3e38", "-1e308"]
@@ -386,7 +391,7 @@ VALUES = ["nan", "inf", "-1", "0", "1e-300", "3e38", "-1e308"]
 def test_any_value_is_drawn_without_a_warning(tmp_path, values):
     from lead.evaluation.report.curves import read_curves, write_curves
 
-    lines = [f"{2**52 * place},{kind}/loss,{v}" for place, v in enumerate(values) for kind in "ab"]
+    lines = [f"{10**12 * place},{kind}/loss,{v}" for place, v in enumerate(values) for kind in "ab"]
     (tmp_path / "metrics.csv").write_text("\n".join(["step,name,value", *lines]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lead.cli.main import main
+from lead.core.errors import WorkError
 from lead.core.files import claimed
 
 SMALL = ("size=tiny", "text_encoder=hash")
@@ -137,8 +138,8 @@ def test_a_folder_with_some_mark_is_not_leads(world, refused, command, content):
     world.file(f"out/{MARKS[command]}", NO_MARKS[content])
     world.file("out/thesis/chapter 1.tex", "years of work")
     words = command(world, world.here / "out", "overwrite=true")
-    broken = command is train and content in ("empty", "no JSON", "a list")
-    assert "out" in refused(words, 1 if broken else 2)
+    line = refused(words)
+    assert "out" in line and "remove it yourself" in line
 
 
 @pytest.mark.parametrize("other", [prepare, generate, starter])
@@ -243,8 +244,15 @@ def test_measuring_no_clip_is_refused(world, refused):
         manifest = json.loads((data / "manifest.json").read_text())
         manifest[record]["test"] = 0
         (data / "manifest.json").write_text(json.dumps(manifest))
-    words = [*evaluate(world, world.here / "m.json", f"dataset={data}")]
-    assert "holds no clip" in refused(words)
+    refused(evaluate(world, world.here / "m.json", f"dataset={data}"), 1)
+
+
+def test_what_cannot_be_shown_is_not_written(world, refused, monkeypatch):
+    def fail(*_: object) -> str:
+        raise WorkError("the table is empty")
+
+    monkeypatch.setattr("lead.evaluation.table.format_table", fail)
+    refused(evaluate(world, world.here / "m.json"), 1)
 
 
 @pytest.mark.parametrize("command", FOLDERS)

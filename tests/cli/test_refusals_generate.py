@@ -128,25 +128,25 @@ def record_broken(w):
     return w.generate(run=w.here / "checkpoints/synthetic-tiny-projector")
 
 
-@case(1, "run.json has no 'parts'")
+@case(1, "run.json: it has no 'parts'")
 def record_without_parts(w):
     edit_json(w.copy_run("diffusion") / "run.json", lambda record: record.pop("parts"))
     return w.generate(run=w.here / "checkpoints/synthetic-tiny-diffusion")
 
 
-@case(1, "run.json has no 'text_encoder'")
+@case(1, "run.json: it has no 'text_encoder'")
 def record_without_text_encoder(w):
     edit_json(w.copy_run("diffusion") / "run.json", lambda record: record.pop("text_encoder"))
     return w.generate(run=w.here / "checkpoints/synthetic-tiny-diffusion")
 
 
-@case(1, "run.json has no 'dataset.frames'")
+@case(1, "run.json: it has no 'dataset.frames'")
 def record_without_lengths(w):
     edit_json(w.copy_run("vae") / "run.json", lambda record: record["dataset"].pop("frames"))
     return w.generate(run=w.here / "checkpoints/synthetic-tiny-projector")
 
 
-@case(2, "'subprocess.run' is not part of lead")
+@case(1, "no text_encoder is called 'subprocess.run'")
 def record_names_foreign_code(w):
     def change(record):
         record["text_encoder"] = {"_target_": "subprocess.run", "args": ["touch", "executed"]}
@@ -155,7 +155,7 @@ def record_names_foreign_code(w):
     return w.generate(run=w.here / "checkpoints/synthetic-tiny-diffusion")
 
 
-@case(2, "has no option 'command'")
+@case(2, "run.json (text_encoder): unknown key 'command'")
 def record_names_an_unknown_option(w):
     def change(record):
         record["text_encoder"]["command"] = "touch executed"

@@ -314,7 +314,7 @@ CASES = {
     official_without_motions: (2, "official", "new_joint_vecs"),
     official_without_mean: (2, "Mean.npy is missing"),
     official_without_split: (2, "val.txt"),
-    official_of_wrong_width: (1, "200 features", "263"),
+    official_of_wrong_width: (1, "(60, 200), expected (frames, 263)"),
     official_pickled: (1, "Python objects"),
     official_objects: (1, "Python objects"),
     official_splits_of_one_word: (2, "data.splits takes a list", "'train'"),
@@ -336,12 +336,14 @@ OPTIONS = {
     ("data.clips=-3",): "data.clips takes a whole number from 1 to 1000000, got -3",
     ("data.clips=many",): "data.clips takes a whole number, got 'many'",
     ("data.splits.train=2",): "sum to 1",
-    ("workers=0",): "workers takes a whole number from 1 to 256, got 0",
-    ("workers=-2",): "workers takes a whole number from 1 to 256, got -2",
+    ("workers=0",): "workers takes a whole number from 1 to 128, got 0",
+    ("workers=-2",): "workers takes a whole number from 1 to 128, got -2",
     ("overwrite=maybe",): "overwrite takes true or false",
     ("inspect=1",): "inspect takes true or false",
-    ("data._target_=os.system",): "'os.system' is not part of lead",
-    ("data._target_=lead.core.files.write_json",): "write_json",
+    ("data._target_=os.system",): "no source is called 'os.system'",
+    ("data._target_=lead.core.files.write_json",): "no source is called",
+    ("data._target_=motion_vae",): "no source is called 'motion_vae'",
+    ("data._target_=bhv",): "did you mean 'bvh'?",
 }
 
 

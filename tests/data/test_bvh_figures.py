@@ -302,6 +302,19 @@ def test_set_units_and_axis_overrule_what_is_detected():
             bvh_to_joints(motion, **bad)
 
 
+@pytest.mark.parametrize("step", [4.9, 5.1, 1e7])
+@pytest.mark.parametrize("options", [{}, {"units": "cm", "up_axis": "y"}])
+def test_nobody_moves_faster_than_a_hundred_metres_a_second(step, options):
+    """One leap of so many metres in a twentieth of a second, whatever else is given."""
+    motion = figure("mixamo", scale=100.0, frames=9)
+    motion.values[6:, 0] += 100 * step
+    if step < 5:
+        assert np.ptp(bvh_to_joints(motion, **options)[:, 0, 0]) > 4.8
+    else:
+        with pytest.raises(RequestError, match=r"at 0.25 s it moves .* m/s, 100 at most"):
+            bvh_to_joints(motion, **options)
+
+
 def test_unknown_skeletons_say_what_they_have_and_what_to_do():
     with pytest.raises(
         RequestError, match=r"xSpine.*, \.\.\. \(22 in all\).*skeleton_map=PATH"
@@ -340,7 +353,6 @@ def test_own_map_with_end_sites_alternatives_and_nesting(tmp_path):
         ("joints: [1, 2]", "'joints' takes an object of keys"),
         ("just text", "an object of keys and values expected"),
         ("a: [1", "is not valid YAML .* in line 1"),
-        ("a: &a [1]\nb: *a", "an alias"),
         ("joints: {pelvis: Hips}", "no entry for left_hip"),
         (yaml.safe_dump(own_map(tail="Hips")), "unknown joint 'tail'"),
         (yaml.safe_dump(own_map(head=3)), "'joints.head': a place is"),

@@ -61,7 +61,7 @@ def test_recordings_are_exported_in_every_format(name, format, recordings, capsy
         ("lonely/a.amc", "1\n", "no .asf file beside it"),
         ("missing.bvh", None, "missing.bvh"),
         ("missing.amc", None, "missing.amc is missing"),
-        ("walk.asf", None, "walk.asf is not a motion file"),
+        ("walk.asf", None, "give a motion file"),
     ],
 )
 def test_what_is_no_recording_is_told_in_one_line(name, content, words, recordings):

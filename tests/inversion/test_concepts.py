@@ -1,12 +1,14 @@
 """Windows of motions, sentences with a gap, and everything that cannot be learned from."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
+from lead.core.building import build
 from lead.core.errors import RequestError
 from lead.core.seeding import make_generator
-from lead.inversion import InversionOptions
 from lead.inversion.concepts import Exemplar, check_distinct, draw, windows
 
 
@@ -82,19 +84,24 @@ def test_a_draw_uses_every_window_and_template_before_one_twice(make_concept):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"objective": "laed"}, "unknown objective 'laed': did you mean 'lead'"),
+        ({"objective": "laed"}, "'objective': unknown 'laed', did you mean 'lead'"),
         ({"weighting": "snrr"}, "did you mean 'snr'"),
-        ({"latent": "max"}, "unknown latent"),
-        ({"steps": 0}, "steps is 0"),
-        ({"lr": 0.0}, "lr must be a positive number"),
-        ({"lr": float("nan")}, "lr must be a positive number"),
-        ({"window_min": 0.0}, "window_min is 0.0"),
+        ({"latent": "max"}, "'latent': unknown 'max'"),
+        *[({"lr": value}, "'lr' takes") for value in (0.0, -1.0, math.nan, math.inf, 1e300, "1")],
+        *[({"window_min": value}, "'window_min' takes") for value in (0.0, -1.0, 1.5, math.nan)],
+        *[
+            ({name: value}, f"'{name}' takes")
+            for name in ("steps", "batch_size", "windows", "at_once")
+            for value in (0, -1, 10**6, 10**300, 2.5, "2", None, True)
+        ],
+        ({"timestep_min": -1}, "'timestep_min' takes"),
+        ({"timestep_max": 10**9}, "'timestep_max' takes"),
         ({"timestep_min": 5, "timestep_max": 4}, "timestep_min <= timestep_max"),
     ],
 )
 def test_impossible_options(options, message):
     with pytest.raises(RequestError, match=message):
-        InversionOptions(**options)
+        build("inversion", {"_target_": "inversion", **options})
 
 
 def test_a_template_says_what_is_done_in_its_own_motion(make_concept):

@@ -13,6 +13,7 @@ from lead.core.errors import LeadError, RequestError, WorkError
 from lead.core.files import write_json, write_tensors
 from lead.core.reading import read_tensors
 from lead.core.runs import Run
+from lead.data.contents import STAMPS
 from lead.training.stages import train_stage
 
 
@@ -246,9 +247,9 @@ def test_resuming_on_another_earlier_run_is_refused(copies, make_values, tmp_pat
 
 
 def test_resuming_on_other_data_is_refused(copies, make_values, micro_dataset, tmp_path):
-    shutil.copytree(micro_dataset, tmp_path / "data")
+    shutil.copytree(micro_dataset, tmp_path / "data", ignore=shutil.ignore_patterns(STAMPS))
     manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
-    write_json(tmp_path / "data" / "manifest.json", {**manifest, "data_hash": "another"})
+    write_json(tmp_path / "data" / "manifest.json", {**manifest, "data_hash": "0" * 64})
     values = make_values("vae", copies["vae"], "resume=true")
     values["dataset"] = str(tmp_path / "data")
     refused(RequestError, values, "another dataset")
@@ -330,14 +331,16 @@ def test_the_test_split_is_never_opened(
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_not_a_number_in_the_data_stops_with_the_clips(make_values, micro_dataset, tmp_path, split):
-    shutil.copytree(micro_dataset, tmp_path / "data", ignore=shutil.ignore_patterns("cache"))
+    passed_over = shutil.ignore_patterns("cache", STAMPS)
+    shutil.copytree(micro_dataset, tmp_path / "data", ignore=passed_over)
     features = np.load(tmp_path / "data" / f"{split}.npy")
     features[5] = np.nan
     np.save(tmp_path / "data" / f"{split}.npy", features)
     first = json.loads((tmp_path / "data" / f"{split}.index.json").read_text())["id"][0]
     values = make_values("vae", tmp_path / "run")
     values["dataset"] = str(tmp_path / "data")
-    refused(WorkError, values, "the loss is not finite at step", first)
+    place = f"{tmp_path / 'data' / split}.npy: clip '{first}' holds a value that is not finite"
+    refused(WorkError, values, place)
     assert not (tmp_path / "run" / "weights" / "vae.safetensors").exists()
 
 

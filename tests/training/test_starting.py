@@ -77,7 +77,7 @@ def test_a_failure_after_it_keeps_what_was_saved(make_values, at_step, run):
     at_step(5, fail)
     with pytest.raises(BrokenError):
         train_stage("vae", make_values("vae", run.folder, "overwrite=true", "seed=7"))
-    assert run.state_path.is_file() and run.record["values"]["seed"] == 7
+    assert run.state_path.is_file() and Run(run.folder).record.values["seed"] == 7
     assert not list(run.folder.rglob(".*")) and (run.folder / "notes.txt").exists()
 
 

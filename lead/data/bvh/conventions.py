@@ -3,6 +3,7 @@
 import numpy as np
 
 from lead.core.errors import RequestError, did_you_mean
+from lead.data.limits import SPEED_MOST
 from lead.representation import get_skeleton
 
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
@@ -96,6 +97,16 @@ def check_stature(joints: np.ndarray) -> None:
         raise RequestError(
             f"a standing figure of {height:.3g} m, people have {low:g} to {high:g}: "
             "give units= or up_axis= to keep it"
+        )
+
+
+def check_speed(joints: np.ndarray, fps: float) -> None:
+    """RequestError where the pelvis of joints (frames, 22, 3), in metres, moves as nobody does."""
+    steps = np.linalg.norm(np.diff(joints[:, 0], axis=0), axis=-1)
+    if len(steps) and (speed := fps * steps.max()) > SPEED_MOST:
+        raise RequestError(
+            f"at {steps.argmax() / fps:.2f} s it moves {speed:.3g} m/s, {SPEED_MOST:g} at most: "
+            "cut it, or give units="
         )
 
 

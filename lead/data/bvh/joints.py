@@ -9,6 +9,7 @@ from lead.core.errors import RequestError
 from lead.data.bvh.conventions import (
     METRES,
     check_conventions,
+    check_speed,
     check_stature,
     detect_units,
     judge_up_axis,
@@ -33,8 +34,8 @@ def bvh_to_joints(
 
     ``skeleton_map`` None chooses by joint names, ``units`` auto by the figure's size, ``up_axis``
     auto by ``judge_up_axis``, where ``usual_axis`` is that of most files beside it.
-    Raises RequestError where the skeleton or the size is not a person's; what a standing figure
-    measures is looked at where neither units nor axis are given.
+    Raises RequestError where the skeleton, the size or the speed is not a person's; what a standing
+    figure measures is looked at where neither units nor axis are given.
     """
     check_conventions(units, up_axis)
     skeleton_map = skeleton_map or choose_skeleton_map(motion)
@@ -49,6 +50,7 @@ def bvh_to_joints(
     joints = to_metres_y_up(joints, metres, axis)
     if units == up_axis == "auto":
         check_stature(joints)
+    check_speed(joints, fps)
     return joints.astype(np.float32)
 
 

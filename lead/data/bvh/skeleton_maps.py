@@ -13,7 +13,6 @@ A map holds, for every SMPL joint, where it is on the source skeleton::
 Names are compared without case, punctuation and namespaces (``mixamorig:Hips`` is ``Hips``).
 """
 
-import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -23,16 +22,17 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.reading import read_yaml
-from lead.core.schema import Name, Positive, Schema, read_file
+from lead.core.schema import Name, Schema, read_file
 from lead.data.bvh.hierarchy import Hierarchy
 from lead.data.bvh.parser import BvhMotion
 from lead.representation import get_skeleton
 
 SHIPPED = Path(__file__).parent / "skeleton_maps"
+REACH = 10  # how many times their distance a point may lie beside two others
 _NAMESPACE = re.compile(r"^(mixamorig|character)\d*[:_]", re.IGNORECASE)
 _HOW_TO = (
     "write a map from the 22 SMPL joints to these names as YAML and give data.skeleton_map=PATH"
@@ -128,8 +128,8 @@ def _place(place: object) -> object:
         return place
     if isinstance(place, dict) and set(place) == {"between", "at"}:
         ends, at = place["between"], place["at"]
-        finite = isinstance(at, float | int) and math.isfinite(at)
-        if isinstance(ends, list) and len(ends) == 2 and finite:
+        near = isinstance(at, float | int) and abs(at) <= REACH
+        if isinstance(ends, list) and len(ends) == 2 and near:
             return {"between": _place(ends), "at": at}
     raise ValueError(
         "a place is a joint name, a list of alternatives, {end_site: JOINT} or "
@@ -157,7 +157,7 @@ class _File(Schema):
     joints: Annotated[
         dict[str, Annotated[object, AfterValidator(_place)]], AfterValidator(_all_joints)
     ]
-    metres_per_unit: Positive | None = None
+    metres_per_unit: Annotated[float, Field(gt=0, le=1000)] | None = None
 
 
 @lru_cache(maxsize=256)  # a collection's files are asked the same question one by one

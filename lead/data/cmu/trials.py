@@ -1,7 +1,7 @@
 """The files of the CMU database: AMC with ASF, or BVH of the cgspeed conversions.
 
 A conversion's first frame is a T-pose that the recording has not. In the one with the names of a
-DAZ figure the feet need some 5 more frames to reach their places (up to 13 cm below the floor), so
+DAZ figure the feet need some 5 more frames to reach their places (from up to 13 cm too low), so
 that its first frame at 20 fps is left out too.
 """
 
@@ -15,7 +15,8 @@ import numpy as np
 from lead.core.errors import RequestError
 from lead.data.acclaim import read_acclaim
 from lead.data.acclaim.values import count_frames
-from lead.data.bvh.joints import bvh_to_joints
+from lead.data.bvh.conventions import detect_units
+from lead.data.bvh.joints import bvh_to_joints, mapped_joints
 from lead.data.bvh.motion_files import AMC, AMC_FPS, SUFFIXES
 from lead.data.bvh.parser import BvhMotion, frame_rate, read_bvh, read_bvh_header
 from lead.data.bvh.resampling import sample_positions
@@ -30,7 +31,12 @@ CONVERSIONS = ("cmu", "cmu_daz")
 _NAME = re.compile(r"\d+_\d+")
 _FRAMES_APART = 0.02  # of a trial's length: more, and file and line are about different recordings
 _JUMP = 0.5  # metres from one recorded frame to the next; the fastest kick makes 0.1
-_KNOWN_BAD = {"17_03": "known to be mislabelled: its header names the skeleton of another subject"}
+_MISLABELLED = "known to be mislabelled: its header names the skeleton of another subject"
+_KNOWN_BAD = {
+    "17_03.amc": _MISLABELLED,
+    "17_03.bvh": _MISLABELLED,
+    "07_12.bvh": "known to be broken: a brisk walk of 2.8 m/s that bobs by 0.3 m a step",
+}
 
 
 @dataclass(frozen=True)
@@ -84,8 +90,8 @@ def find_trials(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
             problems[place] = problem
         elif not _NAME.fullmatch(path.stem):
             problems[place] = "its name does not read SUBJECT_TRIAL: import it with data=bvh"
-        elif path.stem in _KNOWN_BAD:
-            problems[place] = _KNOWN_BAD[path.stem]
+        elif path.name.lower() in _KNOWN_BAD:
+            problems[place] = _KNOWN_BAD[path.name.lower()]
         elif path.stem not in found:
             found[path.stem] = path
         elif found[path.stem].suffix.lower() == path.suffix.lower():
@@ -120,12 +126,14 @@ def read_trial(name: str, path: Path, seconds: float | None = None) -> Trial:
 
 def _jumps(motion: BvhMotion, joints: np.ndarray) -> Iterator[int]:
     """Frames at 20 fps after which a joint is suddenly elsewhere: the recording is broken there."""
+    skeleton_map = choose_skeleton_map(motion)
     moved = np.linalg.norm(np.diff(joints, axis=0), axis=-1).max(axis=-1)
     ratio = motion.fps / FPS
     for frame in np.flatnonzero(moved > _JUMP).tolist():
         recorded = motion.values[int(frame * ratio) : int(np.ceil((frame + 1) * ratio)) + 1]
-        between = bvh_to_joints(replace(motion, values=recorded), fps=motion.fps, up_axis="y")
-        if np.linalg.norm(np.diff(between, axis=0), axis=-1).max() > _JUMP:
+        between = mapped_joints(replace(motion, values=recorded), skeleton_map, motion.fps)
+        metres = detect_units(between, motion.metres_per_unit or skeleton_map.metres_per_unit)[1]
+        if metres * np.linalg.norm(np.diff(between, axis=0), axis=-1).max() > _JUMP:
             yield frame
 
 

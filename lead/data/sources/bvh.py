@@ -118,12 +118,12 @@ class BvhSource:
         """Id -> path, sorted by id, and items for what cannot be looked at."""
         paths, closed = {}, []
         for path, problem in find_files(self.source, *SUFFIXES).items():
-            name = path.relative_to(self.source).with_suffix("").as_posix()
+            whole = path.relative_to(self.source).as_posix()
+            name = whole.removesuffix(path.suffix)
             if name in paths:
                 problem = f"the same motion as {paths[name].name} beside it: rename one of them"
-                name = path.relative_to(self.source).as_posix()
             if problem:
-                closed.append(problem_item(name, path, problem))
+                closed.append(problem_item(whole, path, problem))
             else:
                 paths[name] = path
         if not paths:

@@ -92,8 +92,20 @@ class CmuSource:
 
     def load(self, items: Sequence[Item]) -> list[LoadedClip | Rejected]:
         """Features of each item at 20 fps, or Rejected with its reason; a trial is read once."""
-        results: list[LoadedClip | Rejected] = []
+        clips, results = self.load_joints(items)
+        features = clip_features([joints for _, joints in clips])
+        loaded = [
+            LoadedClip(item.id, item.split, rows, item.captions, item.labels)
+            for (item, _), rows in zip(clips, features, strict=True)
+        ]
+        return [*results, *loaded]
+
+    def load_joints(
+        self, items: Sequence[Item]
+    ) -> tuple[list[tuple[Item, np.ndarray]], list[Rejected]]:
+        """Joints (frames, 22, 3) of each item at 20 fps, metres, and what cannot be read."""
         clips: list[tuple[Item, np.ndarray]] = []
+        rejected = []
         for path, group in groupby(items, key=lambda item: item.path):
             pieces = list(group)
             try:
@@ -101,11 +113,8 @@ class CmuSource:
                 joints, jumps = trial.joints()
                 clips += [_cut_out(item, joints, jumps) for item in pieces]
             except RequestError as error:
-                results += [Rejected(item.id, str(path), str(error)) for item in pieces]
-        features = clip_features([joints for _, joints in clips])
-        for (item, _), rows in zip(clips, features, strict=True):
-            results.append(LoadedClip(item.id, item.split, rows, item.captions, item.labels))
-        return results
+                rejected += [Rejected(item.id, str(path), str(error)) for item in pieces]
+        return clips, rejected
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
         """None: they are computed from the train split."""

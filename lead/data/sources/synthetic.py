@@ -29,7 +29,7 @@ class SyntheticSource:
     ``splits`` are shares of the clips, met to within one clip; none with a share stays empty.
     """
 
-    clips: int = 1000
+    clips: int | None = 1000
     seed: int = 0
     splits: Mapping[str, float] = field(
         default_factory=lambda: {"train": 0.8, "val": 0.05, "test": 0.15}
@@ -46,7 +46,7 @@ class SyntheticSource:
     def __post_init__(self) -> None:
         check_fractions(self.splits)
         filled = sum(share > 0 for share in self.splits.values())
-        if self.clips < filled:
+        if (self.clips or 0) < filled:
             raise RequestError(f"clips={self.clips} cannot fill {filled} splits: ask for more")
 
     def list_items(self) -> list[Item]:

@@ -1,0 +1,80 @@
+"""The hour of the CMU database that comes with lead: nothing to fetch, people and their words."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from lead.core.errors import RequestError
+from lead.data.bvh.loading import clip_features
+from lead.data.caption_kinds import KIND, count_kinds, table_lines
+from lead.data.cmu_open import read_index, read_joints
+from lead.data.source import Item, LoadedClip, Rejected
+from lead.data.sources.cmu import CmuSource
+
+
+@dataclass(frozen=True)
+class CmuOpenSource:
+    """What ``data=cmu`` makes of the trials that may be passed on, joints to half a millimetre.
+
+    ``clips`` takes about that many, spread evenly over every split; None takes all.
+    """
+
+    clips: int | None = None
+
+    name: ClassVar[str] = "cmu_open"
+    skeleton: ClassVar[str] = CmuSource.skeleton
+    fps: ClassVar[float] = CmuSource.fps
+    licence: ClassVar[str] = CmuSource.licence
+    long_clips: ClassVar[str] = "drop"
+    min_frames: ClassVar[int] = 20
+    max_frames: ClassVar[int] = 199
+
+    def __post_init__(self) -> None:
+        if self.clips is not None and self.clips < 1:
+            raise RequestError(f"clips={self.clips}: give how many to take, from 1")
+
+    def list_items(self) -> list[Item]:
+        """The clips by name, of every split at least one."""
+        items = read_index()
+        if self.clips is None or self.clips >= len(items):
+            return items
+        splits: dict[str, list[Item]] = {}
+        for item in items:
+            splits.setdefault(item.split, []).append(item)
+        share = self.clips / len(items)
+        return [
+            group[place]
+            for group in splits.values()
+            for count in [max(1, round(share * len(group)))]
+            for place in np.linspace(0, len(group) - 1, count).astype(int)
+        ]
+
+    def load(self, items: Sequence[Item]) -> list[LoadedClip | Rejected]:
+        """The features of some clips."""
+        known = {item.id: item for item in items}
+        names, joints = zip(*read_joints(set(known)), strict=True)
+        found = [known[name] for name in names]
+        return [
+            LoadedClip(item.id, item.split, rows, item.captions, item.labels)
+            for item, rows in zip(found, clip_features(list(joints)), strict=True)
+        ]
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """None: they are computed from the train split."""
+        return None
+
+    def describe(self, items: Sequence[Item]) -> Mapping[str, object]:
+        """Clips by split, and clips, sentences and hours by kind and split."""
+        lengths = {name: len(joints) for name, joints in read_joints({item.id for item in items})}
+        counts = count_kinds(
+            (item.labels[KIND], item.split, len(item.captions), lengths[item.id] / self.fps)
+            for item in items
+        )
+        return {
+            "clips": dict(Counter(item.split for item in items)),
+            "kinds": "\n".join(["", *table_lines(counts)]),
+            "licence": self.licence,
+        }
