@@ -5,6 +5,8 @@ import resource
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,33 +30,49 @@ from lead.training.saving import WholeState
 PAGE = 4096
 
 
-@pytest.fixture(params=["full", "limited"])
-def disk(request, tmp_path) -> Iterator[Callable[[int], Path]]:
-    """Make a folder where so many bytes can be written: on a small disk, or in one file each.
+@dataclass
+class Disk:
+    """A folder where so many bytes can be written: on a small disk, or in one file each.
 
-    The limit of one file stands for all that makes a write fail late, and needs no rights.
+    The limit of one file stands for all that makes a write fail late, and needs no rights. It
+    holds for the whole process, and so for as long as ``filling`` alone.
     """
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def make(size: int) -> Path:
-        if request.param == "limited":
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-            return folder
-        options = ["-t", "tmpfs", "-o", f"size={max(size, PAGE)}", "tmpfs", str(folder)]
+    folder: Path
+    kind: str
+    size: int = 0
+
+    def make(self, size: int) -> Path:
+        """Say how many bytes, before anything is written."""
+        self.size = size
+        if self.kind == "limited":
+            return self.folder
+        options = ["-t", "tmpfs", "-o", f"size={max(size, PAGE)}", "tmpfs", str(self.folder)]
         if subprocess.run(["mount", *options], capture_output=True).returncode:
             pytest.skip("only root can mount a small disk")
         if size < PAGE:
-            (folder / "filler").write_bytes(bytes(PAGE))
-        return folder
+            (self.folder / "filler").write_bytes(bytes(PAGE))
+        return self.folder
 
-    try:
-        yield make
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        if os.path.ismount(folder):
-            subprocess.run(["umount", "-l", str(folder)], check=True)
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """While something is written."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        limit = self.size if self.kind == "limited" else soft
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture(params=["full", "limited"])
+def disk(request, tmp_path) -> Iterator[Disk]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    yield Disk(folder, request.param)
+    if os.path.ismount(folder):
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +125,9 @@ KINDS: dict[str, Callable[[Path, Motion], object]] = {
 def test_every_kind_of_file_is_written_whole_or_not_at_all(disk, motion, kind, size):
     if kind == "mp4":
         pytest.importorskip("av")
-    folder = disk(size)
+    folder = disk.make(size)
     before = taken(folder)
-    with pytest.raises(WorkError) as error:
+    with pytest.raises(WorkError) as error, disk.filling():
         KINDS[kind](folder / f"out.{kind}", motion)
     message = str(error.value)
     assert str(folder) in message and "cannot write" in message and "\n" not in message
@@ -125,9 +143,9 @@ def test_an_archive_is_unpacked_whole_or_not_at_all(disk, tmp_path):
     with tarfile.open(tmp_path / "clips.tar", "w") as archive:
         (tmp_path / "walk.bvh").write_bytes(bytes(1 << 20))
         archive.add(tmp_path / "walk.bvh", "walk.bvh")
-    folder = disk(8 * PAGE)
+    folder = disk.make(8 * PAGE)
     before = taken(folder)
-    with pytest.raises(WorkError, match="cannot be unpacked into"):
+    with pytest.raises(WorkError, match="cannot be unpacked into"), disk.filling():
         unpack(tmp_path / "clips.tar", ".bvh", folder / "cache")
     assert taken(folder) == before
 
@@ -175,10 +193,11 @@ def commands(w, out: Path) -> dict[str, list[str]]:
 )
 def test_every_command_says_one_line_and_leaves_nothing(world, disk, capsys, command, size):
     words = commands(world, world.here / "disk" / "deep" / "out")[command]
-    folder = disk(size)
+    folder = disk.make(size)
     before = taken(folder)
     capsys.readouterr()
-    code = main([str(word) for word in words])
+    with disk.filling():
+        code = main([str(word) for word in words])
     said = capsys.readouterr().err.splitlines()
     if code == 0 and size > 100:
         return  # it fits

@@ -28,7 +28,12 @@ with ended_in_order(), atomic_folder(sys.argv[1]) as folder:
 def test_what_is_half_done_is_cleared_away(tmp_path, number, times):
     """However often the signal comes, no ``except Exception`` stops it, and nothing is said."""
     words = [sys.executable, "-c", SCRIPT, str(tmp_path / "out")]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        words,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # nohup has it ignored
+    )
     while not list(tmp_path.glob(".out.*/half")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)

@@ -234,7 +234,8 @@ def test_a_process_inherits_no_handler_no_thread_and_not_the_working_folder(
     monkeypatch.syspath_prepend("")
     monkeypatch.syspath_prepend(str(tmp_path))
     before = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGUSR1,)}
-    before[signal.SIGTERM] = signal.signal(signal.SIGTERM, lambda *_: None)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        before[number] = signal.signal(number, lambda *_: None)
     try:
         with closing(spread(partial(work.facts, os.getpid()), pieces(200), 2)) as found:
             facts = [fact for _, fact in found if fact is not None]
