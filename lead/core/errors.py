@@ -28,12 +28,12 @@ def did_you_mean(word: str, known) -> str:
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
 
 
-LINE_MOST = 300
+LINE_MOST = 300 - len("lead: ")  # characters of a message, which follow that
 _WORD_MOST = 120
 
 
 def one_line(message: object) -> str:
-    """A message on one line of at most 300 characters.
+    """A message on one line of at most LINE_MOST characters.
 
     Names of files and words of libraries may hold line breaks, and be long; long words lose their
     middle first, so that what to do still stands at the end.

@@ -87,9 +87,11 @@ def read_json_value(
     path: Path | str, *, most: int = TEXT_BYTES, advice: str = "remake it"
 ) -> object:
     """The value of a JSON file, whatever it is."""
-    content = check_regular(path, most=most, advice=advice).read_bytes()
+    path = check_regular(path, most=most, advice=advice)
     try:
-        return parse_json(content)
+        return parse_json(path.read_bytes())
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read ({error.strerror}): check it") from error
     except ValueError as error:
         raise WorkError(f"{path} is not valid JSON ({error}): {advice}") from error
 
