@@ -126,7 +126,8 @@ def test_the_parts_of_the_work_are_told(pipeline):
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler on this machine")
-@pytest.mark.parametrize("tuned", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("tuned", [False, True])
 def test_compiled_networks_make_the_same_motions(pipeline, monkeypatch, tuned):
     monkeypatch.setitem(CPU_OPTIONS, "max_autotune", tuned)  # minutes where nothing is cached
     sampling = Sampling(steps=3)
