@@ -95,7 +95,7 @@ class RunRecord(Schema):
     sampling: Name | None = None  # the entry of configs/sampling that it is made for
     judge: JudgeEntry | None = None
     dataset: DatasetFacts
-    best: dict[str, Finite] = {}
+    best: dict[str, float] = {}
     values: Annotated[dict[str, Any], AfterValidator(_are_values)] = {}
     packed: dict[str, Any] = {}
 
