@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from lead.core.building import PARTS, known_name
 from lead.core.errors import did_you_mean
-from lead.core.schema import Count, Finite, Hash, Name, Positive, Schema, one_of
+from lead.core.schema import Count, Hash, Name, Positive, Schema, one_of
 
 SCHEMA_VERSION = 1
 HOLDS = {

@@ -1,7 +1,7 @@
 """Reading a packed dataset: memory-mapped features and an index, opened without a copy."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from lead.core.errors import RequestError, WorkError, did_you_mean
-from lead.core.reading import map_floats, read_floats
+from lead.core.reading import check_regular, map_floats, read_floats
 from lead.core.schema import Count, FileName, Hash, Name, Rate, Schema, read_file
 from lead.data.contents import STATISTICS, Contents, find_changed, part_names
 from lead.data.packing import SCHEMA_VERSION
@@ -150,7 +150,7 @@ class PackedDataset:
     def normalizer(self) -> Normalizer:
         """The dataset's own standardisation."""
         width = self.skeleton.features
-        mean, std = (read_floats(self.folder / name, (width,), AGAIN) for name in STATISTICS)
+        mean, std = (_own(read_floats, self.folder / name, (width,)) for name in STATISTICS)
         if not (std > 0).all():
             raise WorkError(
                 f"{self.folder / STATISTICS[1]} holds a deviation of 0 or less: {AGAIN}"
@@ -165,7 +165,7 @@ class PackedDataset:
             )
         array, listed = (self.folder / part for part in part_names(name))
         index = read_file(Index, listed, AGAIN)
-        features = map_floats(array, ("frames", self.skeleton.features), AGAIN)
+        features = _own(map_floats, array, ("frames", self.skeleton.features))
         starts, frames = np.asarray(index.start, int), np.asarray(index.frames, int)
         if len(starts) and int((starts + frames).max()) > len(features):
             raise WorkError(f"{array} is shorter than its index: {AGAIN}")
@@ -173,6 +173,15 @@ class PackedDataset:
             *(name, features, index.id, starts, frames),
             *(index.captions, index.tokens, index.labels),
         )
+
+
+def _own(read: Callable, path: Path, shape: tuple[int | str, ...]) -> np.ndarray:
+    """An array of the dataset; what is there and broken is failed work, not a wrong request."""
+    check_regular(path, advice=AGAIN)
+    try:
+        return read(path, shape, AGAIN)
+    except RequestError as error:
+        raise WorkError(str(error)) from error
 
 
 def open_dataset(folder: Path | str) -> PackedDataset:

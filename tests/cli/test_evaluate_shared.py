@@ -52,7 +52,7 @@ def test_what_is_wrong_is_said_once(world, monkeypatch, capfd):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["devices=0"], "devices is 0: it starts at 1"),
+        (["devices=0"], "devices takes a whole number from 1"),
         (["devices=2"], "devices= shares out a protocol"),
     ],
 )

@@ -40,8 +40,8 @@ def test_a_bvh_file_is_scaled(clip, tmp_path):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["format=bvh", "scale=big"], "scale must be a number (units in a metre), got 'big'"),
-        (["format=bvh", "scale=0"], "scale must be a number above 0 (units in a metre), got 0"),
+        (["format=bvh", "scale=big"], "scale takes a finite number, got 'big'"),
+        (["format=bvh", "scale=0"], "scale takes a number from 0.0001 to 1000000.0, got 0"),
         (["format=gif", "scale=100"], "scale is for format=bvh alone: leave it out for gif"),
     ],
 )

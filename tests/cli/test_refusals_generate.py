@@ -290,34 +290,34 @@ def motion_missing(w):
     return ["export", "motion=nowhere.npz"]
 
 
-@case(2, "is a folder", "give a motion file")
+@case(2, "is a folder", "name a file")
 def motion_is_a_folder(w):
     return ["export", f"motion={w.here}", "output=new.gif"]
 
 
-@case(2, "notes.npz is not a motion file")
+@case(2, "notes.npz: not a whole .npz archive", "give a motion file")
 def motion_not_npz(w):
     return ["export", f"motion={w.file('notes.npz', 'words')}"]
 
 
-@case(2, "clip.npz is not a motion file")
+@case(2, "clip.npz: not a whole .npz archive", "give a motion file")
 def motion_truncated(w):
     return ["export", f"motion={w.file('clip.npz', w.motion.read_bytes()[:3000])}"]
 
 
-@case(2, "clip.npz", "Python objects, which are never loaded")
+@case(2, "clip.npz: not a whole .npz archive", "give a motion file")
 def motion_pickled(w):
     return ["export", f"motion={w.file('clip.npz', pickle.dumps({'joints': 3}))}"]
 
 
-@case(2, "clip.npz is not a motion file", "single array")
+@case(2, "clip.npz: not a whole .npz archive", "give a motion file")
 def motion_is_one_array(w):
     np.save(w.here / "clip.npy", np.zeros((3, 22, 3)))
     (w.here / "clip.npy").rename(w.here / "clip.npz")
     return ["export", "motion=clip.npz"]
 
 
-@case(2, "clip.npz is not a motion file", "no 'schema'")
+@case(2, "clip.npz: it has no 'joints'", "give a motion file")
 def motion_of_other_arrays(w):
     np.savez(w.here / "clip.npz", poses=np.zeros((3, 22, 3)))
     return ["export", "motion=clip.npz"]
@@ -344,7 +344,7 @@ def motion_without_speed(w):
     return changed_motion(w, fps=np.array(0.0))
 
 
-@case(2, "schema 99", "update lead")
+@case(2, "'schema' takes a number less than or equal to 1, got 99", "this version")
 def motion_of_a_later_version(w):
     return changed_motion(w, schema=np.array(99))
 

@@ -61,13 +61,13 @@ def manifest_of_another_kind(w):
     return w.train("vae", dataset=w.here / "data")
 
 
-@case(2, "layout 99", "prepare it again")
+@case(1, "'schema' takes 1, got 99", "prepare it again")
 def manifest_of_another_version(w):
     edit_json(w.copy_data() / "manifest.json", lambda record: record.update(schema=99))
     return w.train("vae", dataset=w.here / "data")
 
 
-@case(2, "unknown skeleton 'octopus'")
+@case(1, "'skeleton' takes 'humanml3d' or 'kit', got 'octopus'")
 def manifest_of_another_skeleton(w):
     edit_json(w.copy_data() / "manifest.json", lambda record: record.update(skeleton="octopus"))
     return w.train("vae", dataset=w.here / "data")
@@ -110,7 +110,7 @@ def pickled_array(w):
     return w.train("vae", dataset=w.here / "data")
 
 
-@case(1, "Std.npy", "263")
+@case(1, "Mean.npy", "263")
 def statistics_of_another_width(w):
     np.save(w.copy_data() / "Mean.npy", np.zeros(7, np.float32))
     np.save(w.here / "data" / "Std.npy", np.ones(7, np.float32))
@@ -394,7 +394,7 @@ OPTIONS = {
     "trainer.save_seconds=-1": "save_seconds takes a number from 0",
     "trainer.gradient_clip=-1": "gradient_clip takes a number from 0",
     "model.vae.width=1000000": "'width' takes a number less than or equal to 16384, got 1000000",
-    "model.vae.width=1e12": "'width' takes a number less than or equal to 16384",
+    "model.vae.width=1e12": "model.vae.width takes a whole number from 0 to 1000000000",
     "model.vae.width=16384": "model.vae would have 1.08e+10 numbers, 200000000 are the most",
     "model.vae.feed_forward=1e9": "feed_forward",
     "model.vae.latent_dim=1e9": "latent_dim",
@@ -412,7 +412,8 @@ OPTIONS = {
     "stage.module.velocities_weight=-0.1": "velocities_weight",
     "stage.module.sliding_weight=-1": "sliding_weight",
     "stage.module.align_weight=-1": "align_weight",
-    "stages.vae.optimizer.lr=1e300": "stages.vae.optimizer: 'lr' takes a number less than or equal",
+    "stages.vae.optimizer.lr=1e300": "stages.vae.optimizer.lr takes a number from",
+    "stages.vae.optimizer.lr=1e8": "stages.vae.optimizer: 'lr' takes a number less than or equal",
     "stages.vae.optimizer.weight_decay=1e300": "weight_decay",
     "stages.vae.optimizer.warmup_steps=1e17": "warmup_steps",
     "trainer.ema_decay=1": "ema_decay is 1",

@@ -135,13 +135,13 @@ def test_table_4_takes_the_projectors_beside_the_run(words, world):
     [
         (("study.objectives=[led]",), "study.objectives: unknown 'led'"),
         (("study.project=[maybe]",), "study.project: unknown 'maybe'"),
-        (("study.seeds=0",), "numbers from 1 up"),
-        (("study.styles.clips=0",), "numbers from 1 up"),
+        (("study.seeds=0",), "study.seeds takes a whole number from 1"),
+        (("study.styles.clips=0",), "study.styles.clips takes a whole number from 1"),
         (("study.styles.clips=10",), "no style has 10 clips"),
         (("protocol=open",), "a study has its own protocol"),
         (("classifier=nowhere",), "nowhere is no classifier"),
         (("evaluator=null", "classifier=null"), "a study needs a judge"),
-        (("study.recipe.steps=0",), "steps is 0"),
+        (("study.recipe.steps=0",), "'steps' takes a number greater than or equal to 1"),
     ],
 )
 def test_what_cannot_be_studied_is_one_line(words, capsys, more, message):

@@ -57,6 +57,10 @@ def test_who_handles_or_ignores_a_signal_goes_on_doing_so(handler):
 
 
 def test_afterwards_all_is_as_before():
-    with ended_in_order():
-        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    found = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with ended_in_order():
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, found)

@@ -62,7 +62,6 @@ def test_schedule_moves_as_a_whole():
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ({"name": "scaled_linaer"}, "did you mean 'scaled_linear'"),
         ({"name": "cosine", "beta_end": 0.02}, "has no beta_end"),
         ({"num_train_timesteps": 0}, "at least 1"),
         ({"name": "cosine", "num_train_timesteps": -3}, "at least 1"),
@@ -75,3 +74,8 @@ def test_wrong_requests_are_told_in_one_line(request_, message):
     with pytest.raises(RequestError, match=message) as caught:
         make_schedule(**request_)
     assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_schedule_is_told_where_it_is_described():
+    with pytest.raises(RequestError, match="unknown 'scaled_linaer', did you mean 'scaled_linear'"):
+        build("schedule", {"_target_": "noise_schedule", "name": "scaled_linaer"})

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from lead.core.building import build
 from lead.core.errors import RequestError, WorkError
 from lead.core.masks import lengths_to_mask
 from lead.data.packed import PackedDataset
@@ -83,8 +84,10 @@ def test_what_cannot_be_judged_is_one_line(network, clip, error, message):
 
 
 def test_a_classifier_needs_classes():
-    with pytest.raises(RequestError, match="at least one kind of label"):
-        ClipNetwork(263, {"style": ()})
+    for classes in ({}, {"style": ()}):
+        description = {"_target_": "clip_network", "features": 263, "classes": classes}
+        with pytest.raises(RequestError, match="'classes.*' takes at least 1 entries"):
+            build("network", description)
 
 
 def test_held_out_clips_are_halved_within_every_style_and_content(styled):

@@ -198,9 +198,10 @@ def test_nothing_is_changed_by_a_run_that_cannot_go_on(interrupted, make_values,
     assert Run(interrupted.folder).record.status == "interrupted"
 
 
-def test_the_state_that_was_saved_is_taken(interrupted, make_values, training, state):
+def test_the_state_that_was_saved_is_taken(interrupted, make_values, training, state, tmp_path):
     """The counterpart of all of these: untouched, it goes on to the end."""
-    torch.save(state, interrupted.state_path)
-    check_state(interrupted.state_path, *training)
-    run = train_stage("vae", make_values("vae", interrupted.folder, "resume=true"))
+    own = Run(shutil.copytree(interrupted.folder, tmp_path / "vae"))
+    torch.save(state, own.state_path)
+    check_state(own.state_path, *training)
+    run = train_stage("vae", make_values("vae", own.folder, "resume=true"))
     assert run.record.status == "finished"
