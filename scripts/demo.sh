@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What lead does, in minutes on two cores: clips from the starter model where there is one, then the
-# three stages on synthetic motions, at tiny size behind a starter model, else at size demo.
+# three stages on the motions that come with lead, at tiny size behind a starter model, else at size demo.
 # Training steps whose result is there are skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -30,8 +30,8 @@ else
   say "no starter model at $starter: only what is trained here"
 fi
 
-say "the same from nothing, at size $size: synthetic motions with captions -> datasets/synthetic"
-[ -f datasets/synthetic/manifest.json ] || lead prepare data=synthetic
+say "the same from nothing, at size $size: real motions with sentences -> datasets/cmu_open"
+[ -f datasets/cmu_open/manifest.json ] || lead prepare data=cmu_open
 say "stage 1 of 3: motion VAE"
 train vae
 say "stage 2 of 3: latent diffusion"

@@ -9,7 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from lead.data.sources.synthetic import SyntheticSource
+from lead.data.sources.cmu_open import CmuOpenSource
 from lead.representation import features_to_joints, get_skeleton
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "images" / "layout263.png"
@@ -25,14 +25,14 @@ COLUMNS = 263
 
 
 def find_clip() -> tuple[np.ndarray, str]:
-    """Features of the first composed walk that is long enough, and its caption."""
-    source = SyntheticSource(clips=60)
+    """Features of the first walk that is long enough, and its caption."""
+    source = CmuOpenSource()
     items = [item for item in source.list_items() if "walk" in item.captions[0].text]
     for item in items:
         (clip,) = source.load([item])
         if len(clip.features) >= FRAMES:
             return clip.features[:FRAMES], item.captions[0].text
-    raise SystemExit("none of the composed clips is a long walk: ask for more than 60")
+    raise SystemExit("none of the clips is a long walk")
 
 
 def draw_skeleton(axes, joints: np.ndarray) -> None:

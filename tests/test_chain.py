@@ -67,10 +67,10 @@ def here(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def test_from_synthetic_motions_to_a_table(here, capfd):
-    out = lead(capfd, "prepare", "data=synthetic", "data.clips=16", "workers=1")
+def test_from_cmu_open_motions_to_a_table(here, capfd):
+    out = lead(capfd, "prepare", "data=cmu_open", "data.clips=16", "workers=1")
     assert "16 clips" in out
-    runs = train_all(capfd, "synthetic")
+    runs = train_all(capfd, "cmu_open")
     check_runs(runs)
     check_prompts_file(capfd, runs)
     check_the_same_again(capfd, runs)

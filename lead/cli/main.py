@@ -36,8 +36,8 @@ usage: lead VERB [key=value ...]
 {verbs}
 
 Options are Hydra overrides, for example
-  lead prepare data=synthetic
-  lead train stage=vae data=synthetic size=tiny
+  lead prepare data=cmu_open
+  lead train stage=vae data=cmu_open size=tiny
   lead generate run=checkpoints/RUN text="a person walks in a circle" seconds=4
 `lead VERB --help` shows a verb's options. `lead VERB -m key=A,B ...` runs a job for every
 combination of values, here or on a Slurm cluster: `lead VERB -m --help`.

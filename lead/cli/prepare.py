@@ -1,8 +1,7 @@
 """lead prepare data=NAME source=DIR [key=value ...] : a data source -> a packed dataset.
 
-data=NAME        humanml3d | kitml | bandai_namco | style100 | cmu | cmu_open | bvh | mix
-                 | synthetic
-source=DIR       where the collection is (cmu_open, mix, synthetic need none)
+data=NAME        humanml3d | kitml | bandai_namco | style100 | cmu | bvh | mix | cmu_open (default)
+source=DIR       where the collection is (mix and cmu_open need none)
 parts=[A,B]      prepared datasets that data=mix makes one
 output=DIR       where to write; default datasets/NAME
 inspect=true     only show what would be read, and write a picture of a few clips
@@ -21,13 +20,13 @@ from lead.cli.outputs import DATASET, output_folder
 from lead.core.errors import RequestError, one_line
 from lead.core.stopping import ended_in_order
 
-WITHOUT_FOLDER = ("cmu_open", "mix", "synthetic")
+WITHOUT_FOLDER = ("cmu_open", "mix")
 
 
 def run(overrides: Sequence[str]) -> int:
     """Prepare, or inspect, one data source."""
     config = compose("prepare", overrides)
-    name = choice(overrides, "data", "synthetic")
+    name = choice(overrides, "data", "cmu_open")
     output = Path(config["output"] or f"datasets/{name}")
     if config["inspect"]:
         from lead.cli.inspecting import inspect_source

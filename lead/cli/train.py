@@ -32,7 +32,7 @@ OTHERS = {"WORLD_SIZE", "MASTER_ADDR", "SLURM_NTASKS"}
 def run(overrides: Sequence[str]) -> int:
     """Train one stage."""
     config = compose("train", overrides)
-    name = choice(overrides, "data", "synthetic")
+    name = choice(overrides, "data", "cmu_open")
     stage = config["stage"]["name"]
     config["dataset"] = config["dataset"] or f"datasets/{name}"
     config["run"] = config["run"] or f"checkpoints/{name}-{config['size_name']}-{stage}"

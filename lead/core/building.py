@@ -41,7 +41,6 @@ CLASSES: dict[str, dict[str, str]] = {
         "kitml": "lead.data.sources.kitml.KitMlSource",
         "mix": "lead.data.sources.mix.MixSource",
         "style100": "lead.data.sources.style100.Style100Source",
-        "synthetic": "lead.data.sources.synthetic.SyntheticSource",
     },
     "stage": {
         "classifier_stage": "lead.training.classifier_stage.ClassifierStage",

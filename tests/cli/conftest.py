@@ -33,14 +33,14 @@ class World:
 
     @property
     def data(self) -> Path:
-        return self.chain / "datasets" / "synthetic"
+        return self.chain / "datasets" / "cmu_open"
 
     @property
     def motion(self) -> Path:
         return self.chain / "clips" / "000.npz"
 
     def run(self, stage: str) -> Path:
-        return self.chain / "checkpoints" / f"synthetic-tiny-{stage}"
+        return self.chain / "checkpoints" / f"cmu_open-tiny-{stage}"
 
     def train(self, stage: str, **options: object) -> list[str]:
         """Words of a training that would work, on the chain's runs; options replace or add."""
@@ -74,7 +74,7 @@ class World:
 
     def copy_run(self, stage: str) -> Path:
         """One run, beside copies of the ones it stands on."""
-        return self.copy_runs() / f"synthetic-tiny-{stage}"
+        return self.copy_runs() / f"cmu_open-tiny-{stage}"
 
     def file(self, name: str, content: str | bytes = "") -> Path:
         path = self.here / name
@@ -133,14 +133,14 @@ for _side, _sign in (("Left", 1), ("Right", -1)):
 
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory) -> Path:
-    """A folder with a synthetic dataset, a run of each stage and a generated clip."""
+    """A folder with a cmu_open dataset, a run of each stage and a generated clip."""
     folder = tmp_path_factory.mktemp("chain")
     before = Path.cwd()
     os.chdir(folder)
     try:
-        runs = {stage: f"checkpoints/synthetic-tiny-{stage}" for stage in ("vae", "diffusion")}
+        runs = {stage: f"checkpoints/cmu_open-tiny-{stage}" for stage in ("vae", "diffusion")}
         for words in (
-            ["prepare", "data=synthetic", "data.clips=16", "workers=1"],
+            ["prepare", "data=cmu_open", "data.clips=16", "workers=1"],
             ["train", "stage=vae", *LIGHT, "trainer.max_steps=2"],
             ["train", "stage=diffusion", f"vae={runs['vae']}", *LIGHT, "trainer.max_steps=2"],
             [
@@ -148,7 +148,7 @@ def chain(tmp_path_factory) -> Path:
                 "trainer.max_steps=2",
             ],
             [
-                *("generate", "run=checkpoints/synthetic-tiny-projector", "text=a person walks"),
+                *("generate", "run=checkpoints/cmu_open-tiny-projector", "text=a person walks"),
                 *("seconds=3", "output=clips", "sampling.steps=2", "formats=[npz]", "device=cpu"),
             ],
         ):

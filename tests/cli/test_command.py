@@ -252,7 +252,7 @@ def default_interrupt() -> None:
 )
 def test_stopped_while_preparing_it_leaves_nothing(tmp_path, environment, end, number, code, line):
     process = subprocess.Popen(
-        [sys.executable, "-m", "lead.cli.main", "prepare", "data=synthetic", "data.clips=4000"],
+        [sys.executable, "-m", "lead.cli.main", "prepare", "data=cmu_open", "data.clips=4000"],
         cwd=tmp_path,
         env=environment,
         stderr=subprocess.PIPE,

@@ -44,7 +44,7 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(chain, tmp_path_factory):
     """Where the tiny chain is shown."""
-    run = chain / "checkpoints" / "synthetic-tiny-projector"
+    run = chain / "checkpoints" / "cmu_open-tiny-projector"
     options = ("port=0", "device=cpu", "sampling.steps=2", "inversion.steps=2", "upload_mb=0.3")
     with make_server([f"run={run}", *options], tmp_path_factory.mktemp("demo")) as server:
         yield server.url

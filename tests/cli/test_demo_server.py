@@ -35,7 +35,7 @@ def fetch(url: str, body: dict | bytes | None = None):
 @pytest.fixture(scope="module")
 def demo(chain, tmp_path_factory):
     """A server of the tiny chain."""
-    run = chain / "checkpoints" / "synthetic-tiny-projector"
+    run = chain / "checkpoints" / "cmu_open-tiny-projector"
     with make_server([f"run={run}", *OPTIONS], tmp_path_factory.mktemp("demo")) as server:
         yield server
 
@@ -46,7 +46,7 @@ def ask(demo, path: str, body: dict | bytes | None = None) -> dict:
 
 def test_about_says_what_the_model_can_do(demo):
     about = ask(demo, "/about")
-    assert about["run"] == "synthetic-tiny-projector" and about["projector"] is True
+    assert about["run"] == "cmu_open-tiny-projector" and about["projector"] is True
     assert about["fps"] == 20 and len(about["skeleton"]["joints"]) == 22
     assert about["skeleton"]["parents"][0] == -1
     assert about["defaults"]["steps"] == 3 and about["defaults"]["projector"] == "on"
@@ -85,7 +85,7 @@ def test_every_format_can_be_downloaded(demo, tmp_path):
         assert found.headers["Content-Disposition"] == given
     motion = read_motion((tmp_path / "npz").rename(tmp_path / "clip.npz"))
     assert motion.text == "a person jumps!" and motion.frames == 50
-    assert motion.provenance["run"] == "synthetic-tiny-projector"
+    assert motion.provenance["run"] == "cmu_open-tiny-projector"
 
 
 def test_progress_can_be_followed(demo):

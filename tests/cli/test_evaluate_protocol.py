@@ -61,7 +61,7 @@ def test_the_table_and_its_record(world, judge, capfd):
     record, out = table(world, capfd)
     lines = out.splitlines()
     assert lines[0] == record["headline"]
-    assert lines[0].startswith("judge plain (0123456789ab): synthetic is no data set of protocol")
+    assert lines[0].startswith("judge plain (0123456789ab): cmu_open is no data set of protocol")
     names = ["Real", "VAE reconstruction", "VAE + projector reconstruction"]
     names += ["generated (MLD)", "generated (LEAD)"]
     assert [*record["rows"]] == names

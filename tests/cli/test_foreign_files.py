@@ -28,7 +28,7 @@ from lead.data.captions.phrase_book import read_phrase_book
 from lead.data.contents import STAMPS
 from lead.data.packed import open_dataset
 from lead.data.packing import pack
-from lead.data.sources.synthetic import SyntheticSource
+from lead.data.sources.cmu_open import CmuOpenSource
 from lead.evaluation.report.measured import read_runs
 from lead.evaluation.study import read_answers
 from lead.inversion import read_word
@@ -297,7 +297,7 @@ KINDS = {
 def tiny(tmp_path_factory) -> Path:
     """A dataset of two splits."""
     folder = tmp_path_factory.mktemp("tiny") / "tiny"
-    pack(SyntheticSource(clips=4, splits={"train": 0.5, "val": 0.5}), folder, workers=1)
+    pack(CmuOpenSource(clips=4), folder, workers=1)
     return folder
 
 

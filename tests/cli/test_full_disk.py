@@ -163,7 +163,7 @@ def commands(w, out: Path) -> dict[str, list[str]]:
     on_cpu = ("device=cpu", f"dataset={w.data}")
     word = ("word=<zombie>", "init=walk", "inversion.steps=2", "progress=false", "device=cpu")
     return {
-        "prepare": ["prepare", "data=synthetic", "data.clips=8", "workers=1", f"output={out}"],
+        "prepare": ["prepare", "data=cmu_open", "data.clips=8", "workers=1", f"output={out}"],
         "train": w.train("vae", run=out),
         "generate": w.generate(output=out, formats="[npz,gif]", sheet="true"),
         "export": ["export", f"motion={w.motion}", "format=gif", f"output={out}.gif"],
@@ -180,7 +180,7 @@ def commands(w, out: Path) -> dict[str, list[str]]:
         "table": ["report", "2", f"output={out}.md"],
         "plot": ["report", "2", f"plot={out}.png"],
         "curves": ["report", "curves", str(w.run("vae")), f"output={out}.png"],
-        "inspect": ["prepare", "data=synthetic", "inspect=true", f"output={out}"],
+        "inspect": ["prepare", "data=cmu_open", "inspect=true", f"output={out}"],
     }
 
 

@@ -23,7 +23,7 @@ CHANGING = ("environment.json", "run.json", "config.yaml", "stamps.json")  # hol
 
 def prepare(w, out: Path, seed: int) -> list[str]:
     clips = ("data.clips=12", f"data.seed={seed}")
-    return ["prepare", "data=synthetic", *clips, "workers=1", f"output={out}"]
+    return ["prepare", "data=cmu_open", *clips, "workers=1", f"output={out}"]
 
 
 def generate(w, out: Path, seed: int) -> list[str]:

@@ -279,8 +279,8 @@ def test_a_table_of_sentences_is_a_file_of_some_size(world, refused, key, kind):
 OUTPUTS = {
     "generate": lambda w: w.generate(),
     "train": lambda w: [word for word in w.train("vae") if not word.startswith("run=")],
-    "prepare": lambda w: ["prepare", "data=synthetic", "data.clips=4", "workers=1"],
-    "inspect": lambda w: ["prepare", "data=synthetic", "data.clips=4", "inspect=true"],
+    "prepare": lambda w: ["prepare", "data=cmu_open", "data.clips=4", "workers=1"],
+    "inspect": lambda w: ["prepare", "data=cmu_open", "data.clips=4", "inspect=true"],
     "export": lambda w: ["export", str(w.motion), "format=bvh"],
     "evaluate": lambda w: ["evaluate", f"run={w.run('vae')}", f"dataset={w.data}", "split=train"],
     "curves": lambda w: ["report", "curves", str(w.run("vae"))],

@@ -19,7 +19,7 @@ SMALL = ("size=tiny", "text_encoder=hash")
 
 
 def prepare(w, out: Path, *words: str) -> list[str]:
-    return ["prepare", "data=synthetic", "data.clips=4", "workers=1", f"output={out}", *words]
+    return ["prepare", "data=cmu_open", "data.clips=4", "workers=1", f"output={out}", *words]
 
 
 def train(w, out: Path, *words: str) -> list[str]:

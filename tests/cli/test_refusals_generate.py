@@ -125,25 +125,25 @@ def run_of_stage_one(w):
 @case(1, "run.json is not valid JSON")
 def record_broken(w):
     (w.copy_run("projector") / "run.json").write_text("{")
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-projector")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-projector")
 
 
 @case(1, "run.json: it has no 'parts'")
 def record_without_parts(w):
     edit_json(w.copy_run("diffusion") / "run.json", lambda record: record.pop("parts"))
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-diffusion")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-diffusion")
 
 
 @case(1, "run.json: it has no 'text_encoder'")
 def record_without_text_encoder(w):
     edit_json(w.copy_run("diffusion") / "run.json", lambda record: record.pop("text_encoder"))
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-diffusion")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-diffusion")
 
 
 @case(1, "run.json: it has no 'dataset.frames'")
 def record_without_lengths(w):
     edit_json(w.copy_run("vae") / "run.json", lambda record: record["dataset"].pop("frames"))
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-projector")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-projector")
 
 
 @case(1, "no text_encoder is called 'subprocess.run'")
@@ -152,7 +152,7 @@ def record_names_foreign_code(w):
         record["text_encoder"] = {"_target_": "subprocess.run", "args": ["touch", "executed"]}
 
     edit_json(w.copy_run("diffusion") / "run.json", change)
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-diffusion")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-diffusion")
 
 
 @case(2, "run.json (text_encoder): unknown key 'command'")
@@ -161,7 +161,7 @@ def record_names_an_unknown_option(w):
         record["text_encoder"]["command"] = "touch executed"
 
     edit_json(w.copy_run("diffusion") / "run.json", change)
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-diffusion")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-diffusion")
 
 
 @case(2, "another 'hash' text encoder", "same weights")
@@ -170,48 +170,48 @@ def text_encoder_changed(w):
         w.copy_run("diffusion") / "run.json",
         lambda record: record["text_encoder"].update(seed=9),
     )
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-diffusion")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-diffusion")
 
 
 @case(1, "projector.safetensors is not a whole safetensors file")
 def weights_truncated(w):
     path = w.copy_run("projector") / "weights" / "projector.safetensors"
     path.write_bytes(path.read_bytes()[:100])
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-projector")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-projector")
 
 
 @case(1, "denoiser.safetensors is not a whole safetensors file")
 def weights_pickled(w):
     path = w.copy_run("diffusion") / "weights" / "denoiser.safetensors"
     torch.save({"weight": torch.zeros(3)}, path)
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-diffusion")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-diffusion")
 
 
 @case(2, "holds no weights of its denoiser yet")
 def weights_missing(w):
     (w.copy_run("diffusion") / "weights" / "denoiser.safetensors").unlink()
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-diffusion")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-diffusion")
 
 
 @case(1, "unexpected surplus")
 def weights_with_a_surplus(w):
     path = w.copy_run("diffusion") / "weights" / "denoiser.safetensors"
     save_file({**load_file(path), "surplus": np.zeros(3, np.float32)}, path)
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-diffusion")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-diffusion")
 
 
 @case(1, "(normalizer)", "missing std")
 def statistics_incomplete(w):
     path = w.copy_run("vae") / "weights" / "normalizer.safetensors"
     save_file({"mean": load_file(path)["mean"]}, path)
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-projector")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-projector")
 
 
 @case(1, "(normalizer)", "mean is (7,), expected (263,)")
 def statistics_of_another_width(w):
     path = w.copy_run("vae") / "weights" / "normalizer.safetensors"
     save_file({"mean": np.zeros(7, np.float32), "std": np.ones(263, np.float32)}, path)
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-projector")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-projector")
 
 
 @case(1, "has changed since", "train the later stage again")
@@ -220,13 +220,13 @@ def vae_changed_later(w):
     tensors = load_file(path)
     tensors["output_layer.bias"] += 1
     save_file(tensors, path)
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-projector")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-projector")
 
 
 @case(2, "which is gone")
 def vae_gone(w):
     w.copy_run("vae").rename(w.here / "elsewhere")
-    return w.generate(run=w.here / "checkpoints/synthetic-tiny-projector")
+    return w.generate(run=w.here / "checkpoints/cmu_open-tiny-projector")
 
 
 @case(2, "is a diffusion run, no projector")
@@ -392,7 +392,7 @@ def evaluating_a_run_that_is_missing(w):
     return ["evaluate", "run=nowhere"]
 
 
-@case(2, "datasets/synthetic is not a prepared dataset")
+@case(2, "datasets/cmu_open is not a prepared dataset")
 def evaluating_without_data(w):
     return ["evaluate", f"run={w.run('vae')}", "output=table.json"]
 

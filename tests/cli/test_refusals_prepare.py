@@ -255,33 +255,33 @@ def bandai_namco_unknown_style(world):
     return ["prepare", "data=bandai_namco", "source=clips", "data.held_out=[dataset-1:chimp]"]
 
 
-def synthetic(*options: str):
-    return lambda world: ["prepare", "data=synthetic", "data.clips=4", "workers=1", *options]
+def embedded(*options: str):
+    return lambda world: ["prepare", "data=cmu_open", "data.clips=4", "workers=1", *options]
 
 
 def output_is_a_file(world):
     world.file("out", "mine")
-    return synthetic("output=out")(world)
+    return embedded("output=out")(world)
 
 
 def output_below_a_file(world):
     world.file("out", "mine")
-    return synthetic("output=out/deeper/set")(world)
+    return embedded("output=out/deeper/set")(world)
 
 
 def output_exists(world):
     world.file("out/manifest.json", "{}")
-    return synthetic("output=out")(world)
+    return embedded("output=out")(world)
 
 
 def output_of_another_kind(world):
     world.file("out/thesis.tex", "years of work")
-    return synthetic("output=out", "overwrite=true")(world)
+    return embedded("output=out", "overwrite=true")(world)
 
 
 def output_is_here(world):
     world.file("manifest.json", "{}")
-    return synthetic("output=.", "overwrite=true")(world)
+    return embedded("output=.", "overwrite=true")(world)
 
 
 CASES = {
@@ -357,7 +357,7 @@ def test_refused(world, refused, arrange):
 
 @pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
 def test_refused_option(world, refused, options):
-    assert OPTIONS[options] in refused(synthetic("output=out", *options)(world))
+    assert OPTIONS[options] in refused(embedded("output=out", *options)(world))
 
 
 @pytest.mark.parametrize(
@@ -395,8 +395,8 @@ def test_a_source_may_be_named_from_home(world, monkeypatch):
 
 
 def test_overwriting_replaces_what_lead_made(world):
-    for seed in (1, 2):
-        words = synthetic("output=out", f"data.seed={seed}", "overwrite=true")(world)
+    for clips in (5, 6):
+        words = embedded("output=out", f"data.clips={clips}", "overwrite=true")(world)
         assert main(words) == 0
         assert not (world.here / "out" / "cache").exists()
         (world.here / "out" / "cache").mkdir()

@@ -72,7 +72,7 @@ def folders(runs: Path) -> list[Path]:
 
 
 def file_of(runs: Path, stage: str) -> Path:
-    return runs / f"synthetic-tiny-{stage}" / "run.json"
+    return runs / f"cmu_open-tiny-{stage}" / "run.json"
 
 
 def words_of(world, runs: Path, verb: str, stage: str) -> list:
@@ -158,7 +158,7 @@ CASES = {
     "no parts": {"parts": {}},
     "a part without a name": {"parts": {"projector": {}}},
     "a part of another kind": {"parts": {"projector": {"_target_": "motion_vae"}}},
-    "a part of a source": {"parts": {"projector": {"_target_": "synthetic"}}},
+    "a part of a source": {"parts": {"projector": {"_target_": "cmu_open"}}},
     "a part of a function": {"parts": {"projector": {"_target_": "lead.core.files.make_folder"}}},
     "a part of a server": {"parts": {"projector": {"_target_": "lead.cli.demo.make_server"}}},
     "a part that there is not": {"parts": {"../../evil": {"_target_": "projector"}}},
@@ -245,16 +245,16 @@ CONTENTS = {
 @pytest.mark.parametrize("content", CONTENTS)
 def test_a_file_that_is_no_record(broken, content, verb):
     code, line = broken(verb, "projector", CONTENTS[content])
-    assert code and "synthetic-tiny-projector" in line, line
+    assert code and "cmu_open-tiny-projector" in line, line
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_runs_in_a_circle(broken, runs, length):
     """A run that stands on itself, on one that stands on it, and so on."""
     names = ("projector", "diffusion", "distill")[:length]
-    copy, contents = runs / "synthetic-tiny-distill", {}
+    copy, contents = runs / "cmu_open-tiny-distill", {}
     if not copy.exists():
-        shutil.copytree(runs / "synthetic-tiny-diffusion", copy)
+        shutil.copytree(runs / "cmu_open-tiny-diffusion", copy)
     for name, following in zip(names, (*names[1:], names[0]), strict=True):
         above = Run(file_of(runs, following).parent)
         record = {**json.loads(file_of(runs, name).read_text()), "stage": name}

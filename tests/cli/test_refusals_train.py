@@ -126,10 +126,10 @@ def statistics_missing(w):
 # Where the run stands
 
 
-@case(2, "synthetic-tiny-vae exists", "resume=true", "overwrite=true", "run=DIR")
+@case(2, "cmu_open-tiny-vae exists", "resume=true", "overwrite=true", "run=DIR")
 def run_exists(w):
     w.copy_runs()
-    return w.train("vae", run=w.here / "checkpoints" / "synthetic-tiny-vae")
+    return w.train("vae", run=w.here / "checkpoints" / "cmu_open-tiny-vae")
 
 
 @case(2, "thesis exists and is not a run")
@@ -199,32 +199,32 @@ def earlier_run_of_another_dataset(w):
 @case(1, "run.json is not valid JSON")
 def earlier_record_broken(w):
     (w.copy_run("vae") / "run.json").write_text('{"schema": 1, ')
-    return w.train("diffusion", vae=w.here / "checkpoints/synthetic-tiny-vae")
+    return w.train("diffusion", vae=w.here / "checkpoints/cmu_open-tiny-vae")
 
 
 @case(1, "run.json: it has no 'dataset'", "train or import it again")
 def earlier_record_incomplete(w):
     edit_json(w.copy_run("vae") / "run.json", lambda record: record.pop("dataset"))
-    return w.train("diffusion", vae=w.here / "checkpoints/synthetic-tiny-vae")
+    return w.train("diffusion", vae=w.here / "checkpoints/cmu_open-tiny-vae")
 
 
 @case(2, "layout 7, this version reads 1")
 def earlier_record_of_another_version(w):
     edit_json(w.copy_run("vae") / "run.json", lambda record: record.update(schema=7))
-    return w.train("diffusion", vae=w.here / "checkpoints/synthetic-tiny-vae")
+    return w.train("diffusion", vae=w.here / "checkpoints/cmu_open-tiny-vae")
 
 
 @case(2, "holds no weights of its vae yet")
 def earlier_weights_missing(w):
     (w.copy_run("vae") / "weights" / "vae.safetensors").unlink()
-    return w.train("diffusion", vae=w.here / "checkpoints/synthetic-tiny-vae")
+    return w.train("diffusion", vae=w.here / "checkpoints/cmu_open-tiny-vae")
 
 
 @case(1, "vae.safetensors is not a whole safetensors file")
 def earlier_weights_truncated(w):
     path = w.copy_run("vae") / "weights" / "vae.safetensors"
     path.write_bytes(path.read_bytes()[:-500])
-    return w.train("diffusion", vae=w.here / "checkpoints/synthetic-tiny-vae")
+    return w.train("diffusion", vae=w.here / "checkpoints/cmu_open-tiny-vae")
 
 
 @case(1, "missing output_layer.bias")
@@ -233,14 +233,14 @@ def earlier_weights_incomplete(w):
     tensors = load_file(path)
     del tensors["output_layer.bias"]
     save_file(tensors, path)
-    return w.train("diffusion", vae=w.here / "checkpoints/synthetic-tiny-vae")
+    return w.train("diffusion", vae=w.here / "checkpoints/cmu_open-tiny-vae")
 
 
 @case(1, "output_layer.bias is (3,), expected (263,)")
 def earlier_weights_of_another_shape(w):
     path = w.copy_run("vae") / "weights" / "vae.safetensors"
     save_file({**load_file(path), "output_layer.bias": np.zeros(3, np.float32)}, path)
-    return w.train("diffusion", vae=w.here / "checkpoints/synthetic-tiny-vae")
+    return w.train("diffusion", vae=w.here / "checkpoints/cmu_open-tiny-vae")
 
 
 @case(1, "run.json", "no vae is called 'os.system'")
@@ -263,14 +263,14 @@ def earlier_weights_changed_later(w):
     tensors = load_file(weights)
     tensors["output_layer.bias"] += 1
     save_file(tensors, weights)
-    return w.train("projector", diffusion=w.here / "checkpoints/synthetic-tiny-diffusion")
+    return w.train("projector", diffusion=w.here / "checkpoints/cmu_open-tiny-diffusion")
 
 
 @case(2, "which is gone")
 def earlier_run_of_the_earlier_run_gone(w):
     folder = w.copy_run("vae")
     folder.rename(w.here / "elsewhere")
-    return w.train("projector", diffusion=w.here / "checkpoints/synthetic-tiny-diffusion")
+    return w.train("projector", diffusion=w.here / "checkpoints/cmu_open-tiny-diffusion")
 
 
 # Resuming
@@ -303,7 +303,7 @@ def resuming_with_another_term(w):
 @case(1, "trainer.ckpt", "overwrite=true")
 def resuming_from_a_truncated_state(w):
     words = resume(w, "vae")
-    state = w.here / "checkpoints/synthetic-tiny-vae/state/trainer.ckpt"
+    state = w.here / "checkpoints/cmu_open-tiny-vae/state/trainer.ckpt"
     state.write_bytes(state.read_bytes()[:-700])
     return words
 
@@ -311,7 +311,7 @@ def resuming_from_a_truncated_state(w):
 @case(1, "trainer.ckpt", "overwrite=true")
 def resuming_from_another_file(w):
     words = resume(w, "vae")
-    state = w.here / "checkpoints/synthetic-tiny-vae/state/trainer.ckpt"
+    state = w.here / "checkpoints/cmu_open-tiny-vae/state/trainer.ckpt"
     np.savez(state.with_suffix(".npz"), x=np.zeros(3))
     state.with_suffix(".npz").rename(state)
     return words
@@ -385,7 +385,7 @@ OPTIONS = {
     "model.vae._target_=torch.nn.Linear": "no vae is called 'torch.nn.Linear': known: motion_vae",
     "model.vae._target_=motion_va": "did you mean 'motion_vae'?",
     "model.vae._target_=projector": "no vae is called 'projector'",
-    "stage.module._target_=synthetic": "no stage is called 'synthetic'",
+    "stage.module._target_=cmu_open": "no stage is called 'cmu_open'",
     "trainer.max_steps=0": "max_steps takes a whole number from 1",
     "trainer.max_steps=-5": "max_steps takes a whole number from 1",
     "trainer.validate_every=0": "validate_every takes a whole number from 1",

@@ -33,8 +33,8 @@ def test_latents_are_drawn_and_listed(world, capsys):
 def test_curves_of_two_runs_are_one_picture(world, capsys):
     runs = [str(world.run(stage)) for stage in ("vae", "projector")]
     assert main(["report", "curves", *runs]) == 0
-    assert capsys.readouterr().out == "written: outputs/curves-synthetic-tiny-vae.png\n"
-    assert (world.here / "outputs" / "curves-synthetic-tiny-vae.png").is_file()
+    assert capsys.readouterr().out == "written: outputs/curves-cmu_open-tiny-vae.png\n"
+    assert (world.here / "outputs" / "curves-cmu_open-tiny-vae.png").is_file()
 
 
 STUDY = ("sampling.steps=2", "device=cpu", "pairs=2")

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from lead.cli.main import main
 from lead.data.packing import pack
-from lead.data.sources.synthetic import SyntheticSource
+from lead.data.sources.cmu_open import CmuOpenSource
 
 LINE = "a person walks#a/DET person/NOUN walk/VERB#0.0#0.0\n"
 TIB = 1 << 40
@@ -119,7 +119,7 @@ SPECIAL: dict[str, Callable[[Path], object]] = {
 @pytest.fixture
 def prepared(world, tmp_path_factory) -> Path:
     """A small dataset beside the folder where one of its files is to be something else."""
-    pack(SyntheticSource(clips=2, splits={"train": 1.0}), world.here / "tiny", workers=1)
+    pack(CmuOpenSource(clips=2), world.here / "tiny", workers=1)
     return world.here / "tiny"
 
 
@@ -211,7 +211,7 @@ def test_weights_that_are_no_numbers_name_their_file(world, refused, place):
     name = next(iter(tensors))
     tensors[name] = torch.full_like(tensors[name], torch.nan)
     save_file(tensors, path, {"format": "pt"})
-    words = world.generate(run=world.here / "checkpoints" / "synthetic-tiny-projector")
+    words = world.generate(run=world.here / "checkpoints" / "cmu_open-tiny-projector")
     said = refused(words, 1)
     assert path.name in said or "has changed since" in said
 

@@ -53,7 +53,7 @@ def test_without_one_generate_says_what_to_name(nowhere, refused) -> None:
 
 
 def test_generate_takes_it_where_no_run_is_named(packed, nowhere, capfd) -> None:
-    """Far from its synthetic captions or not, it is said in file, index and on stderr alike."""
+    """Far from its captions or not, it is said in file, index and on stderr alike."""
     texts = nowhere.file("prompts.txt", "a person walks\na <old> person walks\n")
     assert main(nowhere.generate(run=None, prompts=texts)) == 0
     error = capfd.readouterr().err

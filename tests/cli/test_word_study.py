@@ -119,9 +119,9 @@ def test_table_4_takes_the_projectors_beside_the_run(words, world):
     runs = world.copy_runs()
     import shutil
 
-    shutil.copytree(runs / "synthetic-tiny-projector", runs / "synthetic-tiny-projector-nokl")
+    shutil.copytree(runs / "cmu_open-tiny-projector", runs / "cmu_open-tiny-projector-nokl")
     given = [word for word in words() if not word.startswith(("run=", "study=table"))]
-    given += ["study=table4", f"run={runs / 'synthetic-tiny-projector'}", "study.seeds=1"]
+    given += ["study=table4", f"run={runs / 'cmu_open-tiny-projector'}", "study.seeds=1"]
     assert main(given) == 0
     found = json.loads((world.here / "table.json").read_text())
     counts = Counter(name for name in found["rows"] if name.startswith("MTI"))

@@ -14,13 +14,13 @@ from lead.data import cache
 from lead.data.cache import NULL_TEXT, cached_posteriors, cached_texts
 from lead.data.packed import PackedDataset, open_dataset
 from lead.data.packing import pack
-from lead.data.sources.synthetic import SyntheticSource
+from lead.data.sources.cmu_open import CmuOpenSource
 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("packed") / "micro"
-    pack(SyntheticSource(clips=9, splits={"train": 0.8, "val": 0.2}), folder, workers=1)
+    pack(CmuOpenSource(clips=9), folder, workers=1)
     return folder
 
 

@@ -12,7 +12,7 @@ from lead.data import contents
 from lead.data.contents import STAMPS
 from lead.data.packed import PackedDataset, open_dataset
 from lead.data.packing import pack
-from lead.data.sources.synthetic import SyntheticSource
+from lead.data.sources.cmu_open import CmuOpenSource
 
 FILES = ("Mean.npy", "Std.npy", "train.npy", "train.index.json", "val.npy", "val.index.json")
 
@@ -20,7 +20,7 @@ FILES = ("Mean.npy", "Std.npy", "train.npy", "train.index.json", "val.npy", "val
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("packed") / "micro"
-    pack(SyntheticSource(clips=6, splits={"train": 0.8, "val": 0.2}), folder, workers=1)
+    pack(CmuOpenSource(clips=6), folder, workers=1)
     return folder
 
 
@@ -131,6 +131,6 @@ def test_broken_stamps_are_named(folder, text):
 
 
 def test_equal_data_have_equal_manifests_whenever_they_are_prepared(packed, tmp_path):
-    pack(SyntheticSource(clips=6, splits={"train": 0.8, "val": 0.2}), tmp_path / "x", workers=1)
+    pack(CmuOpenSource(clips=6), tmp_path / "x", workers=1)
     manifests = {(folder / "manifest.json").read_bytes() for folder in (packed, tmp_path / "x")}
     assert len(manifests) == 1

@@ -10,11 +10,11 @@ from lead.data.packed import open_dataset
 from lead.data.packing import pack
 from lead.data.recaption import recaption
 from lead.data.source import Caption
-from lead.data.sources.synthetic import SyntheticSource
+from lead.data.sources.cmu_open import CmuOpenSource
 
 
 class Poet:
-    name = "synthetic"
+    name = "cmu_open"
 
     def captions_of(self, clip_id: str, labels: dict) -> tuple[Caption, ...]:
         return (Caption(f"an ode to {clip_id}"), Caption("another ode"))
@@ -22,7 +22,7 @@ class Poet:
 
 @pytest.fixture
 def folder(tmp_path):
-    pack(SyntheticSource(clips=8), tmp_path / "data", workers=1)
+    pack(CmuOpenSource(clips=8), tmp_path / "data", workers=1)
     return tmp_path / "data"
 
 
@@ -74,6 +74,6 @@ def test_another_source_is_refused_and_nothing_is_touched(folder) -> None:
         name = "kitml"
 
     first = open_dataset(folder).data_hash
-    with pytest.raises(RequestError, match="holds 'synthetic'"):
+    with pytest.raises(RequestError, match="holds 'cmu_open'"):
         recaption(Stranger(), folder)
     assert open_dataset(folder).data_hash == first

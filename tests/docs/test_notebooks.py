@@ -60,7 +60,7 @@ def tiny_run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     with contextlib.chdir(folder):
         for words in (
-            ["prepare", "data=synthetic", "data.clips=16", "workers=1"],
+            ["prepare", "data=cmu_open", "data.clips=16", "workers=1"],
             ["train", "stage=vae", "run=vae", *LIGHT],
             ["train", "stage=diffusion", "run=diffusion", "vae=vae", *LIGHT],
             ["train", "stage=projector", "run=projector", "diffusion=diffusion", *LIGHT],

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from lead.cli.main import main
-from lead.data.sources.synthetic import SyntheticSource
+from lead.data.sources.cmu_open import CmuOpenSource
 from lead.evaluation.extractor.networks import FeatureExtractor
 
 SMALL = {
@@ -44,7 +44,7 @@ def smaller(words: tuple[str, ...]) -> list[str]:
     given = dict(option.partition("=")[::2] for option in options if "=" in option)
     changes = dict(SMALL.get(verb, {}))
     if verb == "train" and "run" not in given:
-        data, size = given.get("data", "synthetic"), given.get("size", "small")
+        data, size = given.get("data", "cmu_open"), given.get("size", "small")
         changes["run"] = f"checkpoints/{data}-{size}-{given['stage']}"
     if verb == "prepare" and given.get("data") == "bandai_namco":
         changes["data.splits"] = "{train:0.6,val:0.1,test:0.3}"
@@ -130,8 +130,8 @@ def _joint(name: str, rig: dict) -> list[str]:
 
 
 def write_official_folder(folder: Path) -> None:
-    """HumanML3D's layout with composed motions: 16 to train, 4 to validate, 8 to test."""
-    source = SyntheticSource(clips=28, splits={"train": 4 / 7, "val": 1 / 7, "test": 2 / 7})
+    """HumanML3D's layout with 28 motions, at least one in each split."""
+    source = CmuOpenSource(clips=28)
     for name in ("new_joint_vecs", "texts"):
         (folder / name).mkdir(parents=True)
     items = source.list_items()
@@ -312,7 +312,7 @@ def test_read_the_table(run_page, with_runs):
 
 @pytest.mark.slow
 def test_sizes_encoders_resuming_logs(run_page, monkeypatch):
-    assert main(["prepare", "data=synthetic", "data.clips=16", "workers=1"]) == 0
+    assert main(["prepare", "data=cmu_open", "data.clips=16", "workers=1"]) == 0
     for key in ("trainer.max_steps", "trainer.validate_every"):  # those of the page and the size
         monkeypatch.delitem(SMALL["train"], key)
     said = run_page("docs/reference/training.md")

@@ -18,7 +18,7 @@ from lead.core.run_record import SCHEMA_VERSION
 from lead.core.runs import Run
 from lead.data.contents import STAMPS
 from lead.data.packing import pack
-from lead.data.sources.synthetic import SyntheticSource
+from lead.data.sources.cmu_open import CmuOpenSource
 from lead.evaluation.extractor import FeatureExtractor
 from lead.generation import Sampling, load_pipeline
 from lead.interop import load_mld, load_motionlcm
@@ -40,8 +40,7 @@ SIZED = {
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("datasets") / "humanml3d"
-    splits = {"train": 0.75, "val": 0.125, "test": 0.125}
-    pack(SyntheticSource(clips=16, splits=splits), folder, workers=1)
+    pack(CmuOpenSource(clips=16), folder, workers=1)
     return folder
 
 
@@ -103,7 +102,7 @@ def test_imported_runs_generate_what_the_loaded_networks_compute(capfd, tmp_path
     assert used in ("", "ddim 2 x7.5", "lcm 1 x7.5")
 
 
-class Tagged(SyntheticSource):
+class Tagged(CmuOpenSource):
     """Synthetic motions with the word classes that HumanML3D's captions have."""
 
     name = "humanml3d"
@@ -144,7 +143,7 @@ def write_evaluator(folder: Path) -> Path:
 
 def test_an_imported_evaluator_judges_like_its_files(capfd, tmp_path):
     data = tmp_path / "humanml3d"
-    pack(Tagged(clips=24, splits={"train": 0.1, "val": 0.1, "test": 0.8}), data, workers=1)
+    pack(Tagged(clips=40), data, workers=1)
     runs = imported(capfd, "mld", tmp_path, data)
     files, judge = write_evaluator(tmp_path / "deps"), tmp_path / "judge"
     lead(

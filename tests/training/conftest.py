@@ -10,7 +10,7 @@ from lead.cli.config import compose
 from lead.core.reading import read_tensors
 from lead.core.runs import Run
 from lead.data.packing import pack
-from lead.data.sources.synthetic import SyntheticSource
+from lead.data.sources.cmu_open import CmuOpenSource
 from lead.training.optimization import GradientClipping
 from lead.training.stages import train_stage
 
@@ -36,8 +36,7 @@ MakeValues = Callable[..., dict]
 def micro_dataset(tmp_path_factory) -> Path:
     """A packed dataset of 18 training, 3 validation and 3 test clips."""
     folder = tmp_path_factory.mktemp("datasets") / "micro"
-    splits = {"train": 0.75, "val": 0.125, "test": 0.125}
-    pack(SyntheticSource(clips=24, splits=splits), folder, workers=1)
+    pack(CmuOpenSource(clips=24), folder, workers=1)
     return folder
 
 

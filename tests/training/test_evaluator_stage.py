@@ -133,7 +133,7 @@ def trained(make_values, tmp_path_factory):
 def test_a_run_is_a_judge_that_learned_its_clips(trained, micro_dataset):
     record = Run(trained).contents
     assert record["stage"] == "evaluator" and record["status"] == "finished"
-    assert record["judge"] == {"name": "lead-synthetic-tiny", "tagger": "words"}
+    assert record["judge"] == {"name": "lead-cmu_open-tiny", "tagger": "words"}
     weights = {path.stem for path in (trained / "weights").iterdir()}
     assert weights == {"extractor", "words", "normalizer"}
     split = open_dataset(micro_dataset).split("train")

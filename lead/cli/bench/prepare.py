@@ -16,11 +16,11 @@ from lead.cli.bench.timing import alternate, median
 from lead.core.claims import scratch_folder
 from lead.core.errors import RequestError
 from lead.data.clips import ClipDataset, pad_clips
+from lead.data.cmu_open import read_index, read_joints
 from lead.data.packed import open_dataset
 from lead.data.packing import pack
 from lead.data.source import Caption, Item, LoadedClip, Rejected
 from lead.data.sources.bvh import BvhSource
-from lead.data.synthetic import clip_ids, compose
 from lead.export.bvh import write_bvh
 from lead.export.motion_file import Motion
 from lead.representation import get_skeleton, joints_to_features_batch
@@ -33,7 +33,8 @@ BATCH = 64
 def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:  # noqa: ARG001
     """The rows of `lead bench prepare`: one core, whatever threads= says."""
     torch.set_num_threads(1)
-    motions = [compose(name, setting.seed)[0] for name in clip_ids(CLIPS, setting.seed)]
+    names = {item.id for item in read_index()[:CLIPS]}
+    motions = [joints for _, joints in read_joints(names)]
     joints = np.stack([np.resize(motion, (config["frames"], 22, 3)) for motion in motions])
     with scratch_folder("bench") as folder:
         return [

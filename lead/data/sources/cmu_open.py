@@ -53,13 +53,12 @@ class CmuOpenSource:
         ]
 
     def load(self, items: Sequence[Item]) -> list[LoadedClip | Rejected]:
-        """The features of some clips."""
-        known = {item.id: item for item in items}
-        names, joints = zip(*read_joints(set(known)), strict=True)
-        found = [known[name] for name in names]
+        """The features of some clips, in their order."""
+        joints = dict(read_joints({item.id for item in items}))
+        features = clip_features([joints[item.id] for item in items])
         return [
             LoadedClip(item.id, item.split, rows, item.captions, item.labels)
-            for item, rows in zip(found, clip_features(list(joints)), strict=True)
+            for item, rows in zip(items, features, strict=True)
         ]
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
