@@ -17,6 +17,8 @@ device=auto      cpu | cuda
 Bridges call POST /generate: docs/demo.md. Ctrl-C stops it and removes its temporary files.
 """
 
+import os
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -43,6 +45,8 @@ def run(overrides: Sequence[str]) -> int:
     except (KeyboardInterrupt, SystemExit):
         with suppress(OSError):  # the terminal may be gone
             print("lead demo: stopped", flush=True)
+        if threading.active_count() > 1:  # at work in torch, which would be torn down under it
+            os._exit(0)
     return 0
 
 

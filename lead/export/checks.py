@@ -8,15 +8,13 @@ from lead.core.errors import RequestError
 
 FPS = (0.1, 1000)
 SIDES = (64, 4096)  # pixels of a picture
-NUMBER_MOST = 1e6  # metres, or whatever a feature is in; sums of squares still fit
 
 
 def finite_array(name: str, value: object, shape: tuple[str | int, ...]) -> np.ndarray:
     """``value`` as a finite float32 array of ``shape``, e.g. ("frames", 22, 3).
 
     A word in ``shape`` stands for any length from 1. Raises RequestError that states the shape
-    wanted and the one received, or the first frame (leading index) that is not finite or beyond
-    ``NUMBER_MOST``.
+    wanted and the one received, or the first frame (leading index) that is not finite.
     """
     array = np.asarray(value)
     wanted = "(" + ", ".join(map(str, shape)) + ")"
@@ -34,10 +32,6 @@ def finite_array(name: str, value: object, shape: tuple[str | int, ...]) -> np.n
     if bad.any():
         raise RequestError(
             f"{name} hold a value that is not finite, first in frame {int(bad.argmax())}"
-        )
-    if np.abs(array).max() > NUMBER_MOST:
-        raise RequestError(
-            f"{name} hold a value of {np.abs(array).max():.3g}, {NUMBER_MOST:g} is the most"
         )
     return array
 

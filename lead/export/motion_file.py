@@ -32,6 +32,7 @@ from lead.export.checks import finite_array, frame_rate
 from lead.representation import get_skeleton
 
 SCHEMA = 1
+METRES_MOST = 1e6  # from the origin; what draws a motion takes squares of such numbers
 _PROVENANCE = "provenance."
 
 
@@ -55,6 +56,10 @@ class Motion:
         skeleton = get_skeleton(self.skeleton)
         joints = finite_array("joints", self.joints, ("frames", skeleton.joints, 3))
         features = finite_array("features", self.features, ("frames", skeleton.features))
+        if np.abs(joints).max() > METRES_MOST:
+            raise RequestError(
+                f"joints hold a value of {np.abs(joints).max():.3g} m, {METRES_MOST:g} is the most"
+            )
         if len(joints) != len(features):
             raise RequestError(
                 f"joints have {len(joints)} frames, features {len(features)}: both need the same"

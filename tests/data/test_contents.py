@@ -14,7 +14,11 @@ from lead.data.packed import PackedDataset, open_dataset
 from lead.data.packing import pack
 from lead.data.sources.cmu_open import CmuOpenSource
 
-FILES = ("Mean.npy", "Std.npy", "train.npy", "train.index.json", "val.npy", "val.index.json")
+SPLITS = ("test", "train", "val")
+FILES = (
+    *("Mean.npy", "Std.npy"),
+    *(f"{split}.{kind}" for split in SPLITS for kind in ("npy", "index.json")),
+)
 
 
 @pytest.fixture(scope="module")

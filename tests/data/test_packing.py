@@ -545,20 +545,20 @@ def test_a_manifest_that_lacks_an_entry_is_named(dataset, key):
 
 def test_statistics_of_another_width_are_named(dataset):
     np.save(dataset.folder / "Std.npy", np.ones(251, dtype=np.float32))
-    fails_with(RequestError, lambda: dataset.normalizer, dataset.folder / "Std.npy", "(251,)")
+    fails_with(WorkError, lambda: dataset.normalizer, dataset.folder / "Std.npy", "(251,)")
 
 
 @pytest.mark.parametrize("kept", [0, 5, 60, 128, 4000, -1])
 def test_a_shortened_array_is_named(dataset, kept):
     path = dataset.folder / "train.npy"
     path.write_bytes(path.read_bytes()[:kept])
-    fails_with(RequestError, lambda: dataset.split("train"), path, "prepare it again")
+    fails_with(WorkError, lambda: dataset.split("train"), path, "prepare it again")
     assert len(dataset.split("val")) == 1
 
 
 def test_an_array_with_code_in_it_is_not_executed(dataset):
     np.save(dataset.folder / "train.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    fails_with(RequestError, lambda: dataset.split("train"), "train.npy", "Python objects")
+    fails_with(WorkError, lambda: dataset.split("train"), "train.npy", "Python objects")
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_back_again_is_the_first_hash(folder) -> None:
 
     class Original(Poet):
         def captions_of(self, clip_id: str, labels: dict) -> tuple[Caption, ...]:
-            return texts[clip_id]
+            return next(own for name, own in texts.items() if name.partition("#")[0] == clip_id)
 
     recaption(Original(), folder)
     again = open_dataset(folder)

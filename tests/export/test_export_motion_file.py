@@ -103,7 +103,10 @@ def broken(joints_or_features: str, value: float) -> np.ndarray:
         ({"features": np.zeros((FRAMES - 1, FEATURES))}, "7 frames, features 6"),
         ({"joints": broken("joints", np.nan)}, "joints hold .*not finite, first in frame 4"),
         ({"features": broken("features", np.inf)}, "features hold .*first in frame 4"),
-        ({"joints": broken("joints", -1e30)}, r"joints hold a value of 1e\+30, 1e\+06 is the most"),
+        (
+            {"joints": broken("joints", -1e30)},
+            r"joints hold a value of 1e\+30 m, 1e\+06 is the most",
+        ),
         ({"features": np.full((FRAMES, FEATURES), 1e300)}, "features hold .*not finite"),
         ({"joints": np.full((FRAMES, JOINTS, 3), "x")}, "joints must be numbers"),
         ({"text": 5}, "'text' takes a text"),
