@@ -1,4 +1,4 @@
-"""Draw docs/images/layout263.png: the 22 joints, and the 263 columns of a composed walk."""
+"""Draw docs/images/layout263.png: the 22 joints, and the 263 columns of a walk."""
 
 from pathlib import Path
 
