@@ -69,7 +69,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 def test_from_cmu_open_motions_to_a_table(here, capfd):
     out = lead(capfd, "prepare", "data=cmu_open", "data.clips=16", "workers=1")
-    assert "16 clips" in out
+    assert "17 clips (test 3, train 13, val 1)" in out
     runs = train_all(capfd, "cmu_open")
     check_runs(runs)
     check_prompts_file(capfd, runs)

@@ -250,9 +250,15 @@ def default_interrupt() -> None:
     ],
     ids=["ctrl-c", "sigterm"],
 )
-def test_stopped_while_preparing_it_leaves_nothing(tmp_path, environment, end, number, code, line):
+def test_stopped_while_preparing_it_leaves_nothing(
+    tmp_path, tmp_path_factory, environment, world, end, number, code, line
+):
+    motions = tmp_path_factory.mktemp("motions")
+    first = world.figure("walk.bvh", 600).replace(motions / "walk_0.bvh")
+    for copy in range(1, 2000):
+        os.link(first, motions / f"walk_{copy}.bvh")
     process = subprocess.Popen(
-        [sys.executable, "-m", "lead.cli.main", "prepare", "data=cmu_open", "data.clips=4000"],
+        [sys.executable, "-m", "lead.cli.main", "prepare", "data=bvh", f"source={motions}"],
         cwd=tmp_path,
         env=environment,
         stderr=subprocess.PIPE,

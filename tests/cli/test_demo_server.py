@@ -15,6 +15,7 @@ import pytest
 
 from lead.cli.demo import make_server
 from lead.cli.main import main
+from lead.data.sources.cmu_open import CmuOpenSource
 from lead.export.formats import FORMATS
 from lead.export.motion_file import read_motion
 from lead.inversion import Word, read_word, write_word
@@ -50,7 +51,7 @@ def test_about_says_what_the_model_can_do(demo):
     assert about["fps"] == 20 and len(about["skeleton"]["joints"]) == 22
     assert about["skeleton"]["parents"][0] == -1
     assert about["defaults"]["steps"] == 3 and about["defaults"]["projector"] == "on"
-    assert about["upload_bytes"] == 300_000 and about["licence"] == "CC0-1.0 (generated)"
+    assert about["upload_bytes"] == 300_000 and about["licence"] == CmuOpenSource.licence
     assert set(about["formats"]) == set(FORMATS)
     assert all(advice is None for name, advice in about["formats"].items() if name != "mp4")
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lead.cli.main import main
+from lead.data.sources.cmu_open import CmuOpenSource
 from lead.inversion import read_word
 
 LIGHT = ("inversion.steps=2", "progress=false", "device=cpu")
@@ -65,7 +66,7 @@ def test_clips_of_a_dataset_by_id(world, invert):
     names = first_ids(world, 2)
     assert main(invert(dataset=world.data, motions=",".join(names))) == 0
     word = read_word(world.here / "zombie.safetensors")
-    assert word.about["sources"] == names and word.about["licence"] == "CC0-1.0 (generated)"
+    assert word.about["sources"] == names and word.about["licence"] == CmuOpenSource.licence
 
 
 def test_a_manner_from_motions_of_several_contents(world, invert, refused):

@@ -22,8 +22,7 @@ CHANGING = ("environment.json", "run.json", "config.yaml", "stamps.json")  # hol
 
 
 def prepare(w, out: Path, seed: int) -> list[str]:
-    clips = ("data.clips=12", f"data.seed={seed}")
-    return ["prepare", "data=cmu_open", *clips, "workers=1", f"output={out}"]
+    return ["prepare", "data=cmu_open", f"data.clips={11 + seed}", "workers=1", f"output={out}"]
 
 
 def generate(w, out: Path, seed: int) -> list[str]:

@@ -130,17 +130,18 @@ def _joint(name: str, rig: dict) -> list[str]:
 
 
 def write_official_folder(folder: Path) -> None:
-    """HumanML3D's layout with 28 motions, at least one in each split."""
-    source = CmuOpenSource(clips=28)
+    """HumanML3D's layout with 28 motions: 16 to train, 4 to validate, 8 to test."""
+    source = CmuOpenSource(clips=60)
     for name in ("new_joint_vecs", "texts"):
         (folder / name).mkdir(parents=True)
     items = source.list_items()
-    clips = source.load(items)
-    for number, (item, clip) in enumerate(zip(items, clips, strict=True)):
+    clips = [clip for clip in source.load(items) if len(clip.features) >= 60][:28]
+    for number, clip in enumerate(clips):
         np.save(folder / "new_joint_vecs" / f"{number:06}.npy", clip.features)
-        lines = [f"{c.text}#{tagged(c.text)}#0.0#0.0\n" for c in item.captions]
+        lines = [f"{c.text}#{tagged(c.text)}#0.0#0.0\n" for c in clip.captions]
         (folder / "texts" / f"{number:06}.txt").write_text("".join(lines))
-        with (folder / f"{item.split}.txt").open("a") as stream:
+        split = "train" if number < 16 else "val" if number < 20 else "test"
+        with (folder / f"{split}.txt").open("a") as stream:
             stream.write(f"{number:06}\n")
     features = np.concatenate([clip.features for clip in clips])
     np.save(folder / "Mean.npy", features.mean(0))
