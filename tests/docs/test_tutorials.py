@@ -9,6 +9,7 @@ import contextlib
 import csv
 import json
 import pickle
+import re
 import shutil
 from pathlib import Path
 
@@ -138,7 +139,7 @@ def write_official_folder(folder: Path) -> None:
     clips = [clip for clip in source.load(items) if len(clip.features) >= 60][:28]
     for number, clip in enumerate(clips):
         np.save(folder / "new_joint_vecs" / f"{number:06}.npy", clip.features)
-        lines = [f"{c.text}#{tagged(c.text.replace("/", " "))}#0.0#0.0\n" for c in clip.captions]
+        lines = [f"{c.text}#{tagged(c.text)}#0.0#0.0\n" for c in clip.captions]
         (folder / "texts" / f"{number:06}.txt").write_text("".join(lines))
         split = "train" if number < 16 else "val" if number < 20 else "test"
         with (folder / f"{split}.txt").open("a") as stream:
@@ -149,7 +150,7 @@ def write_official_folder(folder: Path) -> None:
 
 
 def tagged(text: str) -> str:
-    return " ".join(f"{word}/NOUN" for word in text.lower().replace(",", "").split())
+    return " ".join(f"{word}/NOUN" for word in re.findall(r"[a-z']+", text.lower()))
 
 
 def write_published_evaluator(folder: Path) -> None:
