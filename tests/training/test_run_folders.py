@@ -400,3 +400,14 @@ def test_a_projector_needs_no_diffusion_run(chain, make_values, tmp_path):
     assert run.ancestor("vae").folder == chain["vae"].resolve()
     with pytest.raises(RequestError, match="without a diffusion: name one with diffusion=RUN"):
         run.ancestor("diffusion")
+
+
+def test_a_training_without_a_validation_ends_and_is_read_again(make_values, tmp_path):
+    """No loss was the best: its record holds infinity, and goes on and is replaced all the same."""
+    values = make_values("vae", tmp_path / "run", "trainer.validate_every=1000")
+    run = train_stage("vae", values)
+    record = Run(run.folder).record
+    assert record.status == "finished" and record.best["val/loss"] == float("inf")
+    assert Run(run.folder).load_part("vae")
+    again = make_values("vae", tmp_path / "run", "trainer.validate_every=1000", "overwrite=true")
+    assert train_stage("vae", again).record.status == "finished"
