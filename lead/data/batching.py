@@ -36,6 +36,8 @@ class BatchPlan:
             raise RequestError(f"batch_size is {batch_size}: it must be at least 1")
         self.weights = np.ones(len(self.lengths)) if weights is None else np.asarray(weights)
         self.rows = int(self.weights.sum() + 1e-6)  # shown in an epoch
+        if self.rows < 1:
+            raise RequestError("the weights of all clips sum to less than one: give larger ones")
         self.batch_size = min(batch_size, self.rows)
         self.seed = seed
         self._epoch = -1

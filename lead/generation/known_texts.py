@@ -110,18 +110,10 @@ def read_known_texts(run: Run) -> KnownTexts | None:
     return _read(path) if path.is_file() else None
 
 
-class _Facts(Schema):
-    """The metadata entry; what else it holds is told in ``KnownTexts.facts``."""
-
-    model_config = ConfigDict(extra="allow")
-
-    threshold: Finite
-
-
 def _read(path: Path) -> KnownTexts:
     advice = "pack it again"
     tensors, entry = read_described(path, _ENTRY, advice)
-    facts = check(_Facts, entry, str(path), advice)
+    facts = check(Facts, entry, str(path), advice)
     vectors = tensors.get("vectors")
     if vectors is None or vectors.ndim != 2 or not vectors.numel() or not vectors.isfinite().all():
         raise WorkError(f"{path} holds no rows of numbers: {advice}")

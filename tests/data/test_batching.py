@@ -82,6 +82,12 @@ def test_what_cannot_be_planned_is_one_line(lengths, batch_size, message):
         BatchPlan(lengths, batch_size, 0)
 
 
+def test_weights_that_show_no_clip_are_one_line():
+    with pytest.raises(RequestError, match="sum to less than one"):
+        BatchPlan([5, 6], 4, 0, [0.4, 0.5])
+    assert len(BatchPlan([5, 6], 4, 0, [0.5, 0.5]).batch(0)) == 1
+
+
 def test_a_resumed_sampler_is_the_tail_of_the_whole():
     whole = list(StepSampler(make_plan(), 0, 30))
     assert list(StepSampler(make_plan(), 17, 30)) == whole[17:]

@@ -1,6 +1,7 @@
 """An hour of the CMU motion capture database that comes with lead, and how it is packed."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -65,12 +66,19 @@ def read_index(folder: Path = FOLDER) -> list[Item]:
 
 def read_joints(names: set[str], folder: Path = FOLDER) -> Iterator[tuple[str, np.ndarray]]:
     """Joints (frames, 22, 3) in metres, float32, of the clips that are named, with their names."""
-    steps = read_archive(folder / "clips.npz", advice=ADVICE)["steps"]
+    clips, steps = _opened(folder)
     start = 0
-    for clip in read_file(Index, folder / "index.json", ADVICE).clips:
+    for clip in clips:
         if clip.id in names:
             yield clip.id, _unpacked(steps[start : start + clip.frames])
         start += clip.frames
+
+
+@lru_cache(maxsize=1)
+def _opened(folder: Path) -> tuple[list[Entry], np.ndarray]:
+    """All that is stored, 10 MB; a preparation asks for it once for every few clips."""
+    steps = read_archive(folder / "clips.npz", advice=ADVICE)["steps"]
+    return read_file(Index, folder / "index.json", ADVICE).clips, steps
 
 
 def _packed(joints: np.ndarray) -> np.ndarray:
