@@ -140,7 +140,8 @@ def _plain(config, changes: Mapping[str, object] | None = None) -> dict:
 
     try:
         for key, value in (changes or {}).items():
-            OmegaConf.update(config, key, value)
+            named = OmegaConf.select(config, key) == {}  # by the names of something: any key goes
+            OmegaConf.update(config, key, value, force_add=named)
         return OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         reason = " ".join(str(error).split()).partition(" full_key:")[0]

@@ -1,7 +1,8 @@
 """lead evaluate run=RUN [key=value ...] : measures of real, rebuilt and generated clips.
 
 run=RUN          any run; a vae run is measured by its reconstructions alone, a classifier run by
-                 how often it is right on clips that it never saw
+                 how often it is right on clips that it never saw; an evaluator run by what a
+                 protocol says of real clips, all of them and by part and kind of captions
 protocol=P       t2m | open : FID, R-precision, MM-dist, Diversity and MultiModality as well
 study=T          table3 | table4: words learned from exemplars, in sentences (configs/study)
 sentences=FILE   table of sentences with the content each asks for (columns as in
@@ -38,6 +39,8 @@ from lead.core.files import claimed
 def run(overrides: Sequence[str]) -> int:
     """Measure a run and print the table."""
     config = compose_for_run("evaluate", overrides)
+    if config["evaluator"] is None and _is_judge(config["run"]):
+        config["evaluator"] = config["run"]
     _check_request(config)
     if config["devices"] > 1 and not is_one_of_several():
         return start_processes(overrides, config["devices"])
@@ -78,6 +81,11 @@ def _evaluate(named, config: dict, output: Path) -> int:
         study_words(named, dataset, config, output)
         return 0
     captions = _choose_clips(dataset, config)
+    if named.stage == "evaluator":
+        from lead.cli.evaluate_judge import measure_judge
+
+        measure_judge(named, dataset, [*captions], config, output)
+        return 0
     if config.get("protocol") is not None:
         from lead.cli.evaluate_protocol import judge_run
 
@@ -86,6 +94,13 @@ def _evaluate(named, config: dict, output: Path) -> int:
     rows = _measure(named, dataset, captions, config)
     _report(named, dataset, len(captions), rows, config, output)
     return 0
+
+
+def _is_judge(folder: str | None) -> bool:
+    from lead.core.runs import Run
+
+    run = Run(Path(folder or ""))
+    return run.exists() and run.stage == "evaluator"
 
 
 def _check_judges(config: dict) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from lead.cli.evaluate_record import grouped_record, record, rows_record
 from lead.cli.evaluate_rows import load_rows
 from lead.cli.evaluate_sharing import join_processes
-from lead.cli.loading import choose_device
+from lead.cli.loading import choose_device, make_text_encoder
 from lead.core.building import build
 from lead.core.files import write_json
 from lead.core.runs import Run
@@ -28,7 +28,7 @@ def judge_run(
     protocol: Protocol = build("protocol", config["protocol"])
     sharing = join_processes()
     device = choose_device(config["device"])
-    judge = load_judge(config["evaluator"], device, dataset.manifest.name)
+    judge = load_judge(config["evaluator"], device, dataset.manifest.name, make_text_encoder)
     real = real_clips(dataset, config["split"], places)
     rows = load_rows(named, dataset, config)
     result = run_protocol(

@@ -12,7 +12,12 @@ import numpy as np
 
 from lead.cli.evaluate_record import record, rows_record
 from lead.cli.evaluate_rows import DrawnLatents, rebuilding
-from lead.cli.loading import choose_device, load_text_to_motion, make_sampling
+from lead.cli.loading import (
+    choose_device,
+    load_text_to_motion,
+    make_sampling,
+    make_text_encoder,
+)
 from lead.cli.word_concepts import Studied, studied_concepts
 from lead.core.building import build
 from lead.core.claims import real_place
@@ -64,7 +69,7 @@ class WordStudy:
         classifier = config["classifier"] and load_classifier(config["classifier"], device)
         name = dataset.manifest.name
         self.judge: Embedder | None = config["evaluator"] and load_judge(
-            config["evaluator"], device, name
+            config["evaluator"], device, name, make_text_encoder
         )
         self.bench = WordJudge(
             self.judge or None, classifier or None, dataset.fps, dataset.skeleton

@@ -6,7 +6,7 @@ from pathlib import Path
 from lead.core.errors import RequestError, plain
 from lead.core.reading import check_regular, read_floats
 
-KINDS = (".bvh", ".npz", ".npy")
+KINDS = (".bvh", ".amc", ".npz", ".npy")
 UNKNOWN_LICENCE = "unknown: ask the owner of the files"
 
 
@@ -36,7 +36,9 @@ def choose_motions(entry, pipeline, seed: int) -> Chosen:
     if chosen:
         raise RequestError("style= and content= choose from a dataset: name it, dataset=DIR")
     if not names:
-        raise RequestError("no motions: give motions=FILE (BVH, .npz, .npy) or dataset=DIR style=S")
+        raise RequestError(
+            "no motions: give motions=FILE (BVH, AMC, .npz, .npy) or dataset=DIR style=S"
+        )
     paths = [path for name in names for path in _files(Path(name))]
     motions = tuple(_read(path, pipeline) for path in paths)
     return Chosen(motions, tuple(map(plain, paths)), UNKNOWN_LICENCE)
@@ -54,16 +56,17 @@ def _files(path: Path) -> list[Path]:
 
 
 def _read(path: Path, pipeline):
-    readers = {".bvh": _read_bvh, ".npz": _read_npz, ".npy": _read_npy}
+    recorded = dict.fromkeys((".bvh", ".amc"), _read_recorded)
+    readers = {**recorded, ".npz": _read_npz, ".npy": _read_npy}
     if path.suffix.lower() not in readers:
         raise RequestError(f"{path} is no motion file: give {', '.join(KINDS)}")
     return readers[path.suffix.lower()](path, pipeline)
 
 
-def _read_bvh(path: Path, pipeline):
-    from lead.inversion import read_bvh_example
+def _read_recorded(path: Path, pipeline):
+    from lead.inversion import read_recorded_example
 
-    return read_bvh_example(path, pipeline.skeleton.name, pipeline.fps)
+    return read_recorded_example(path, pipeline.skeleton.name, pipeline.fps)
 
 
 def _read_npz(path: Path, pipeline):

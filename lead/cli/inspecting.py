@@ -58,6 +58,6 @@ def inspect_source(source, output: Path) -> int:
 
 
 def _shown(value: object) -> str:
-    return one_line(
-        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    )
+    """One line; a table, which begins with a new line, as it is below its name."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if text.startswith("\n") else one_line(text)

@@ -63,6 +63,13 @@ def load_for_inference(config: dict):
     return pipeline.prepared(config["precision"], config["compiled"])
 
 
+def make_text_encoder(description):
+    """A frozen text encoder as a run describes it, for a judge that reads whole sentences."""
+    from lead.core.building import build
+
+    return build("text_encoder", description, "text_encoder")
+
+
 def make_sampling(config: dict, pipeline=None):
     """The sampling settings; RequestError where the pipeline, if one is given, cannot use them."""
     from lead.generation import Sampling

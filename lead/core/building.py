@@ -21,7 +21,10 @@ CLASSES: dict[str, dict[str, str]] = {
         "mlp_denoiser": "lead.models.mlp_denoiser.MlpDenoiser",
     },
     "projector": {"projector": "lead.models.projector.Projector"},
-    "extractor": {"t2m_extractor": "lead.evaluation.extractor.networks.FeatureExtractor"},
+    "extractor": {
+        "open_extractor": "lead.evaluation.extractor.open_networks.OpenExtractor",
+        "t2m_extractor": "lead.evaluation.extractor.networks.FeatureExtractor",
+    },
     "words": {"word_vectors": "lead.evaluation.extractor.words.WordVectors"},
     "network": {"clip_network": "lead.evaluation.classifier.network.ClipNetwork"},
     "schedule": {"noise_schedule": "lead.diffusion.schedules.make_schedule"},

@@ -102,8 +102,9 @@ class RunRecord(Schema):
     @model_validator(mode="after")
     def _is_whole(self) -> "RunRecord":
         """What a stage cannot do without."""
+        reads_sentences = self.stage == "evaluator" and self.text_encoder is not None
         for part in HOLDS[self.stage]:
-            if part not in self.parts:
+            if part not in self.parts and not (part == "words" and reads_sentences):
                 raise ValueError(f"it has no 'parts.{part}', which stage {self.stage} needs")
         for key, needed in (
             ("text_encoder", "denoiser" in self.parts),

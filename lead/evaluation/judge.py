@@ -12,7 +12,7 @@ from lead.core.runs import Run
 from lead.data.clips import length_sorted_batches
 from lead.evaluation.extractor.official import PUBLISHED, load_official_parts
 from lead.evaluation.extractor.padding import pad_motions
-from lead.evaluation.extractor.parts import STAGE, EvaluatorParts, load_parts
+from lead.evaluation.extractor.parts import STAGE, EvaluatorParts, MakeEncoder, load_parts
 from lead.evaluation.extractor.tags import TAGGERS
 
 BATCH_SIZE = 128
@@ -33,14 +33,15 @@ class Judge:
         device: torch.device | str = "cpu",
         batch_size: int = BATCH_SIZE,
     ):
-        if parts.tagger not in TAGGERS:
+        self.encoder = parts.encoder
+        if parts.encoder is None and parts.tagger not in TAGGERS:
             hint = did_you_mean(parts.tagger, TAGGERS)
             raise RequestError(f"evaluator {parts.name}: unknown tagger '{parts.tagger}': {hint}")
         self.name, self.fingerprint = parts.name, parts.fingerprint
         self.tagger, self.vocabulary = parts.tagger, parts.vocabulary
         self.device, self.batch_size = torch.device(device), batch_size
         self.extractor = freeze(parts.extractor).to(self.device)
-        self.words = freeze(parts.words).to(self.device)
+        self.words = None if parts.words is None else freeze(parts.words).to(self.device)
         self.mean, self.std = parts.normalizer.mean.numpy(), parts.normalizer.std.numpy()
 
     @property
@@ -80,16 +81,21 @@ class Judge:
 
         ``tokens`` are the data set's own ``word/TAG``, a list or one string a caption; a caption
         whose tokens are empty is tagged here. An evaluator that learned its words from plain
-        captions reads those and no tokens. Raises RequestError where the tagger is needed and is
-        not installed.
+        captions, or reads whole sentences, takes no tokens. Raises RequestError where the tagger is
+        needed and is not installed.
         """
-        encoded = self.vocabulary.encode(self._tokens(captions, tokens)).to(self.device)
+        encoded = None
+        if self.encoder is None:
+            encoded = self.vocabulary.encode(self._tokens(captions, tokens)).to(self.device)
         rows = np.zeros((len(captions), self.dim), dtype=np.float32)
         for start in range(0, len(captions), self.batch_size):
             place = slice(start, start + self.batch_size)
-            part = encoded[place]
-            vectors = self.extractor.embed_text(self.words(part.ids), part.pos_onehot, part.lengths)
-            rows[place] = vectors.cpu().numpy()
+            if encoded is None:
+                read = (self.encoder.vectors(captions[place]).to(self.device),)
+            else:
+                part = encoded[place]
+                read = (self.words(part.ids), part.pos_onehot, part.lengths)
+            rows[place] = self.extractor.embed_text(*read).cpu().numpy()
         return rows
 
     def _tokens(
@@ -109,13 +115,17 @@ class Judge:
 
 
 def load_judge(
-    path: Path | str, device: torch.device | str = "cpu", dataset: str = "humanml3d"
+    path: Path | str,
+    device: torch.device | str = "cpu",
+    dataset: str = "humanml3d",
+    make_encoder: MakeEncoder | None = None,
 ) -> Judge:
     """A judge from a run of ``lead train stage=evaluator``, or from a published evaluator.
 
     ``path`` is the run directory, or the folder that holds the published files; ``dataset`` says
-    which of the two published evaluators (humanml3d or kitml). Raises RequestError for another
-    kind of run and where files are missing.
+    which of the two published evaluators (humanml3d or kitml), ``make_encoder`` makes the text
+    encoder of a judge that reads whole sentences. Raises RequestError for another kind of run and
+    where files are missing.
     """
     run = Run(Path(path))
     if not run.folder.exists():
@@ -135,4 +145,4 @@ def load_judge(
             f"{path} is a {run.stage} run, no evaluator: train one with "
             "`lead train stage=evaluator data=NAME`"
         )
-    return Judge(load_parts(run), device)
+    return Judge(load_parts(run, make_encoder), device)

@@ -10,16 +10,18 @@ from lead.data.bvh import load_bvh_joints
 from lead.representation import joints_to_features
 
 
-def read_bvh_example(
+def read_recorded_example(
     path: Path, skeleton: str, fps: float | int
 ) -> Float[np.ndarray, "frames features"]:
-    """Un-normalised features of a BVH file at ``fps``; errors name the file.
+    """Un-normalised features of a BVH or AMC file at ``fps``; errors name the file.
 
     Raises RequestError for another skeleton than the 22 joints that such files become, and where
     one frame or none is left.
     """
     if skeleton != "humanml3d":
-        raise RequestError(f"{path}: BVH files become 22 joints, the run has skeleton '{skeleton}'")
+        raise RequestError(
+            f"{path}: recordings become 22 joints, the run has skeleton '{skeleton}'"
+        )
     joints = load_bvh_joints(path, fps=fps)
     if len(joints) < 2:
         raise RequestError(f"{path}: one frame at {fps:g} fps is no motion")

@@ -11,6 +11,7 @@ from lead.core.schema import one_of
 from lead.core.seeding import make_generator
 from lead.evaluation import metrics
 from lead.evaluation.extractor.networks import FeatureExtractor
+from lead.evaluation.extractor.open_networks import OpenExtractor
 from lead.evaluation.extractor.words import WordVectors
 from lead.training.losses import check_finite
 from lead.training.matching import LOSSES, contrastive_loss, margin_loss
@@ -23,16 +24,17 @@ SHUFFLES = 10  # of the validation clips into pools
 
 
 class EvaluatorStage(pl.LightningModule):
-    """All three networks and the word vectors together, in 32-bit numbers.
+    """All networks together, with the word vectors where words are read.
 
-    The published training took the movement encoder over from another model, frozen. ``loss`` is
+    The published networks train in 32-bit numbers, the open ones in those of the trainer. The
+    published training took the movement encoder over from another model, frozen. ``loss`` is
     ``contrastive``, or ``margin`` as published.
     """
 
     def __init__(
         self,
-        extractor: FeatureExtractor,
-        words: WordVectors,
+        extractor: FeatureExtractor | OpenExtractor,
+        words: WordVectors | None,
         optimizer: dict,
         loss: Annotated[str, one_of(LOSSES)] = "contrastive",
         margin: Positive = 10.0,
@@ -47,7 +49,8 @@ class EvaluatorStage(pl.LightningModule):
 
     def parts(self) -> dict[str, nn.Module]:
         """What a run keeps of this stage."""
-        return {"extractor": self.extractor, "words": self.words}
+        words = {} if self.words is None else {"words": self.words}
+        return {"extractor": self.extractor, **words}
 
     def training_step(self, batch: PairBatch, _index: int) -> Tensor:
         """One optimisation step."""
@@ -80,6 +83,9 @@ class EvaluatorStage(pl.LightningModule):
 
     def _embed(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
         captions = batch.captions
+        if self.words is None:
+            text = self.extractor.embed_text(captions)
+            return text.float(), self.extractor.embed_motion(batch.x, batch.lengths).float()
         with torch.autocast(self.device.type, enabled=False):
             text = self.extractor.embed_text(
                 self.words(captions.ids), captions.pos_onehot, captions.lengths

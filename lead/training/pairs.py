@@ -13,7 +13,7 @@ from lead.data.clips import ClipDataset
 from lead.data.packed import PackedDataset, PackedSplit
 from lead.evaluation.extractor.padding import pad_motions
 from lead.evaluation.extractor.tags import TAGGERS
-from lead.evaluation.extractor.words import EncodedCaptions, Vocabulary
+from lead.evaluation.extractor.words import EncodedCaptions
 
 CROP_UNIT = 4  # frames, the stride of the evaluator
 
@@ -24,7 +24,7 @@ class PairBatch:
 
     x: Float[Tensor, "batch frames features"]
     lengths: Int[Tensor, " batch"]
-    captions: EncodedCaptions
+    captions: EncodedCaptions | Float[Tensor, "batch dim"]  # words, or vectors of sentences
     mentions: Int[Tensor, "batch captions"]  # numbers of a clip's caption texts, then -1
     ids: list[str]
 
@@ -42,6 +42,7 @@ class PairBatch:
 class PairDataset(torch.utils.data.Dataset):
     """Every clip of a split, cropped as for the VAE, with one caption drawn per access.
 
+    ``captions`` are those at some ``places`` of each clip, encoded, one clip after the other.
     Indexed by (step, place), so that caption and crop depend on the training step alone.
     """
 
@@ -49,16 +50,15 @@ class PairDataset(torch.utils.data.Dataset):
         self,
         dataset: PackedDataset,
         split: str,
-        tokens: Sequence[Sequence[Sequence[str]]],
-        vocabulary: Vocabulary,
+        captions: EncodedCaptions | Float[Tensor, "captions dim"],
+        places: Sequence[Sequence[int]],
         *,
         crop_min: int = 0,
         seed: int = 0,
     ):
         self.clips = ClipDataset(dataset, split, crop_unit=CROP_UNIT, crop_min=crop_min, seed=seed)
         self.seed = seed
-        self.captions = vocabulary.encode([caption for clip in tokens for caption in clip])
-        self.counts = np.array([len(clip) for clip in tokens])
+        self.captions, self.counts = captions, np.array([len(own) for own in places])
         self.starts = np.cumsum(self.counts) - self.counts
         self.mentions = _mentions(self.clips.split.captions)
 

@@ -1,13 +1,17 @@
 """Training a judge: its losses, its pairs of captions and motions, and the run it leaves."""
 
 import csv
+import json
 import math
 import pickle
+import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 
+from lead.core.building import build
 from lead.core.errors import RequestError, WorkError
 from lead.core.reading import read_tensors
 from lead.core.runs import Run
@@ -16,6 +20,7 @@ from lead.evaluation import metrics
 from lead.evaluation.extractor.tags import TAGGERS, tag_words
 from lead.evaluation.extractor.words import vocabulary_of
 from lead.evaluation.judge import load_judge
+from lead.training.evaluator_run import evaluator_stage
 from lead.training.matching import contrastive_loss, margin_loss
 from lead.training.pairs import PairDataset, share_a_caption, split_tokens
 from lead.training.stages import train_stage
@@ -73,7 +78,10 @@ def test_clips_that_mean_the_same_do_not_push_each_other(loss):
 def pairs(micro_dataset) -> PairDataset:
     dataset = open_dataset(micro_dataset)
     tokens = split_tokens(dataset.split("train"), "words")
-    return PairDataset(dataset, "train", tokens, vocabulary_of(sum(tokens, [])), crop_min=20)
+    every = sum(tokens, [])
+    places = [range(len(clip)) for clip in tokens]
+    captions = vocabulary_of(every).encode(every)
+    return PairDataset(dataset, "train", captions, places, crop_min=20)
 
 
 def test_a_batch_is_a_function_of_its_step(pairs):
@@ -192,6 +200,65 @@ def test_published_word_vectors_stay_as_they_are(make_values, tmp_path, monkeypa
     judge = load_judge(tmp_path / "run")
     assert judge.vocabulary.words == tuple(words) and judge.tagger == "spacy"
     assert judge.fingerprint != load_judge(trained).fingerprint
+
+
+def test_a_judge_of_whole_sentences(make_values, tmp_path, micro_dataset):
+    """It keeps no words, needs its text encoder handed in, and refuses another."""
+    options = ("model/evaluator=open", "text_encoder=hash", "stages.evaluator.max_steps=40")
+    train_stage("evaluator", make_values("evaluator", tmp_path / "run", *options))
+    assert {path.stem for path in (tmp_path / "run/weights").iterdir()} == {
+        "extractor",
+        "normalizer",
+    }
+    with pytest.raises(RequestError, match="hand in its text encoder"):
+        load_judge(tmp_path / "run")
+
+    def make(description):
+        return build("text_encoder", description)
+
+    judge = load_judge(tmp_path / "run", make_encoder=make)
+    split = open_dataset(micro_dataset).split("train")
+    motions = judge.embed_motions([split.clip(place) for place in range(len(split))])
+    texts = judge.embed_texts([captions[0] for captions in split.captions])
+    assert metrics.r_precision(texts, motions, pool_size=len(split), top_k=3)[2] > 2 * 3 / 18
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    (tmp_path / "run/run.json").write_text(json.dumps({**record, "text_fingerprint": "x"}))
+    with pytest.raises(RequestError, match="another text encoder than is installed"):
+        load_judge(tmp_path / "run", make_encoder=make)
+
+
+@pytest.mark.parametrize("extractor", ["t2m", "open"])
+def test_no_caption_of_a_test_clip_comes_in_a_batch(
+    make_values, micro_dataset, tmp_path, extractor
+):
+    """A test clip has one caption of each of some training clips, and all of another."""
+    data = tmp_path / "data"
+    shutil.copytree(micro_dataset, data, ignore=shutil.ignore_patterns("cache", "stamps.json"))
+    index = json.loads((data / "train.index.json").read_text())
+    several = [n for n, texts in enumerate(index["captions"]) if len(set(texts)) == 3]
+    *some, all_of = several
+    told = [index["captions"][n][0].upper() for n in some] + index["captions"][all_of]
+    clip = {key: [column[0]] for key, column in index.items()}
+    clip |= {"captions": [told], "tokens": [[""] * len(told)]}
+    (data / "test.index.json").write_text(json.dumps(clip))
+    shutil.copy(data / "train.npy", data / "test.npy")
+    manifest = json.loads((data / "manifest.json").read_text())
+    manifest["clips"]["test"] = manifest["frames"]["test"] = 1
+    (data / "manifest.json").write_text(json.dumps(manifest))
+    options = (f"dataset={data}", f"model/evaluator={extractor}", "text_encoder=hash")
+    values = make_values("evaluator", tmp_path / "run", *options)
+    _, served, record, _ = evaluator_stage(values, open_dataset(data), tmp_path / "run")
+    shown = Counter(place for step in range(40) for place in served.plan.batch(step))
+    assert all_of not in shown and set(some) <= shown.keys()
+    assert len(some) > 1 and served.train.counts[several].tolist() == [2] * len(some) + [0]
+    assert sum(record["captions"]["left_out"].values()) >= len(told)
+
+
+def test_weights_and_kinds_say_how_often_a_clip_comes(make_values, micro_dataset, tmp_path):
+    values = make_values("evaluator", tmp_path / "run", "stage.often={humanml3d: 3}")
+    _, data, _, _ = evaluator_stage(values, open_dataset(micro_dataset), tmp_path / "run")
+    kinds = [labels["captions"] for labels in data.train.clips.split.labels]
+    assert data.plan.weights.tolist() == [3 if kind == "humanml3d" else 1 for kind in kinds]
 
 
 @pytest.mark.parametrize(

@@ -128,17 +128,24 @@ class FeatureExtractor(nn.Module):
         (``pad_motions`` sees to it), and frames beyond a multiple of four are not counted.
         Raises RequestError for another number of features and for motions under four frames.
         """
-        if x.shape[-1] != self.features:
-            raise RequestError(
-                f"the evaluator reads {self.features} features a frame, got {x.shape[-1]}: "
-                "use one that was trained on this skeleton"
-            )
-        if int(lengths.min()) < STRIDE:
-            raise RequestError(
-                f"a motion of {int(lengths.min())} frames is too short for the evaluator: "
-                f"it takes {STRIDE} frames or more"
-            )
+        check_motions(x, lengths, self.features)
         return self.motion_encoder(self.movement_encoder(x), lengths // STRIDE)
+
+
+def check_motions(
+    x: Float[Tensor, "batch frames features"], lengths: Int[Tensor, " batch"], features: int
+) -> None:
+    """RequestError for another number of features and for motions under four frames."""
+    if x.shape[-1] != features:
+        raise RequestError(
+            f"the evaluator reads {features} features a frame, got {x.shape[-1]}: "
+            "use one that was trained on this skeleton"
+        )
+    if int(lengths.min()) < STRIDE:
+        raise RequestError(
+            f"a motion of {int(lengths.min())} frames is too short for the evaluator: "
+            f"it takes {STRIDE} frames or more"
+        )
 
 
 def _final_states(

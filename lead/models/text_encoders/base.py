@@ -81,6 +81,10 @@ class TextEncoder(nn.Module, ABC):
         self._check_sentences(texts)
         return self._encode_rows(self.tokenize(texts), None)
 
+    def vectors(self, texts: Sequence[str]) -> Float[Tensor, "texts dim"]:
+        """The pooled vectors of ``encode`` alone."""
+        return self.encode(texts).pooled
+
     def encode_with_words(
         self, texts: Sequence[str], words: Mapping[str, Float[Tensor, " width"]]
     ) -> TextEmbedding:
