@@ -49,11 +49,12 @@ def measure_judge(
         "dataset": dataset.manifest.name,
         "data_hash": dataset.data_hash,
         "split": config["split"],
-        "captions_in_training": named.contents.get("captions", {}),
+        "captions_in_training": named.contents.get("captions"),
         "rows": rows_record(rows),
         "physical_by": grouped_record(whole.grouped),
     }
     write_json(output, record)
+    kept_apart = _kept_apart(named)
     few = [f"{name}, {len(clips)}" for name, clips in groups.items() if name not in results]
     print(first)
     print(
@@ -61,6 +62,7 @@ def measure_judge(
         f"{protocol.confidence * 100:g} % over {protocol.replications} replications, pools of "
         f"{protocol.pool_size} (chance {3 / protocol.pool_size:.3f} for R@3)"
     )
+    print(kept_apart)
     if few:
         print(f"too few clips for a pool: {'; '.join(few)}")
     print(f"\n{format_table(rows, [*COLUMNS, HALVES])}")
@@ -68,6 +70,18 @@ def measure_judge(
     print(format_table({REAL: whole.rows[REAL]}, physical.COLUMNS))
     print(format_grouped(whole.grouped))
     print(f"written: {output}")
+
+
+def _kept_apart(named: Run) -> str:
+    """Whether captions of test clips were kept out of the training, as the run says."""
+    counts = named.contents.get("captions")
+    if counts is None:
+        return "the run does not say whether captions of test clips were left out of its training"
+    left_out, lines = (sum(counts[name].values()) for name in ("left_out", "lines_kept"))
+    return (
+        f"captions of test clips: {left_out} left out of the judge's training; {lines} lines that "
+        "name a take, as one of a test clip does, were read"
+    )
 
 
 def _groups(real: RealClips) -> dict[str, RealClips]:

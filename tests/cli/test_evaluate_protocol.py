@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -99,6 +100,25 @@ def test_a_vae_run_has_no_generated_rows(world, judge, capfd):
     record, out = table(world, capfd, run="vae")
     assert [*record["rows"]] == ["Real", "VAE reconstruction"]
     assert "MultiModality" not in out
+
+
+def test_a_judge_alone_measures_real_clips_by_group(world, capfd):
+    """The Real row of all clips is that of any other run; the groups are those of the labels."""
+    judge = world.run("evaluator")
+    record, out = table(world, capfd, run="evaluator")
+    split = open_dataset(world.data).split("train")
+    counts = Counter(f"captions {labels['captions']}" for labels in split.labels)
+    wanted = {"Real": len(split)} | {k: n for k, n in sorted(counts.items()) if n >= 4}
+    assert [name.partition(" (")[0] for name in record["rows"]] == [*wanted]
+    for name, clips in zip(record["rows"], wanted.values(), strict=True):
+        assert f"({clips} clips, {clips // 4} pool" in name
+        assert any(line.startswith(f"| {name} ") for line in out.splitlines())
+    assert "captions of test clips: 0 left out of the judge's training; 0 lines" in out
+    other, _ = table(world, capfd, run="vae", evaluator=judge)
+    whole = next(iter(record["rows"].values()))
+    for measure in ("r_precision_3", "multimodal_distance", "diversity", "jitter"):
+        assert whole[measure] == other["rows"]["Real"][measure]
+    assert whole["half_fid"] == other["half_fid"]
 
 
 def test_controls_and_more_projectors_are_rows(world, judge, capfd):

@@ -62,6 +62,23 @@ def test_from_bvh_features_and_a_folder_of_both(world, invert):
     assert torch.equal(whole.vector, listed.vector)
 
 
+@pytest.mark.parametrize("name", ["walk.amc", "WALK.AMC"])
+def test_from_amc_as_from_the_same_motion_in_bvh(world, invert, acclaim_figure, name):
+    figure = acclaim_figure(frames=241)
+    figure.write(world.here / "amc", "walk", "walk")
+    (world.here / "amc" / "walk.amc").rename(world.here / "amc" / name)
+    figure.write_bvh(world.here, "walk")
+    vectors = []
+    for motions in (world.here / "amc" / name, world.here / "amc", world.here / "walk.bvh"):
+        file = world.here / f"{len(vectors)}.safetensors"
+        assert main(invert(motions=motions, output=file, inversion="feat")) == 0
+        word = read_word(file)
+        assert len(word.about["sources"]) == 1  # the skeleton beside it is no motion
+        vectors.append(word.vector)
+    assert torch.equal(vectors[0], vectors[1])
+    torch.testing.assert_close(vectors[0], vectors[2], rtol=1e-3, atol=1e-3)
+
+
 def test_clips_of_a_dataset_by_id(world, invert):
     names = first_ids(world, 2)
     assert main(invert(dataset=world.data, motions=",".join(names))) == 0
@@ -195,7 +212,7 @@ def test_motions_that_cannot_be_learned_from_are_one_line(world, invert, refused
     empty.mkdir()
     assert "holds no motion file" in refused(invert(motions=empty))
     text_file = world.file("walk.txt", "a walk")
-    assert "is no motion file: give .bvh, .npz, .npy" in refused(invert(motions=text_file))
+    assert "is no motion file: give .bvh, .amc, .npz, .npy" in refused(invert(motions=text_file))
     wrong = refused(invert(dataset=world.data, motions="nobody"))
     assert "has no clip 'nobody': ids are such as" in wrong
 

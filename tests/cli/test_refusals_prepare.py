@@ -385,6 +385,25 @@ def test_inspecting_shows_and_writes_one_picture_only(world, capfd):
     ]
 
 
+def test_inspecting_shows_the_kinds_as_a_table(world, capfd):
+    words = ["prepare", "data=cmu_open", "data.clips=12", "inspect=true"]
+    assert main([*words, f"output={world.here / 'out'}"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    head = next(n for n, line in enumerate(lines) if line.split()[:2] == ["captions", "split"])
+    assert lines[head - 1].split() == ["kinds"]
+    table = lines[head : next(n for n in range(head, len(lines)) if lines[n].startswith("all"))]
+    assert len(table) > 3 and len({len(line) for line in table}) == 1
+
+
+def test_the_parts_of_a_mix_are_weighted_on_the_command_line(world, refused):
+    words = ["prepare", "data=mix", f"parts=[{world.data}]", f"output={world.here / 'mix'}"]
+    name = json.loads((world.data / "manifest.json").read_text())["name"]
+    assert "no part 'x'" in refused([*words, "data.weights={x: 2}"])
+    assert main([*words, f"data.weights={{{name}: 2}}", "workers=1"]) == 0
+    labels = json.loads((world.here / "mix" / "train.index.json").read_text())["labels"]
+    assert {label["weight"] for label in labels} == {"2"}
+
+
 def test_a_source_may_be_named_from_home(world, monkeypatch):
     for number in range(3):
         world.figure(f"motions/walk{number}.bvh")
