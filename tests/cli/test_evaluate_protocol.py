@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,8 +45,9 @@ def judge(monkeypatch) -> None:
     monkeypatch.setattr(evaluate_protocol, "load_judge", lambda *_: PlainJudge())
 
 
-def words(w, run: str = "projector", **options: object) -> list[str]:
-    given = {"run": w.run(run), "dataset": w.data, "output": w.here / "table.json", "device": "cpu"}
+def words(w, run: str | Path = "projector", **options: object) -> list[str]:
+    named = run if isinstance(run, Path) else w.run(run)
+    given = {"run": named, "dataset": w.data, "output": w.here / "table.json", "device": "cpu"}
     given |= {"split": "train", "evaluator": w.here, "protocol": "open", "sampling.steps": 2}
     given |= {f"protocol.{key}": value for key, value in SMALL.items()} | options
     return ["evaluate", *(f"{key}={value}" for key, value in given.items())]
@@ -104,8 +106,10 @@ def test_a_vae_run_has_no_generated_rows(world, judge, capfd):
 
 def test_a_judge_alone_measures_real_clips_by_group(world, capfd):
     """The Real row of all clips is that of any other run; the groups are those of the labels."""
-    judge = world.run("evaluator")
-    record, out = table(world, capfd, run="evaluator")
+    judge = world.here / "judge"
+    options = {"model/evaluator": "open", "text_encoder": "hash", "run": judge}
+    assert main(world.train("evaluator", **options)) == 0
+    record, out = table(world, capfd, run=judge, evaluator="null")
     split = open_dataset(world.data).split("train")
     counts = Counter(f"captions {labels['captions']}" for labels in split.labels)
     wanted = {"Real": len(split)} | {k: n for k, n in sorted(counts.items()) if n >= 4}
