@@ -29,12 +29,11 @@ from pathlib import Path
 
 from lead.cli.loading import compose_for_run
 from lead.cli.outputs import CLIPS, output_folder
-from lead.cli.paths import last_name
 from lead.cli.starter import word_files
 from lead.cli.stopwatch import Stopwatch
 from lead.cli.values import read_number
 from lead.core.errors import RequestError, did_you_mean
-from lead.core.files import atomic_folder
+from lead.core.files import atomic_folder, last_name
 from lead.core.reading import plain_text, read_text
 
 MOST_CLIPS = 100_000  # of one call; they are held in memory
@@ -54,7 +53,7 @@ def run(overrides: Sequence[str]) -> int:
 
 
 def _make(config: dict, prompts: list, folder: Path, formats: list[str], watch: Stopwatch) -> int:
-    from lead.cli.loading import load_for_inference, make_sampling, with_words
+    from lead.generation.loading import load_for_inference, make_sampling, with_words
 
     words = _read_words(config, prompts)
     watch.lap("load libraries")
@@ -71,7 +70,7 @@ def _make(config: dict, prompts: list, folder: Path, formats: list[str], watch: 
     motions = _generate(pipeline, jobs, sampling, project, config["batch_size"], watch.lap)
     clips = _as_motions(motions, pipeline, config, project, remarks)
     if config["clean_feet"]:
-        from lead.cli.feet import with_clean_feet
+        from lead.studies.feet import with_clean_feet
 
         clips, remark = with_clean_feet(clips)
         print(remark)

@@ -84,8 +84,9 @@ def run(overrides: Sequence[str]) -> int:
 def _learn(
     config: dict, places: Sequence[str], entries: Sequence[Entry], files: Sequence[Path]
 ) -> int:
-    from lead.cli.loading import choose_device, load_text_to_motion
     from lead.core.building import build
+    from lead.core.devices import choose_device
+    from lead.generation.loading import load_text_to_motion
     from lead.training.quiet import quiet_lightning
 
     options = build("inversion", config["inversion"])
@@ -150,8 +151,8 @@ def _output_files(config: dict, entries: Sequence[Entry]) -> list[Path]:
 
 
 def _concept(place: str, entry: Entry, pipeline, seed: int):
-    from lead.cli.exemplars import choose_motions
     from lead.inversion import Concept
+    from lead.studies.words.exemplars import choose_motions
 
     try:
         chosen = choose_motions(entry, pipeline, seed)

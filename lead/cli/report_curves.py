@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose_with_words
-from lead.cli.paths import last_name
 from lead.core.errors import RequestError
-from lead.core.files import claimed
+from lead.core.files import claimed, last_name
 
 
 def run(overrides: Sequence[str]) -> int:

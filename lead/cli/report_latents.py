@@ -18,9 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose
-from lead.cli.paths import last_name
 from lead.core.errors import RequestError
-from lead.core.files import atomic_path, claimed
+from lead.core.files import atomic_path, claimed, last_name
 
 LABELS = ("content", "action", "verb")  # tried in this order
 FEWEST = 7  # clips for a vote of five others and a picture
@@ -106,7 +105,7 @@ def _spaces(named, dataset, places: list[int], config: dict) -> dict:
     import numpy as np
     import torch
 
-    from lead.cli.loading import choose_device
+    from lead.core.devices import choose_device
     from lead.data.clips import length_sorted_batches, pad_clips
     from lead.generation.pipeline import load_projector, load_vae
     from lead.representation.normalizer import load_normalizer

@@ -53,9 +53,9 @@ CLASSES: dict[str, dict[str, str]] = {
     "inversion": {"inversion": "lead.inversion.options.InversionOptions"},
     "protocol": {"protocol": "lead.evaluation.protocol.Protocol"},
     "launcher": {
-        "joblib": "lead.cli.launchers.JoblibLauncher",
-        "local": "lead.cli.launchers.LocalLauncher",
-        "submitit": "lead.cli.launchers.SubmititLauncher",
+        "joblib": "lead.sweeps.launchers.JoblibLauncher",
+        "local": "lead.sweeps.launchers.LocalLauncher",
+        "submitit": "lead.sweeps.launchers.SubmititLauncher",
     },
 }
 """Kind -> short name -> the class, or the function that makes one. Nothing else can be named."""

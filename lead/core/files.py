@@ -17,7 +17,7 @@ from lead.core.claims import (
     temporary_file,
     temporary_folder,
 )
-from lead.core.errors import LeadError, RequestError
+from lead.core.errors import LeadError, RequestError, plain
 
 
 @contextmanager
@@ -176,3 +176,8 @@ def content_hash(*parts: bytes | str | Path) -> str:
             digest.update(part.encode() if isinstance(part, str) else part)
         digest.update(b"\x00")
     return digest.hexdigest()
+
+
+def last_name(path: Path | str) -> str:
+    """The last part of a path, of ``.`` and ``..`` too; a loop of links keeps its own."""
+    return plain(Path(os.path.realpath(path)).name)

@@ -3,10 +3,10 @@
 import torch
 
 from lead.cli.config import compose
-from lead.cli.loading import make_sampling
 from lead.core.building import build
 from lead.core.runs import Run
 from lead.generation import load_pipeline
+from lead.generation.loading import make_sampling
 from lead.training.stages import train_stage
 
 TOKENS = ("model.vae.latent_tokens=3", "model.denoiser.relu_before_text=false")

@@ -13,7 +13,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lead.cli.bench.our_training import cached_latents
+from lead.bench.our_training import cached_latents
 from lead.core.batches import LatentBatch, MotionBatch
 from lead.core.errors import WorkError
 from lead.core.freezing import freeze
