@@ -24,9 +24,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from lead.cli.config import compose
-from lead.cli.loading import compose_for_run, split_list
+from lead.cli.loading import compose_for_run
 from lead.core.claims import scratch_folder
 from lead.core.errors import RequestError
+from lead.core.files import split_list
 from lead.core.stopping import ended_in_order
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -36,17 +36,6 @@ def _with_run(verb: str, config: dict) -> dict:
     return with_default_run(config) if verb in STARTED else config
 
 
-def split_list(value: str | None) -> list[str]:
-    """The entries of ``A``, ``A,B`` or ``[A,B]``; a name with a comma that exists stays whole."""
-    if value is None:
-        return []
-    if os.path.lexists(value):  # False for a list that is too long for a name
-        return [value]
-    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    names = [entry.strip() for entry in inner.split(",") if entry.strip()]
-    return [str(Path(name).expanduser()) if name.startswith("~/") else name for name in names]
-
-
 def check_processes(key: str, count: int | str) -> None:
     """RequestError where a machine is asked for more processes than it has cores, two at least."""
     cores = os.cpu_count() or 1

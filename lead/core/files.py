@@ -181,3 +181,14 @@ def content_hash(*parts: bytes | str | Path) -> str:
 def last_name(path: Path | str) -> str:
     """The last part of a path, of ``.`` and ``..`` too; a loop of links keeps its own."""
     return plain(Path(os.path.realpath(path)).name)
+
+
+def split_list(value: str | None) -> list[str]:
+    """The entries of ``A``, ``A,B`` or ``[A,B]``; a name with a comma that exists stays whole."""
+    if value is None:
+        return []
+    if os.path.lexists(value):  # False for a list that is too long for a name
+        return [value]
+    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    names = [entry.strip() for entry in inner.split(",") if entry.strip()]
+    return [str(Path(name).expanduser()) if name.startswith("~/") else name for name in names]

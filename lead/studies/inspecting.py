@@ -35,7 +35,7 @@ def inspect_source(source: Source, output: Path) -> Iterator[str]:
         **source.describe(items),
     }
     for name, value in facts.items():
-        yield (f"{name:18} {_shown(value)}")
+        yield f"{name:18} {_shown(value)}"
     places = np.linspace(0, len(usable) - 1, min(SHOWN, len(usable))).astype(int)
     loaded = load_items(source, [usable[place] for place in places])
     clips = [clip for clip in loaded if isinstance(clip, LoadedClip)]
@@ -43,16 +43,16 @@ def inspect_source(source: Source, output: Path) -> Iterator[str]:
         reasons = "; ".join(sorted({result.reason for result in loaded})[:3])
         raise WorkError(f"none of {len(loaded)} motions tried could be read: {reasons}")
     lengths = [len(clip.features) for clip in clips]
-    yield (f"{'lengths tried':18} {min(lengths)}..{max(lengths)} frames at {source.fps:g} fps")
+    yield f"{'lengths tried':18} {min(lengths)}..{max(lengths)} frames at {source.fps:g} fps"
     for clip in clips[:4]:
-        yield (f"{'example':18} {clip.id}: {clip.captions[0].text}")
+        yield f"{'example':18} {clip.id}: {clip.captions[0].text}"
     write_contact_sheet(
         sheet,
         [(features_to_joints(c.features, source.skeleton), c.captions[0].text) for c in clips],
         fps=source.fps,
         parents=get_skeleton(source.skeleton).parents,
     )
-    yield (f"{'picture':18} {sheet}")
+    yield f"{'picture':18} {sheet}"
 
 
 def _shown(value: object) -> str:

@@ -12,12 +12,12 @@ from lead.core.files import last_name
 from lead.core.runs import Run
 from lead.core.schema import FileName, Schema, read_file
 from lead.core.seeding import derive_seed
-from lead.data.clips import length_sorted_batches
 from lead.data.packed import open_dataset
 from lead.export.motion_file import Motion, read_motion
 from lead.export.study import Pair, Study
 from lead.generation.loading import load_text_to_motion, make_sampling
 from lead.generation.pipeline import TextToMotion
+from lead.studies.clips import make_clips
 
 INDEX = "index.json"  # of a folder that `lead generate` wrote
 
@@ -127,23 +127,11 @@ def _making(pipeline: TextToMotion, sampling, config: dict, project: bool) -> Ca
 
     def make(wishes: Sequence[Wish]) -> list[Motion]:
         frames = [min(max(round(wish.seconds * pipeline.fps), low), high) for wish in wishes]
-        made: list = [None] * len(wishes)
-        for rows in length_sorted_batches(frames, config["batch_size"]):
-            motions = pipeline.generate(
-                [wishes[row].text for row in rows],
-                [frames[row] for row in rows],
-                [wishes[row].seed for row in rows],
-                sampling,
-                project=project,
-            )
-            for row, motion in zip(rows, motions, strict=True):
-                made[row] = Motion(
-                    *(motion.joints, motion.features, motion.text),
-                    seed=motion.seed,
-                    fps=pipeline.fps,
-                    skeleton=pipeline.skeleton.name,
-                )
-        return made
+        texts, seeds = zip(*((wish.text, wish.seed) for wish in wishes), strict=True)
+        size = config["batch_size"]
+        return make_clips(
+            pipeline, texts, frames, seeds, sampling, project=project, batch_size=size
+        )
 
     return make
 

@@ -154,4 +154,4 @@ def _errors(listed: Sequence[dict], row: str) -> Iterator[str]:
         others = {key: n for key, n in entry["seen"][row].items() if key != entry["content"]}
         if others:
             shown = ", ".join(f"{key} x{count}" for key, count in others.items())
-            yield (f"  {row}, {entry['content']}: '{entry['text']}' -> {shown}")
+            yield f"  {row}, {entry['content']}: '{entry['text']}' -> {shown}"

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from lead.bench import SUBJECTS, counts, generate
 from lead.bench.machine import Machine
 from lead.bench.models import embeddings, paper_models
 from lead.bench.plain_features import plain_features
@@ -16,7 +17,6 @@ from lead.bench.prepare import _ManyClips, files_opened
 from lead.bench.record import Row, format_rows
 from lead.bench.setting import Setting
 from lead.bench.timing import alternate, median
-from lead.cli.bench import SUBJECTS, counts, generate
 from lead.cli.main import main
 from lead.cli.stopwatch import Stopwatch
 from lead.core.masks import lengths_to_mask

@@ -3,8 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from lead.core.errors import RequestError, plain
 from lead.core.reading import check_regular, read_floats
+from lead.core.seeding import derive_seed
+from lead.data.packed import PackedDataset, open_dataset
+from lead.export.motion_file import read_motion
+from lead.generation.pipeline import TextToMotion
+from lead.inversion import read_bvh_example
+from lead.studies.words.entries import Entry
 
 KINDS = (".bvh", ".npz", ".npy")
 UNKNOWN_LICENCE = "unknown: ask the owner of the files"
@@ -19,7 +27,7 @@ class Chosen:
     licence: str
 
 
-def choose_motions(entry, pipeline, seed: int) -> Chosen:
+def choose_motions(entry: Entry, pipeline: TextToMotion, seed: int) -> Chosen:
     """Motions by the options motions, dataset, split, style, content and examples of ``entry``.
 
     Raises RequestError where nothing is named or found, and where the motions are of another
@@ -53,34 +61,22 @@ def _files(path: Path) -> list[Path]:
     return [check_regular(path, "motions=")]
 
 
-def _read(path: Path, pipeline):
-    readers = {".bvh": _read_bvh, ".npz": _read_npz, ".npy": _read_npy}
-    if path.suffix.lower() not in readers:
-        raise RequestError(f"{path} is no motion file: give {', '.join(KINDS)}")
-    return readers[path.suffix.lower()](path, pipeline)
+def _read(path: Path, pipeline: TextToMotion) -> np.ndarray:
+    """Features of a file as the run has them."""
+    kind = path.suffix.lower()
+    if kind == ".bvh":
+        return read_bvh_example(path, pipeline.skeleton.name, pipeline.fps)
+    if kind == ".npy":
+        wanted = ("frames", pipeline.skeleton.features)
+        return read_floats(path, wanted, "give features of the run's kind")
+    if kind == ".npz":
+        motion = read_motion(path)
+        _check_kind(str(path), motion.skeleton, motion.fps, pipeline)
+        return motion.features
+    raise RequestError(f"{path} is no motion file: give {', '.join(KINDS)}")
 
 
-def _read_bvh(path: Path, pipeline):
-    from lead.inversion import read_bvh_example
-
-    return read_bvh_example(path, pipeline.skeleton.name, pipeline.fps)
-
-
-def _read_npz(path: Path, pipeline):
-    from lead.export.motion_file import read_motion
-
-    motion = read_motion(path)
-    _check_kind(str(path), motion.skeleton, motion.fps, pipeline)
-    return motion.features
-
-
-def _read_npy(path: Path, pipeline):
-    return read_floats(
-        path, ("frames", pipeline.skeleton.features), "give features of the run's kind"
-    )
-
-
-def _check_kind(name: str, skeleton: str, fps: float, pipeline) -> None:
+def _check_kind(name: str, skeleton: str, fps: float, pipeline: TextToMotion) -> None:
     if skeleton != pipeline.skeleton.name:
         raise RequestError(
             f"{name} has skeleton '{skeleton}', the run has '{pipeline.skeleton.name}': give "
@@ -92,11 +88,7 @@ def _check_kind(name: str, skeleton: str, fps: float, pipeline) -> None:
         )
 
 
-def _of_dataset(entry, pipeline, names: list[str], seed: int) -> Chosen:
-    import numpy as np
-
-    from lead.data.packed import open_dataset
-
+def _of_dataset(entry: Entry, pipeline: TextToMotion, names: list[str], seed: int) -> Chosen:
     dataset = open_dataset(entry.dataset)
     _check_kind(str(dataset.folder), dataset.skeleton.name, dataset.fps, pipeline)
     found = _by_id(dataset, names) if names else _by_label(dataset, entry, seed)
@@ -107,7 +99,7 @@ def _of_dataset(entry, pipeline, names: list[str], seed: int) -> Chosen:
     )
 
 
-def _by_id(dataset, names: list[str]) -> list[tuple]:
+def _by_id(dataset: PackedDataset, names: list[str]) -> list[tuple]:
     splits = [dataset.split(name) for name in dataset.manifest.clips]
     places = {name: (split, at) for split in splits for at, name in enumerate(split.ids)}
     for name in names:
@@ -118,11 +110,7 @@ def _by_id(dataset, names: list[str]) -> list[tuple]:
     return [places[name] for name in names]
 
 
-def _by_label(dataset, entry, seed: int) -> list[tuple]:
-    import numpy as np
-
-    from lead.core.seeding import derive_seed
-
+def _by_label(dataset: PackedDataset, entry: Entry, seed: int) -> list[tuple]:
     split = dataset.split(entry.split)
     wanted = {
         key: value

@@ -188,7 +188,7 @@ def study_words(named: Run, dataset: PackedDataset, config: dict, output: Path) 
         licence = dataset.manifest.licence
         figure = Path(study.options["figure"])
         files = write_words_figure(figure, _lines(study), dataset.fps, dataset.skeleton, licence)
-        yield (f"figure: {', '.join(map(str, files.values()))}")
+        yield f"figure: {', '.join(map(str, files.values()))}"
 
 
 def _lines(study: WordStudy) -> list[Sequence[tuple[np.ndarray, str]]]:
