@@ -22,6 +22,8 @@ from lead.core.seeding import make_generator
 from lead.generation.pipeline import TextToMotion
 from lead.representation import features_to_joints
 
+REPLACED = "beside the plain 50 guided steps, which it replaces"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -54,11 +56,10 @@ def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:
         job = Job(embeddings(setting, batch), [config["frames"]] * batch)
         rows += _compared(setting, machine, fast | compiled, plain, job)
     one = Job(embeddings(setting, 1), [config["frames"]])
-    distilled = distilled_denoiser(setting)
-    student = replace(pipeline, denoiser=distilled)
+    student = replace(pipeline, denoiser=distilled_denoiser(setting))
     students = {name: student.prepared(name) for name in machine.flops}
     students |= _compiled(student, machine) if config["compiled"] else {}
-    return [*rows, *_distilled(setting, machine, students, plain, one)]
+    return [*rows, *_compared(setting, machine, students, plain, one, distilled=True)]
 
 
 def _compiled(pipeline: TextToMotion, machine: Machine) -> dict:
@@ -84,39 +85,27 @@ def plain_joints(plain: PlainModels, job: Job) -> Tensor:
 
 
 def _compared(
-    setting: Setting, machine: Machine, fast: dict, plain: PlainModels, job: Job
+    setting: Setting,
+    machine: Machine,
+    fast: dict,
+    plain: PlainModels,
+    job: Job,
+    distilled: bool = False,
 ) -> list[Row]:
     works = {"plain": lambda: plain_joints(plain, job)}
-    works |= {name: lambda own=own: joints_of(own, job) for name, own in fast.items()}
+    works |= {name: lambda own=own: joints_of(own, job, distilled) for name, own in fast.items()}
     results = {name: work() for name, work in works.items()}
     seconds = alternate(works, setting, warm_up=False)
     batch, frames = len(job.frames), job.frames[0]
+    steps, what = (1, "one distilled step") if distilled else (50, "50 steps")
     return [
         Row(
-            f"batch {batch}, 50 steps, {name}",
+            f"batch {batch}, {what}, {name}",
             *(batch, "motions", median(seconds[name]), median(seconds["plain"])),
-            _floor(machine, name, frames, 50, True, batch),
+            _floor(machine, name, frames, steps, not distilled, batch),
             *(seconds[name], seconds["plain"]),
-            difference=_difference(results[name], results["plain"]),
-        )
-        for name in fast
-    ]
-
-
-def _distilled(
-    setting: Setting, machine: Machine, fast: dict, plain: PlainModels, job: Job
-) -> list[Row]:
-    works = {"plain": lambda: plain_joints(plain, job)}
-    works |= {name: lambda own=own: joints_of(own, job, True) for name, own in fast.items()}
-    seconds = alternate(works, setting)
-    frames = job.frames[0]
-    return [
-        Row(
-            f"batch 1, one distilled step, {name}",
-            *(1, "motions", median(seconds[name]), median(seconds["plain"])),
-            _floor(machine, name, frames, 1, False, 1),
-            *(seconds[name], seconds["plain"]),
-            remark="beside the plain 50 guided steps, which it replaces",
+            difference="" if distilled else _difference(results[name], results["plain"]),
+            remark=REPLACED * distilled,
         )
         for name in fast
     ]

@@ -14,13 +14,10 @@ def load_text_to_motion(config: dict):
     if config["run"] is None:
         raise RequestError("no run given: say run=RUN, a run that `lead train` made")
     named = {
-        key: Run(Path(config[key])) if config[key] else None for key in ("projector", "diffusion")
+        f"{key}_run": Run(Path(config[key])) if config[key] else None
+        for key in ("projector", "diffusion")
     }
-    return load_pipeline(
-        Run(Path(config["run"])),
-        projector_run=named["projector"],
-        diffusion_run=named["diffusion"],
-    )
+    return load_pipeline(Run(Path(config["run"])), **named)
 
 
 def load_for_inference(config: dict):

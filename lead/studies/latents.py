@@ -12,7 +12,7 @@ from lead.core.devices import choose_device
 from lead.core.errors import RequestError
 from lead.core.files import atomic_path
 from lead.core.runs import Run
-from lead.data.clips import length_sorted_batches, pad_clips
+from lead.data.clips import padded_batches
 from lead.data.packed import PackedDataset, PackedSplit, open_dataset
 from lead.evaluation.estimate import Estimate, estimate
 from lead.evaluation.planes import choose_method, to_plane
@@ -89,10 +89,9 @@ def _spaces(
     projector = load_projector(named, named).to(device)
     normalizer = load_normalizer(vae_run, vae.features).to(device)
     rows: dict[int, tuple] = {}
+    clips = [split.clip(place) for place in places]
     with torch.no_grad():
-        for at in length_sorted_batches(split.frames[places], config["batch_size"]):
-            clips = [("", np.array(split.clip(places[row]))) for row in at]  # mapped: read-only
-            batch = pad_clips(clips).to(device)
+        for at, batch in padded_batches(clips, config["batch_size"], device):
             mu, _ = vae.encode(normalizer.normalize(batch.x), batch.mask)
             realigned = projector.encode(mu).mean(dim=1)
             both = (mu.flatten(start_dim=1).cpu().numpy(), realigned.cpu().numpy())

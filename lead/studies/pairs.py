@@ -16,7 +16,7 @@ from lead.data.packed import open_dataset
 from lead.export.motion_file import Motion, read_motion
 from lead.export.study import Pair, Study
 from lead.generation.loading import load_text_to_motion, make_sampling
-from lead.generation.pipeline import TextToMotion
+from lead.generation.pipeline import Sampling, TextToMotion
 from lead.studies.clips import make_clips
 
 INDEX = "index.json"  # of a folder that `lead generate` wrote
@@ -66,20 +66,21 @@ def _systems(runs: Sequence[str], config: dict, values_of: Callable[[str], dict]
     if len(runs) == 1:
         if _is_clips(runs[0]):
             raise RequestError(f"{runs[0]} holds clips of one system: name another to compare with")
-        pipeline, drawn = _load(config, values_of(runs[0]))
+        pipeline, sampling = _load(config, values_of(runs[0]))
         if pipeline.projector is None:
             raise RequestError(
                 f"{runs[0]} has no projector to be compared with itself without: name two runs"
             )
-        name = last_name(runs[0])
         return [
-            System(f"{name} without projector", None, _making(pipeline, drawn, config, False)),
-            System(f"{name} with projector", None, _making(pipeline, drawn, config, True)),
+            _making(f"{last_name(runs[0])} {how} projector", pipeline, sampling, config, project)
+            for how, project in (("without", False), ("with", True))
         ]
     short = [last_name(run) for run in runs]
     names = short if len(set(short)) == 2 else [*map(plain, runs)]
     return [
-        _clips(run, name) if _is_clips(run) else _generator(name, config, values_of(run))
+        _clips(run, name)
+        if _is_clips(run)
+        else _making(name, *_load(config, values_of(run)), config)
         for run, name in zip(runs, names, strict=True)
     ]
 
@@ -110,20 +111,18 @@ def _clips(folder: str, name: str) -> System:
     return System(name, clips, lambda wishes: [clips[wish.text, wish.seed] for wish in wishes])
 
 
-def _generator(name: str, config: dict, values: dict) -> System:
-    pipeline, drawn = _load(config, values)
-    project = pipeline.projector is not None
-    return System(name, None, _making(pipeline, drawn, config, project))
-
-
-def _load(config: dict, values: dict) -> tuple:
+def _load(config: dict, values: dict) -> tuple[TextToMotion, Sampling]:
     """A run's pipeline, and how it draws latents: as asked for, else in its own way."""
     pipeline = load_text_to_motion(values).to(choose_device(config["device"]))
     return pipeline, make_sampling(values, pipeline)
 
 
-def _making(pipeline: TextToMotion, sampling, config: dict, project: bool) -> Callable:
+def _making(
+    name: str, pipeline: TextToMotion, sampling: Sampling, config: dict, project: bool | None = None
+) -> System:
+    """A system that makes what is asked for; with its projector, if it has one, unless told."""
     low, high = pipeline.frame_limits
+    project = pipeline.projector is not None if project is None else project
 
     def make(wishes: Sequence[Wish]) -> list[Motion]:
         frames = [min(max(round(wish.seconds * pipeline.fps), low), high) for wish in wishes]
@@ -133,7 +132,7 @@ def _making(pipeline: TextToMotion, sampling, config: dict, project: bool) -> Ca
             pipeline, texts, frames, seeds, sampling, project=project, batch_size=size
         )
 
-    return make
+    return System(name, None, make)
 
 
 def _draw(systems: Sequence[System], run: str, config: dict, count: int) -> list[Wish]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from lead.sweeps.expanding import Job
 from lead.sweeps.job import FINISHED, JobFolder, Planned, stop_jobs
@@ -13,20 +12,13 @@ from lead.sweeps.job import FINISHED, JobFolder, Planned, stop_jobs
 Say = Callable[[str], None]
 
 
-@runtime_checkable
-class Launcher(Protocol):
-    """Where jobs run."""
-
-    def run(self, places: Sequence[JobFolder]) -> Iterator[JobFolder]:
-        """Run the jobs; each comes back when it has ended."""
-
-
 def run_sweep(
-    jobs: Sequence[Job], sweep: Path, launcher: Launcher, *, together: bool, say: Say
+    jobs: Sequence[Job], sweep: Path, launcher, *, together: bool, say: Say
 ) -> list[JobFolder]:
     """Run all jobs that are not finished and say their results; returns those that failed.
 
-    ``together`` measures all runs in one table, where every one of them was trained.
+    ``launcher`` is one of lead.sweeps.launchers. ``together`` measures all runs in one table, where
+    every one of them was trained.
     """
     planned = [Planned(replace(job, measure=()) if together else job, sweep) for job in jobs]
     joint = None
@@ -49,7 +41,7 @@ def _joint(planned: Sequence[Planned], jobs: Sequence[Job]) -> Job:
     return Job("evaluate", (f"run={first}", f"projectors=[{listed}]", *jobs[0].measure))
 
 
-def _launch(launcher: Launcher, planned: Sequence[Planned], say: Say) -> list[JobFolder]:
+def _launch(launcher, planned: Sequence[Planned], say: Say) -> list[JobFolder]:
     """Run what is not finished; returns the jobs that failed."""
     for one in planned:
         one.prepare()

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lead.core.batches import MotionBatch
 from lead.core.devices import choose_device
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import last_name
@@ -19,7 +18,7 @@ from lead.core.precision import resolve_precision
 from lead.core.runs import Run
 from lead.core.seeding import derive_seed
 from lead.data.cache import NULL_TEXT
-from lead.data.clips import length_sorted_batches, pad_clips
+from lead.data.clips import length_sorted_batches, padded_batches
 from lead.data.packed import PackedDataset
 from lead.generation.loading import load_for_inference, make_sampling
 from lead.generation.pipeline import Sampling, TextToMotion, load_projector, load_vae
@@ -169,8 +168,7 @@ def rebuilding(vae: MotionVAE, normalizer: Normalizer, realign: LatentMap | None
     @torch.no_grad()
     def rebuild(motions: Motions) -> Motions:
         rebuilt: list = [None] * len(motions)
-        for rows in length_sorted_batches([len(motion) for motion in motions], DECODED):
-            batch = _batch(motions, rows).to(device)
+        for rows, batch in padded_batches(motions, DECODED, device):
             z, _ = vae.encode(normalizer.normalize(batch.x), batch.mask)
             z = z if realign is None else realign(z)
             features = normalizer.denormalize(vae.decode(z, batch.mask).float()).cpu().numpy()
@@ -179,10 +177,6 @@ def rebuilding(vae: MotionVAE, normalizer: Normalizer, realign: LatentMap | None
         return rebuilt
 
     return rebuild
-
-
-def _batch(motions: Motions, rows: Sequence[int]) -> MotionBatch:
-    return pad_clips([(str(row), np.array(motions[row])) for row in rows])  # mapped: read-only
 
 
 def _matched(
@@ -211,8 +205,7 @@ def _posterior_samples(latents: DrawnLatents, motions: Motions, seed: int) -> Te
     device = next(pipeline.vae.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     samples = []
-    for rows in length_sorted_batches([len(motion) for motion in motions], DECODED):
-        batch = _batch(motions, rows).to(device)
+    for _, batch in padded_batches(motions, DECODED, device):
         x = pipeline.normalizer.normalize(batch.x)
         samples.append(sample_posterior(*pipeline.vae.encode(x, batch.mask), generator))
     return torch.cat(samples)
