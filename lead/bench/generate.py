@@ -7,13 +7,7 @@ from torch import Tensor
 
 from lead.bench import counts
 from lead.bench.machine import Machine
-from lead.bench.models import (
-    PlainModels,
-    distilled_denoiser,
-    embeddings,
-    paper_models,
-    sampling,
-)
+from lead.bench.models import PlainModels, distilled_denoiser, embeddings, paper_models, sampling
 from lead.bench.record import Row
 from lead.bench.setting import Setting
 from lead.bench.timing import alternate, median

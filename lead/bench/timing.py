@@ -7,9 +7,7 @@ from lead.bench.setting import Setting
 
 
 def alternate(
-    works: Mapping[str, Callable[[], object]],
-    setting: Setting,
-    warm_up: bool = True,
+    works: Mapping[str, Callable[[], object]], setting: Setting, warm_up: bool = True
 ) -> dict[str, list[float]]:
     """Run every piece of work ``repeats`` times, one after the other; name -> seconds."""
     if warm_up:

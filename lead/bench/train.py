@@ -77,10 +77,7 @@ def _vae_row(setting: Setting, machine: Machine, clips: RandomClips, batch: int)
         seconds["plain"].append(setting.time(lambda drawn=drawn: plain_step(drawn.x, drawn.mask)))
         seconds["ours"].append(
             seconds_per_step(
-                ours,
-                lambda steps, seed=repeat: clip_data(clips, batch, steps, seed),
-                setting,
-                1,
+                ours, lambda steps, seed=repeat: clip_data(clips, batch, steps, seed), setting, 1
             )
         )
     frames = float(clips.lengths.mean())

@@ -32,7 +32,7 @@ from lead.cli.config import compose_with_words
 from lead.cli.loading import compose_for_run
 from lead.cli.starter import with_default_run
 from lead.core.errors import RequestError, did_you_mean
-from lead.core.files import claimed
+from lead.core.files import check_png, claimed
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -89,5 +89,4 @@ def _check(config: dict) -> None:
     if config["plot"] is not None:
         if config["subject"] != "linear":
             raise RequestError("plot= draws the cost of `lead bench linear`: leave it out here")
-        if Path(config["plot"]).suffix.lower() != ".png":
-            raise RequestError(f"plot={config['plot']} is drawn as PNG: name it FILE.png")
+        check_png("plot", config["plot"])

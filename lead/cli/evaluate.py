@@ -45,30 +45,14 @@ def run(overrides: Sequence[str]) -> int:
     config["split"] = config["split"] or (protocol["split"] if protocol else "test")
 
     from lead.core.runs import Run
+    from lead.studies.evaluating import evaluate
 
     named = Run(Path(config["run"]))
     output = Path(config["output"] or named.folder / "metrics.json")
     with claimed(output) if named.exists() and speaks_for_all() else nullcontext():
-        return _evaluate(named, config, output)
-
-
-def _evaluate(named, config: dict, output: Path) -> int:
-    from lead.studies.evaluating import evaluate
-
-    for line in evaluate(named, config, output):
-        print(line)
+        for line in evaluate(named, config, output):
+            print(line)
     return 0
-
-
-def _check_judges(config: dict) -> None:
-    """RequestError where a study has nobody to judge it."""
-    if config.get("protocol") is not None:
-        raise RequestError("a study has its own protocol: leave protocol= out")
-    if config["evaluator"] is None and config["classifier"] is None:
-        raise RequestError(
-            "a study needs a judge: classifier=RUN of `lead train stage=classifier`, or "
-            "evaluator=RUN of `lead train stage=evaluator`, better both"
-        )
 
 
 def _check_request(config: dict) -> None:
@@ -81,7 +65,13 @@ def _check_request(config: dict) -> None:
             "sentences= needs a judge: classifier=RUN of `lead train stage=classifier`"
         )
     if config.get("study") is not None:
-        _check_judges(config)
+        if protocol is not None:
+            raise RequestError("a study has its own protocol: leave protocol= out")
+        if config["evaluator"] is None and config["classifier"] is None:
+            raise RequestError(
+                "a study needs a judge: classifier=RUN of `lead train stage=classifier`, or "
+                "evaluator=RUN of `lead train stage=evaluator`, better both"
+            )
     elif (protocol is None) != (config["evaluator"] is None):
         raise RequestError(
             "a protocol and its judge go together: protocol=t2m|open evaluator=RUN, a run of "

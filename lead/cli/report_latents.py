@@ -13,30 +13,22 @@ the mean silhouette, and the accuracy of a vote of the five nearest other clips.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from lead.cli.config import compose
 from lead.core.errors import RequestError
-from lead.core.files import claimed, last_name
+from lead.core.files import check_png, claimed, last_name
 
 
 def run(overrides: Sequence[str]) -> int:
     """Draw the latents, write the points and print the numbers."""
     config = compose("report_latents", overrides)
-    output = _check(config)
+    if config["run"] is None:
+        raise RequestError("report latents needs run=RUN, a projector run")
+    default = f"outputs/latents-{last_name(config['run'])}.png"
+    output = check_png("output", config["output"] or default)
     with claimed(output, output.with_suffix(".csv")):
         from lead.studies.latents import draw_latents
 
         for line in draw_latents(config, output):
             print(line)
     return 0
-
-
-def _check(config: dict) -> Path:
-    """The picture's file; RequestError for values that no run could satisfy."""
-    if config["run"] is None:
-        raise RequestError("report latents needs run=RUN, a projector run")
-    output = Path(config["output"] or f"outputs/latents-{last_name(config['run'])}.png")
-    if output.suffix.lower() != ".png":
-        raise RequestError(f"output={output} is drawn as PNG: name it FILE.png")
-    return output

@@ -79,20 +79,16 @@ def _read_answers(config: dict) -> int:
     key = Path(config["key"])
     folder = Path(config["output"] or key.parent / "results")
     with claimed(*(folder / name for name in RESULTS)):
-        return _summarise(key, folder, config)
+        from lead.evaluation.report.ratings_plot import write_ratings_plot
+        from lead.evaluation.study import markdown_summary, read_answers, summarise, write_ratings
 
-
-def _summarise(key: Path, folder: Path, config: dict) -> int:
-    from lead.evaluation.report.ratings_plot import write_ratings_plot
-    from lead.evaluation.study import markdown_summary, read_answers, summarise, write_ratings
-
-    answers = read_answers(key, [Path(name) for name in config["answers"]])
-    summary = summarise(answers, config["seed"])
-    text = markdown_summary(answers, summary)
-    with atomic_path(folder / RESULTS[0]) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-    write_ratings(folder / RESULTS[1], answers)
-    write_ratings_plot(folder / RESULTS[2], answers, summary)
+        answers = read_answers(key, [Path(name) for name in config["answers"]])
+        summary = summarise(answers, config["seed"])
+        text = markdown_summary(answers, summary)
+        with atomic_path(folder / RESULTS[0]) as temporary:
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        write_ratings(folder / RESULTS[1], answers)
+        write_ratings_plot(folder / RESULTS[2], answers, summary)
     print(text)
     print(f"written: {folder}/ {', '.join(RESULTS)}")
     return 0

@@ -178,6 +178,13 @@ def content_hash(*parts: bytes | str | Path) -> str:
     return digest.hexdigest()
 
 
+def check_png(key: str, path: Path | str) -> Path:
+    """The path of a picture that the option ``key`` names; RequestError where it is no PNG."""
+    if Path(path).suffix.lower() != ".png":
+        raise RequestError(f"{key}={path} is drawn as PNG: name it FILE.png")
+    return Path(path)
+
+
 def last_name(path: Path | str) -> str:
     """The last part of a path, of ``.`` and ``..`` too; a loop of links keeps its own."""
     return plain(Path(os.path.realpath(path)).name)

@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 def generate_folder(
     prompts: Sequence[tuple[str, float]],
     folder: Path,
-    formats: Sequence[str],
+    formats: list[str],
     config: dict,
     *,
     lap: Say,
@@ -44,7 +44,8 @@ def generate_folder(
     pipeline = with_words(load_for_inference(config), words)
     lap("load the run")
     sampling, project = make_sampling(config, pipeline), config["project"]
-    project = pipeline.projector is not None if project is None else project
+    if project is None:
+        project = pipeline.projector is not None
     frames = [round(seconds * pipeline.fps) for _, seconds in prompts]
     pipeline.check(texts, frames, project=project)
     remarks = {text: remark for text, remark in pipeline.remarks(texts).items() if remark}
@@ -52,18 +53,13 @@ def generate_folder(
         first, remark = next(iter(remarks.items()))
         others = f"; so are {len(remarks) - 1} more" if len(remarks) > 1 else ""
         note(f"'{first:.80}' is {remark}{others}")
-    jobs = [
-        (text, length, config["seed"] + number)
-        for text, length in zip(texts, frames, strict=True)
-        for number in range(config["count"])
-    ]
+    seeds = range(config["seed"], config["seed"] + config["count"])
+    jobs = [(*asked, seed) for asked in zip(texts, frames, strict=True) for seed in seeds]
     lap("compare sentences")
+    about = _provenance(config, sampling, project)
     clips = make_clips(
-        *(pipeline, *zip(*jobs, strict=True), sampling),
-        project=project,
-        batch_size=config["batch_size"],
-        provenance=_provenance(config, sampling, project),
-        remarks=remarks,
+        *(pipeline, *zip(*jobs, strict=True), sampling, project, config["batch_size"]),
+        about=lambda text: about | ({"remark": remarks[text]} if text in remarks else {}),
         lap=lap,
         progress=len(jobs) > 1,
     )
@@ -71,7 +67,7 @@ def generate_folder(
         clips, remark = with_clean_feet(clips)
         say(remark)
     with atomic_folder(folder, replace=config["overwrite"]) as temporary:
-        write_clips(temporary, clips, formats, remarks, sheet=config["sheet"])
+        _write(temporary, clips, formats, remarks, config["sheet"])
     say(f"{folder}: {len(clips)} clips; open {folder}/index.html")
     lap("write files")
 
@@ -82,24 +78,24 @@ def make_clips(
     frames: Sequence[int],
     seeds: Sequence[int],
     sampling: Sampling,
-    *,
     project: bool,
     batch_size: int,
-    provenance: Mapping[str, str] | None = None,
-    remarks: Mapping[str, str] | None = None,
+    *,
+    about: Callable[[str], Mapping[str, str]] = lambda _: {},
     lap: Say | None = None,
     progress: bool = False,
 ) -> list[Motion]:
-    """A clip of each text, in their order; generated in batches of nearly equal lengths."""
+    """A clip of each text, in their order; generated in batches of nearly equal lengths.
+
+    ``about`` gives the provenance of a clip by its text.
+    """
     made: list = [None] * len(texts)
     batches = length_sorted_batches(frames, batch_size)
     for rows in tqdm(batches, desc="generate", unit="batch", disable=None if progress else True):
         asked = ([of[row] for row in rows] for of in (texts, frames, seeds))
         motions = pipeline.generate(*asked, sampling, project=project, lap=lap)
         for row, motion in zip(rows, motions, strict=True):
-            remark = (remarks or {}).get(motion.text)
-            about = {**(provenance or {}), **({"remark": remark} if remark else {})}
-            made[row] = as_motion(motion, pipeline, about)
+            made[row] = as_motion(motion, pipeline, about(motion.text))
     return made
 
 
@@ -111,13 +107,8 @@ def as_motion(made: GeneratedMotion, pipeline, provenance: Mapping[str, str]) ->
     )
 
 
-def write_clips(
-    folder: Path,
-    clips: Sequence[Motion],
-    formats: Sequence[str],
-    remarks: Mapping[str, str],
-    *,
-    sheet: bool,
+def _write(
+    folder: Path, clips: list[Motion], formats: list[str], remarks: Mapping[str, str], sheet: bool
 ) -> None:
     """Each clip in each format, a sheet of pictures where asked for, and the index."""
     pages = {name: f"player.{name}" for name in formats if name in PAGES}

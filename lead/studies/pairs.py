@@ -128,9 +128,7 @@ def _making(
         frames = [min(max(round(wish.seconds * pipeline.fps), low), high) for wish in wishes]
         texts, seeds = zip(*((wish.text, wish.seed) for wish in wishes), strict=True)
         size = config["batch_size"]
-        return make_clips(
-            pipeline, texts, frames, seeds, sampling, project=project, batch_size=size
-        )
+        return make_clips(pipeline, texts, frames, seeds, sampling, project, size)
 
     return System(name, None, make)
 

@@ -1,6 +1,5 @@
 """What words are learned from: options of `lead invert`, or a list in a file."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +50,7 @@ class Entry(ClosedSchema):
     templates: list[str]
 
 
-def read_entries(path: Path, base: Mapping[str, object]) -> list[tuple[str, Entry]]:
+def read_entries(path: Path, base: dict[str, object]) -> list[tuple[str, Entry]]:
     """Every entry of concepts=FILE with its place there; what one leaves out is as in ``base``."""
     if path.suffix.lower() == ".jsonl":
         listed = [(f"{path}:{line}", entry) for line, entry in read_json_lines(path, "concepts=")]
@@ -61,9 +60,6 @@ def read_entries(path: Path, base: Mapping[str, object]) -> list[tuple[str, Entr
         listed = [(f"{path}: entry {n}", entry) for n, entry in enumerate(entries, 1)]
     if not listed:
         raise RequestError(f"concepts={path} is empty: list at least one word")
-    return [(place, _entry(base, given, place)) for place, given in listed]
-
-
-def _entry(base: Mapping[str, object], given: object, place: str) -> Entry:
-    whole = {**base, **given} if isinstance(given, dict) else given
-    return check(Entry, whole, place, "correct the entry", error=RequestError)
+    whole = [(place, base | of if isinstance(of, dict) else of) for place, of in listed]
+    advice = "correct the entry"
+    return [(place, check(Entry, of, place, advice, error=RequestError)) for place, of in whole]

@@ -29,7 +29,7 @@ from lead.inversion.objectives import OBJECTIVES
 from lead.models.projector import Projector
 from lead.studies.benchmark.record import record, rows_record
 from lead.studies.benchmark.rows import DrawnLatents, rebuilding
-from lead.studies.words.concepts import Studied, studied_concepts
+from lead.studies.words.concepts import studied_concepts
 from lead.training.inversion_stage import invert
 from lead.training.quiet import quiet_lightning
 
@@ -79,7 +79,8 @@ class WordStudy:
         first = self.config["seed"]
         for seed in range(first, first + self.options["seeds"]):
             self._measure_real(seed)
-            self._measure_generated(PLAIN, self.pipeline, seed, _plain_sentences(self.studied))
+            plain = [text for one in self.studied for text in one.with_plain()]
+            self._measure_generated(PLAIN, self.pipeline, seed, plain)
             for learning in self._learnings():
                 self._measure_words(learning, seed)
         plain = {
@@ -123,9 +124,7 @@ class WordStudy:
     def _learnings(self) -> list[Learning]:
         return [
             Learning(
-                f"MTI {objective}{name}",
-                replace(self.pipeline, projector=projector),
-                objective,
+                f"MTI {objective}{name}", replace(self.pipeline, projector=projector), objective
             )
             for name, projector in self._projectors().items()
             for objective in self.options["objectives"]
@@ -222,10 +221,6 @@ def check_study(config: dict) -> None:
         for name in study[key]:
             if name not in known:
                 raise RequestError(f"study.{key}: unknown '{name}', known: {', '.join(known)}")
-
-
-def _plain_sentences(studied: Sequence[Studied]) -> list[str]:
-    return [text for one in studied for text in one.with_plain()]
 
 
 def _found(study: WordStudy, rows: Mapping[str, Mapping]) -> dict:
