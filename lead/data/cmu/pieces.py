@@ -51,8 +51,9 @@ class Piece:
 
 
 def pieces_of(trial: Trial, sentences: Sentences) -> Iterator[Piece]:
-    """Cuts with sentences first, then windows of what they leave over, with the trial's sentence
-    and lead's own.
+    """Cuts with sentences first, then windows of what they leave over.
+
+    A window has the trial's sentence, and lead's own about it.
 
     A cut that begins before the recording is seen begins with it; one that ends far after it is of
     another recording, and gives nothing. Remains of under 2 s are dropped, but not whole trials.
