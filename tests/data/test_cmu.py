@@ -24,10 +24,10 @@ from lead.data.caption_kinds import count_dataset, table_lines
 from lead.data.cmu.pieces import LONGEST, SHORTEST, pieces_of, windows_between
 from lead.data.cmu.sentences import Cut, Sentences, read_sentences
 from lead.data.cmu.trials import Trial, find_trials, read_trial
+from lead.data.cmu_open import read_index
 from lead.data.loading import load_items
 from lead.data.packed import open_dataset
 from lead.data.packing import pack
-from lead.data.cmu_open import read_index
 from lead.data.source import PROBLEM, Caption, LoadedClip, Rejected, usable
 from lead.data.sources.cmu import CmuSource
 from lead.representation import features_to_joints, get_skeleton, joints_to_features

@@ -20,8 +20,8 @@ SENTENCES = [(window, text) for window, of in WINDOWS.items() for text in of["se
 # Words of these sentences that 16,714 sentences by people do not have.
 OTHER_WORDS = """
     acrobat bounding brake brakes begs blow cars corner corners digital dipping drawn drifts
-    easy     elephant's explains fins fish flies graceful growl guards hardly kata laughs laughter loud mop
-    mopping mops nibbles ordinary paw pecks policeman possible quiet quietly rears roars ropes rough
+    easy elephant's explains fins fish flies graceful growl guards hardly kata laughs laughter
+    loud mop mopping mops nibbles ordinary paw pecks policeman possible quiet quietly rears roars ropes rough
     roundhouse rungs signs sings sinking sinks soda stances swerves swim sword telling tiptoe tips
     wets
 """
@@ -129,7 +129,7 @@ def test_turns_and_kicks_are_to_the_side_that_the_motion_has():
             ankle = joints[name][:, NAMES.index(f"{match[1]}_ankle"), 1]
             assert ankle.max() - joints[name][..., 1].min() > 0.4, f"{name}: {text}"
             kicks += 1
-    assert turns > 200 and kicks > 25
+    assert turns > 200 and kicks > 20
 
 
 def turned_left(joints: np.ndarray) -> np.ndarray:
