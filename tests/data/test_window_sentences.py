@@ -21,9 +21,9 @@ SENTENCES = [(window, text) for window, of in WINDOWS.items() for text in of["se
 OTHER_WORDS = """
     acrobat bounding brake brakes begs blow cars corner corners digital dipping drawn drifts
     easy elephant's explains fins fish flies graceful growl guards hardly kata laughs laughter
-    loud mop mopping mops nibbles ordinary paw pecks policeman possible quiet quietly rears roars ropes rough
-    roundhouse rungs signs sings sinking sinks soda stances swerves swim sword telling tiptoe tips
-    wets
+    loud mop mopping mops nibbles ordinary paw pecks policeman possible quiet quietly rears
+    roars ropes rough roundhouse rungs signs sings sinking sinks soda stances swerves swim sword
+    telling tiptoe tips wets
 """
 MANNERS = {  # trial -> what at least two of three sentences say, so that it is no plain motion
     **dict.fromkeys(["13_14", "13_15", "13_16", "14_17", "14_18", "14_19"], r"laugh"),
