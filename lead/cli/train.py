@@ -36,17 +36,18 @@ def run(overrides: Sequence[str]) -> int:
     stage = config["stage"]["name"]
     config["dataset"] = config["dataset"] or f"datasets/{name}"
     config["run"] = config["run"] or f"checkpoints/{name}-{config['size_name']}-{stage}"
-    del config["data"]
     _check_processes(config["trainer"])
 
     quiet_lightning()
     from pytorch_lightning.utilities import rank_zero_only
 
+    from lead.cli.train_request import train_request
     from lead.training.stages import train_stage
 
+    request = train_request(config)
     if config["resume"] and not (Path(config["run"]) / "run.json").is_file():
         print(f"{config['run']} holds nothing to resume: starting from the beginning")
-    finished = train_stage(stage, config)
+    finished = train_stage(request)
     if rank_zero_only.rank:
         return 0  # one of several processes speaks
     record = finished.record

@@ -1,7 +1,6 @@
 """What stages after the first stand on: an earlier run, and its latents with embedded captions."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -15,26 +14,24 @@ from lead.data.packed import PackedDataset
 from lead.generation.pipeline import load_vae
 from lead.representation.normalizer import load_normalizer
 from lead.training.datamodule import StepDataModule, latent_data, validation_split
-from lead.training.fit import choose_precision
+from lead.training.fit import TrainerOptions, choose_precision
 from lead.training.generated_latents import Regeneration
+from lead.training.stage import Description, TrainRequest
 
-WANTED = {
-    "diffusion": "vae=RUN",
-    "projector": "diffusion=RUN (or vae=RUN)",
-    "distill": "teacher=RUN, a diffusion run",
-}
 STAGE_OF = {"teacher": "diffusion"}
 """The stage of the run that an option names, where it is not the option's own name."""
 
 
-def earlier_run(values: dict, key: str, dataset: PackedDataset) -> Run:
-    """The run that the option ``key`` names; RequestError where it does not fit the data."""
-    if not values[key]:
-        stage = values["stage"]["name"]
+def earlier_run(request: TrainRequest, key: str, dataset: PackedDataset, wanted: str) -> Run:
+    """The run that the option ``key`` names; RequestError where it does not fit the data.
+
+    ``wanted`` says which options would do where none is given.
+    """
+    if key not in request.earlier:
         raise RequestError(
-            f"stage {stage} stands on an earlier stage: name its run, {WANTED[stage]}"
+            f"stage {request.stage} stands on an earlier stage: name its run, {wanted}"
         )
-    run, stage = Run(Path(values[key])), STAGE_OF.get(key, key)
+    run, stage = Run(request.earlier[key]), STAGE_OF.get(key, key)
     if run.stage != stage:
         raise RequestError(f"{run.folder} is a {run.stage} run, but {key}= needs a {stage} run")
     skeleton = run.record.dataset.skeleton
@@ -72,13 +69,14 @@ def _check_statistics(run: Run, dataset: PackedDataset) -> None:
             )
 
 
-def latent_sources(vae_run: Run, values: dict) -> tuple[Callable, Callable, nn.Module]:
+def latent_sources(
+    vae_run: Run, text_encoder: Description, trainer: TrainerOptions
+) -> tuple[Callable, Callable, nn.Module]:
     """Frozen encoders as functions for the caches; the VAE loads only where a cache is missing."""
-    encoder = build("text_encoder", values["text_encoder"], "text_encoder")
-    accelerator = values["trainer"]["accelerator"]
-    on_gpu = accelerator != "cpu" and torch.cuda.is_available()
+    encoder = build("text_encoder", text_encoder, "text_encoder")
+    on_gpu = trainer.accelerator != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda" if on_gpu else "cpu")
-    half = "bf16" in choose_precision(values["trainer"]["precision"], accelerator)
+    half = "bf16" in choose_precision(trainer.precision, trainer.accelerator)
     loaded: list[nn.Module] = []
 
     @torch.no_grad()
@@ -103,7 +101,7 @@ def latent_sources(vae_run: Run, values: dict) -> tuple[Callable, Callable, nn.M
 
 
 def latent_module(
-    values: dict,
+    request: TrainRequest,
     dataset: PackedDataset,
     posteriors: Callable,
     embed: Callable,
@@ -114,12 +112,11 @@ def latent_module(
 
     ``regenerate`` adds what a diffusion run makes of each latent.
     """
-    stage = values["stages"][values["stage"]["name"]]
 
     def load(split: str) -> LatentDataset:
         texts, rows = cached_texts(dataset, split, f"{encoder.fingerprint} pooled", embed)
         latents = LatentDataset(
-            dataset.split(split), posteriors(dataset, split), texts, rows, values["seed"]
+            dataset.split(split), posteriors(dataset, split), texts, rows, request.seed
         )
         if regenerate is not None:
             latents.generated = regenerate(dataset, split, latents)
@@ -128,8 +125,8 @@ def latent_module(
     return latent_data(
         load("train"),
         load(validation_split(dataset)),
-        stage["batch_size"],
-        values["trainer"]["max_steps"],
-        values["seed"],
+        request.options.batch_size,
+        request.trainer.max_steps,
+        request.seed,
         dataset.split("train").weights,
     )
