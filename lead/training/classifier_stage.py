@@ -4,11 +4,10 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lead.core.building import build
-from lead.core.files import write_tensors
 from lead.data.packed import PackedDataset
 from lead.evaluation.classifier.held_out import HELD_OUT, TAUGHT, divide_held_out
 from lead.evaluation.classifier.network import ClipNetwork
@@ -23,7 +22,7 @@ from lead.training.labelled_clips import (
 )
 from lead.training.losses import check_finite
 from lead.training.optimization import Share
-from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
+from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_normalizer
 
 
 class ClassifierOptions(StageOptions):
@@ -38,7 +37,6 @@ class ClassifierStage(Stage):
     """One network, one cross-entropy for each kind of label, summed, in 32-bit numbers."""
 
     options_type = ClassifierOptions
-    options: ClassifierOptions
 
     def __init__(self, network: ClipNetwork, options: ClassifierOptions, seed: int = 0):
         super().__init__(options, seed)
@@ -72,17 +70,9 @@ class ClassifierStage(Stage):
             *(learned, learned.frames, checked, checked.frames, collate_labelled),
             *(options.batch_size, request.trainer.max_steps, request.seed),
         )
-
-        def keep_normalizer() -> None:
-            path = request.run / "weights" / "normalizer.safetensors"
-            write_tensors(path, dataset.normalizer.state_dict())
-
         record = {"parts": {"network": description}, "parents": {}}
-        return Prepared(cls(network, options, request.seed), data, record, keep_normalizer)
-
-    def parts(self) -> dict[str, nn.Module]:
-        """What a run keeps of this stage."""
-        return {"network": self.network}
+        module = cls(network, options, request.seed)
+        return Prepared(module, data, record, keep_normalizer(request, dataset))
 
     def training_step(self, batch: LabelledBatch, _index: int) -> Tensor:
         """One optimisation step."""

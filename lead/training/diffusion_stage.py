@@ -15,7 +15,7 @@ from lead.diffusion.forward import add_noise
 from lead.diffusion.schedules import NoiseSchedule
 from lead.models.mlp_denoiser import MlpDenoiser
 from lead.models.vae import reparameterise
-from lead.training.latent_inputs import earlier_run, latent_module, latent_sources
+from lead.training.latent_inputs import LatentInputs, earlier_run
 from lead.training.losses import check_finite
 from lead.training.optimization import Share
 from lead.training.randomness import StepDraws, step_draws, validation_draws
@@ -39,7 +39,6 @@ class DiffusionStage(Stage):
     """
 
     options_type = DiffusionOptions
-    options: DiffusionOptions
 
     def __init__(
         self,
@@ -55,12 +54,12 @@ class DiffusionStage(Stage):
     def set_up(cls, request: TrainRequest[DiffusionOptions], dataset: PackedDataset) -> Prepared:
         """A denoiser for the latents of the run that ``vae`` names."""
         vae_run = earlier_run(request, "vae", dataset, "vae=RUN")
-        posteriors, embed, encoder = latent_sources(vae_run, request.text_encoder, request.trainer)
+        inputs = LatentInputs(request, dataset, vae_run)
         vae = vae_run.options("vae")
         description = {
             **request.models["denoiser"],
             "latent_dim": vae["latent_dim"],
-            "text_dim": encoder.dim,
+            "text_dim": inputs.encoder.dim,
         }
         schedule = build("schedule", request.models["schedule"], "model.schedule")
         check_fit(
@@ -69,22 +68,17 @@ class DiffusionStage(Stage):
         )
         # Before the data: filling a cache draws random numbers, the weights start from the seed.
         denoiser = build("denoiser", description, "model.denoiser")
-        data = latent_module(request, dataset, posteriors, embed, encoder)
+        data = inputs.data()
         if isinstance(denoiser, MlpDenoiser):
             latents = data.train
             denoiser.preconditioning.fit(latents.mu, latents.logvar, schedule.alphas_cumprod)
         record = {
             "parts": {"denoiser": description, "schedule": request.models["schedule"]},
             "parents": {"vae": vae_run.as_parent(request.run)},
-            "text_encoder": {**request.text_encoder},
-            "text_fingerprint": encoder.fingerprint,
+            **inputs.record,
             "sampling": request.options.sampling,
         }
         return Prepared(cls(denoiser, schedule, request.options, request.seed), data, record)
-
-    def parts(self) -> dict[str, nn.Module]:
-        """What a run keeps of this stage."""
-        return {"denoiser": self.denoiser}
 
     def on_fit_start(self) -> None:
         """Lightning moves only what it can see."""

@@ -21,7 +21,7 @@ from lead.diffusion.guidance import guide
 from lead.diffusion.schedules import NoiseSchedule
 from lead.diffusion.timesteps import solver_timesteps
 from lead.models.vae import reparameterise
-from lead.training.latent_inputs import earlier_run, latent_module, latent_sources
+from lead.training.latent_inputs import LatentInputs, earlier_run
 from lead.training.losses import check_finite, moment_distance, pseudo_huber
 from lead.training.optimization import Positive
 from lead.training.randomness import StepDraws, step_draws, validation_draws
@@ -60,7 +60,6 @@ class DistillStage(Stage):
     """
 
     options_type = DistillOptions
-    options: DistillOptions
 
     def __init__(
         self,
@@ -95,13 +94,13 @@ class DistillStage(Stage):
             raise RequestError(
                 f"{run.folder} is distilled already: name the run that it learned from"
             )
-        text_encoder, options = run.record.text_encoder, request.options
-        posteriors, embed, encoder = latent_sources(vae_run, text_encoder, request.trainer)
-        if run.record.text_fingerprint not in (None, encoder.fingerprint):
+        inputs = LatentInputs(request, dataset, vae_run, run.record.text_encoder)
+        if run.record.text_fingerprint not in (None, inputs.encoder.fingerprint):
             raise RequestError(
-                f"{run.folder} was trained with another '{encoder.name}' text encoder than the one "
-                "found here: put the same weights in place"
+                f"{run.folder} was trained with another '{inputs.encoder.name}' text encoder than "
+                "the one found here: put the same weights in place"
             )
+        options = request.options
         changes = {"guidance_dim": options.guidance_dim, "dropout": options.dropout}
         description = {**run.description("denoiser"), **changes}
         student = build("denoiser", description, "stage")
@@ -110,15 +109,10 @@ class DistillStage(Stage):
         record = {
             "parts": {"denoiser": description, "schedule": run.description("schedule")},
             "parents": {"diffusion": run.as_parent(request.run)},
-            "text_encoder": text_encoder,
-            "text_fingerprint": encoder.fingerprint,
+            **inputs.record,
             "sampling": options.sampling,
         }
-        return Prepared(module, latent_module(request, dataset, posteriors, embed, encoder), record)
-
-    def parts(self) -> dict[str, nn.Module]:
-        """What a run keeps of this stage."""
-        return {"denoiser": self.denoiser}
+        return Prepared(module, inputs.data(), record)
 
     def on_fit_start(self) -> None:
         """Lightning moves only what it can see."""

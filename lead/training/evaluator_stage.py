@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lead.core.building import build
 from lead.core.freezing import freeze
@@ -53,7 +53,6 @@ class EvaluatorStage(Stage):
     """
 
     options_type = EvaluatorOptions
-    options: EvaluatorOptions
 
     def __init__(
         self,
@@ -97,10 +96,6 @@ class EvaluatorStage(Stage):
             record,
             lambda: keep_beside_weights(request.run, dataset.normalizer, vocabulary),
         )
-
-    def parts(self) -> dict[str, nn.Module]:
-        """What a run keeps of this stage."""
-        return {"extractor": self.extractor, "words": self.words}
 
     def training_step(self, batch: PairBatch, _index: int) -> Tensor:
         """One optimisation step."""

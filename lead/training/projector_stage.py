@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lead.core.batches import LatentBatch
 from lead.core.building import build
@@ -15,7 +15,7 @@ from lead.data.packed import PackedDataset
 from lead.models.projector import Projector
 from lead.models.vae import reparameterise
 from lead.training.generated_latents import Regeneration
-from lead.training.latent_inputs import earlier_run, latent_module, latent_sources
+from lead.training.latent_inputs import LatentInputs, earlier_run
 from lead.training.losses import (
     REDUCTIONS,
     VARIANCE_LOSSES,
@@ -64,7 +64,6 @@ class ProjectorStage(Stage):
     """
 
     options_type = ProjectorOptions
-    options: ProjectorOptions
 
     def __init__(self, projector: Projector, options: ProjectorOptions, seed: int = 0):
         super().__init__(options, seed)
@@ -77,25 +76,20 @@ class ProjectorStage(Stage):
         earlier = earlier_run(request, key, dataset, "diffusion=RUN (or vae=RUN)")
         vae_run = earlier.ancestor("vae")
         regenerate = _regeneration(request, earlier)
-        posteriors, embed, encoder = latent_sources(vae_run, request.text_encoder, request.trainer)
+        inputs = LatentInputs(request, dataset, vae_run)
         description = {
             **request.models["projector"],
             "latent_dim": vae_run.options("vae")["latent_dim"],
-            "text_dim": encoder.dim,
+            "text_dim": inputs.encoder.dim,
         }
         projector = build("projector", description, "model.projector")
         record = {
             "parts": {"projector": description},
             "parents": {earlier.stage: earlier.as_parent(request.run)},
-            "text_encoder": {**request.text_encoder},
-            "text_fingerprint": encoder.fingerprint,
+            **inputs.record,
         }
-        data = latent_module(request, dataset, posteriors, embed, encoder, regenerate)
+        data = inputs.data(regenerate)
         return Prepared(cls(projector, request.options, request.seed), data, record)
-
-    def parts(self) -> dict[str, nn.Module]:
-        """What a run keeps of this stage."""
-        return {"projector": self.projector}
 
     def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
         """One optimisation step."""

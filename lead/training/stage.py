@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 import pytorch_lightning as pl
 from torch import nn
 
-from lead.core.building import HOLDS, find_class
+from lead.core.building import HOLDS, NETWORKS, find_class
 from lead.core.errors import RequestError, did_you_mean
+from lead.core.files import write_tensors
 from lead.core.freezing import trainable_parameters
 from lead.core.schema import ClosedSchema
 from lead.core.sizes import Some
@@ -34,11 +35,11 @@ class StageOptions(ClosedSchema):
     optimizer: OptimizerOptions = OptimizerOptions()
 
 
-O = TypeVar("O", bound=StageOptions)
+Own = TypeVar("Own", bound=StageOptions)
 
 
 @dataclass(frozen=True)
-class TrainRequest(Generic[O]):
+class TrainRequest(Generic[Own]):
     """One training, as it was asked for.
 
     ``models`` are descriptions by part, ``earlier`` the runs that it stands on, by the option that
@@ -46,7 +47,7 @@ class TrainRequest(Generic[O]):
     """
 
     stage: str
-    options: O
+    options: Own
     trainer: TrainerOptions
     run: Path
     dataset: Path
@@ -79,8 +80,8 @@ class Stage(pl.LightningModule):
         raise NotImplementedError
 
     def parts(self) -> dict[str, nn.Module]:
-        """What a run keeps of this stage."""
-        raise NotImplementedError
+        """What a run keeps of this stage: the networks that are called like a part."""
+        return {name: part for name, part in self.named_children() if name in NETWORKS}
 
     def configure_optimizers(self) -> dict:
         """AdamW over all that is not frozen."""
@@ -100,6 +101,12 @@ class Prepared:
     data: StepDataModule
     record: dict[str, Any]
     keep: Callable[[], None] = lambda: None
+
+
+def keep_normalizer(request: TrainRequest, dataset: PackedDataset) -> Callable[[], None]:
+    """Writes how motions were normalised beside the weights; for ``Prepared.keep``."""
+    path = request.run / "weights" / "normalizer.safetensors"
+    return lambda: write_tensors(path, dataset.normalizer.state_dict())
 
 
 def stage_class(name: str) -> type[Stage]:

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from lead.core.batches import MotionBatch
 from lead.core.building import build
 from lead.core.errors import RequestError
-from lead.core.files import write_tensors
 from lead.core.schema import Count
+from lead.data.clips import ClipDataset, pad_clips
 from lead.data.packed import PackedDataset
 from lead.models.vae import MotionVAE, reparameterise
 from lead.representation import features_to_joints, get_skeleton
 from lead.representation.normalizer import Normalizer
 from lead.training.clip_captions import ClipCaptions, clip_captions
-from lead.training.datamodule import motion_data, validation_split
+from lead.training.datamodule import StepDataModule, validation_split
 from lead.training.losses import (
     alignment_loss,
     check_finite,
@@ -30,7 +30,7 @@ from lead.training.losses import (
 from lead.training.optimization import Weight
 from lead.training.processes import share_of_batch
 from lead.training.randomness import StepDraws, step_draws
-from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
+from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_normalizer
 
 SLIDING_MARGIN = 0.1  # m/s; a rebuilt toe may be faster than the real one by this much
 SLIDING_LIMIT = 0.3  # m/s; for clips without a real one
@@ -64,7 +64,6 @@ class VaeStage(Stage):
     """
 
     options_type = VaeOptions
-    options: VaeOptions
 
     def __init__(
         self,
@@ -100,22 +99,15 @@ class VaeStage(Stage):
         )
         normalizer, skeleton = dataset.normalizer, dataset.skeleton.name
         module = cls(vae, normalizer, skeleton, options, captions, request.seed)
-        data = motion_data(
-            *(dataset, options.batch_size, request.trainer.max_steps, request.seed),
-            crop_unit=options.crop_unit,
-            crop_min=options.crop_min,
+        crop = {"crop_unit": options.crop_unit, "crop_min": options.crop_min, "seed": request.seed}
+        train = ClipDataset(dataset, "train", **crop)
+        validation = ClipDataset(dataset, validation_split(dataset))
+        data = StepDataModule(
+            *(train, train.split.frames, validation, validation.split.frames, pad_clips),
+            *(options.batch_size, request.trainer.max_steps, request.seed, train.split.weights),
         )
-
-        def keep_normalizer() -> None:
-            path = request.run / "weights" / "normalizer.safetensors"
-            write_tensors(path, normalizer.state_dict())
-
         record = {"parts": {"vae": description}, "parents": {}, **record}
-        return Prepared(module, data, record, keep_normalizer)
-
-    def parts(self) -> dict[str, nn.Module]:
-        """What a run keeps of this stage."""
-        return {"vae": self.vae}
+        return Prepared(module, data, record, keep_normalizer(request, dataset))
 
     def training_step(self, batch: MotionBatch, _index: int) -> Tensor:
         """One optimisation step; the posterior is sampled."""
