@@ -29,7 +29,7 @@ class ClassifierOptions(StageOptions):
     """Which kinds of label to tell apart, and from what."""
 
     label_smoothing: Share = 0.05
-    labels: list[str] = ["style", "content"]
+    labels: Annotated[list[str], Field(min_length=1)] = ["style", "content"]
     crop_min: Annotated[float, Field(gt=0, le=1)] = 1.0  # shortest crop, as a share of the clip
 
 

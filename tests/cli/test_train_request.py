@@ -1,6 +1,7 @@
 """What `lead train` hands to training: typed options, each mistake told where it stands."""
 
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import annotated_types
@@ -24,8 +25,13 @@ MISSPELT = {
 }
 
 
+@cache
+def composed(*words: str) -> dict:
+    return compose("train", ["size=small", "dataset=d", "run=r", *words])
+
+
 def values_of(stage: str, *words: str) -> dict:
-    return compose("train", [f"stage={stage}", "size=small", "dataset=d", "run=r", *words])
+    return deepcopy(composed(f"stage={stage}", *words))
 
 
 def within(values: dict, place: str) -> dict:
@@ -55,16 +61,12 @@ def bounds(schema) -> list[tuple[str, object]]:
     ]
 
 
-OUTSIDE = [
-    (stage, place, *bound)
-    for stage in HOLDS
-    for place, schema in (
-        ("stage", stage_class(stage).options_type),
-        (f"stages.{stage}.optimizer", OptimizerOptions),
-        ("trainer", TrainerOptions),
-    )
-    for bound in bounds(schema)
-]
+SCHEMAS = {
+    **{(stage, "stage"): stage_class(stage).options_type for stage in HOLDS},
+    ("vae", "stages.vae.optimizer"): OptimizerOptions,
+    ("vae", "trainer"): TrainerOptions,
+}
+OUTSIDE = [(*place, *bound) for place, schema in SCHEMAS.items() for bound in bounds(schema)]
 
 
 @pytest.mark.parametrize(("stage", "place", "key", "value"), OUTSIDE)
@@ -111,3 +113,8 @@ def test_the_module_that_is_named_is_the_stages_own(stage):
         values["stage"]["module"]["_target_"] = named
         with pytest.raises(RequestError, match=f"did you mean '{stage}_stage'"):
             train_request(values)
+
+
+def test_a_classifier_of_nothing_is_refused():
+    with pytest.raises(RequestError, match="stage: 'labels' takes at least 1 entries"):
+        train_request(values_of("classifier", "stage.labels=[]"))
