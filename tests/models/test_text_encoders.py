@@ -470,7 +470,7 @@ def test_hash_depends_on_its_seed_alone():
 def test_hash_refuses_impossible_sizes(option, value):
     with pytest.raises(RequestError, match=f"'{option}' takes"):
         build("text_encoder", {"_target_": "hash", option: value})
-    with pytest.raises(RequestError, match="numbers, 200000000 are the most"):
+    with pytest.raises(RequestError, match="numbers, [0-9]* are the most"):
         build("text_encoder", {"_target_": "hash", "dim": 10_000, "buckets": 100_000})
 
 
