@@ -57,7 +57,7 @@ class SinkControl:
 
     def __call__(self, error: Latents, ratio: Float[Tensor, " batch"] | None = None) -> Latents:
         """E_hat of E, with the SinkRatio of each row where there is one."""
-        strength = torch.full((len(error),), self.k_base).to(error)
+        strength = error.new_full((len(error),), self.k_base)
         if ratio is not None:
             strength = strength * (1 + self.alpha * ratio.to(error))
         strength = strength.reshape(-1, *[1] * (error.ndim - 1))

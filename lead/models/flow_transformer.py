@@ -54,11 +54,13 @@ class FlowTransformer(nn.Module):
         sink_threshold: Share = 1.0,
     ):
         super().__init__()
-        check_heads(width, 2 * heads)  # rotary positions turn pairs
-        if joints % patch:
+        check_heads(width, heads)
+        if width // heads % 2:
             raise RequestError(
-                f"{joints} joints are no multiple of patch={patch}: choose a divisor"
+                f"heads of {width // heads} have no pairs to turn: an even number is wanted"
             )
+        if joints % patch:
+            raise RequestError(f"{joints} joints are no multiple of patch {patch}: take a divisor")
         self.channels, self.joints, self.patch, self.text_dim = channels, joints, patch, text_dim
         self.head_dim, self.text_scale = width // heads, text_scale
         self.base = rotary_base(longest * joints // patch)
