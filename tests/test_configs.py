@@ -63,7 +63,7 @@ DERIVED = {
 KINDS_OF = {"evaluator": "extractor", "classifier": "network"}
 """The kind of a model where it is not called as its group."""
 
-HEAVY = ("clip_l14", "open_clip_l14", "sentence_t5", "minilm")
+HEAVY = ("clip_b32", "clip_l14", "open_clip_l14", "sentence_t5", "minilm")
 """Text encoders that need files from elsewhere: only their options are checked."""
 
 

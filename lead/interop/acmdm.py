@@ -31,7 +31,7 @@ LAYER = {
     "modulation.": "adaLN_modulation.1.",
     "": "",
 }
-FLOW: Names = {
+FLOW: dict[str, str] = {
     "time_layers.": "t_embedder.mlp.",
     "text_layer.": "y_embedder.",
     "input_layer.": "x_embedder.",
@@ -76,7 +76,7 @@ def load_acmdm(autoencoder: Path | str | None = None, flow: Path | str | None = 
         made[part] = build(part, descriptions[part], where)
         names = AUTOENCODER
         if part == "flow":
-            names = FLOW | _layer_names(descriptions[part]["layers"])
+            names = {**FLOW, **layer_names(descriptions[part]["layers"])}
         else:
             tensors = {**_rescaling(made[part]), **tensors}
         from_published([(made[part], names)], tensors, where)
@@ -94,7 +94,8 @@ def _rescaling(module: nn.Module) -> dict[str, Tensor]:
     return {name: value for name, value in module.named_buffers() if name.startswith("latent_")}
 
 
-def _layer_names(layers: int) -> dict[str, str]:
+def layer_names(layers: int) -> dict[str, str]:
+    """Our names and theirs of the layers of a flow."""
     return {
         f"blocks.{layer}.{ours}": f"ACMDMTransformer.{layer}.{theirs}"
         for layer in range(layers)

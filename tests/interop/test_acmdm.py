@@ -5,13 +5,20 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from lead.cli.main import main
 from lead.core.errors import RequestError
 from lead.core.masks import lengths_to_mask
+from lead.core.runs import Run
 from lead.diffusion.samplers import integrate_euler
 from lead.interop import load_acmdm
+from lead.interop.acmdm import AUTOENCODER, FLOW, layer_names
+from lead.interop.names import to_published
+from lead.models.flow_transformer import FlowTransformer
+from lead.models.joint_autoencoder import JointAutoencoder
 
 _spec = importlib.util.spec_from_file_location(
     "published_acmdm", Path(__file__).with_name("published_acmdm.py")
@@ -143,3 +150,72 @@ def test_tensors_of_the_frozen_text_encoder_are_passed_over(listings, tmp_path):
 def test_no_file_is_a_wrong_request():
     with pytest.raises(RequestError, match="autoencoder=FILE, flow=FILE, or both"):
         load_acmdm()
+
+
+# lead import source=acmdm
+
+LATENTS = {"Mean": [0.5, -1.0, 2.0, 0.0], "Std": [1.0, 2.0, 0.5, 3.0]}
+POSITIONS = {"mean": [0.0, 0.4, 0.3], "std": [0.5, 0.6, 0.9]}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Small networks under the published names, in the published folders."""
+    torch.manual_seed(0)
+    inner = to_published(JointAutoencoder(width=8, depth=3), AUTOENCODER)
+    inner = {name: tensor for name, tensor in inner.items() if not name.startswith("latent_")}
+    flow = to_published(FlowTransformer(width=64, heads=1, layers=2), FLOW | layer_names(2))
+    below = tmp_path / "AE_2D_Causal"
+    (below / "model").mkdir(parents=True)
+    for key, values in LATENTS.items():
+        np.save(below / f"AE_2D_Causal_Post_{key}.npy", np.float32(values))
+    for key, values in POSITIONS.items():
+        np.save(tmp_path / f"{key}.npy", np.float32(values))
+    torch.save({"ae": inner}, below / "model" / "latest.tar")
+    torch.save({"ema_acmdm": flow}, tmp_path / "flow.tar")
+    return tmp_path
+
+
+def imported(files, *words):
+    return main(
+        [
+            *("import", "source=acmdm", f"checkpoint={files / 'flow.tar'}"),
+            f"autoencoder={files / 'AE_2D_Causal' / 'model' / 'latest.tar'}",
+            *(f"mean={files / 'mean.npy'}", f"std={files / 'std.npy'}"),
+            *(f"output={files / 'runs'}", "text_encoder=hash", "text_encoder.dim=512", *words),
+        ]
+    )
+
+
+@torch.no_grad()
+def test_imported_runs_hold_the_networks_with_their_rescaling(files):
+    assert imported(files) == 0
+    flow = Run(files / "runs" / "flow")
+    below = flow.ancestor("autoencoder")
+    loaded = load_acmdm(files / "AE_2D_Causal" / "model" / "latest.tar", files / "flow.tar")
+    x, mask = draw(1, 8, 22, 3).float(), lengths_to_mask(torch.tensor([8]))
+    latents = below.load_part("autoencoder").eval().encode(x, mask)
+    wanted = loaded.autoencoder.encode(x, mask)
+    wanted = (wanted - torch.tensor(LATENTS["Mean"])) / torch.tensor(LATENTS["Std"])
+    torch.testing.assert_close(latents, wanted, atol=1e-5, rtol=1e-5)
+    for name, tensor in loaded.flow.state_dict().items():
+        assert torch.equal(flow.load_part("flow").state_dict()[name], tensor)
+    assert below.tensors("normalizer")["mean"].tolist() == pytest.approx(POSITIONS["mean"])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["autoencoder=null"], "needs autoencoder=FILE"),
+        (["std=null"], "mean and std go together"),
+        (["mean=null", "std=null"], "22x3_mean.npy is not beside"),
+        (["dataset=kit"], "humanml3d alone"),
+        (["checkpoint=AE"], "not a tensor"),
+    ],
+    ids=lambda words: words[0] if isinstance(words, list) else "",
+)
+def test_imports_that_cannot_be_are_told_and_leave_nothing(files, capfd, words, told):
+    path = files / "AE_2D_Causal" / "model" / "latest.tar"
+    assert imported(files, *(word.replace("=AE", f"={path}") for word in words)) == 2
+    assert told in capfd.readouterr().err
+    assert not (files / "runs").exists()
