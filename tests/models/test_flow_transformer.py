@@ -186,7 +186,9 @@ def test_watching_changes_nothing_and_shows_all_layers():
     torch.testing.assert_close(maps.sum(-1), torch.ones_like(maps[..., 0]))
     assert not maps[:, 1, ..., 3:].any(), "padded words are never read"
     with watch_attention(flow) as everything:
-        flow(Z, TIME, TEXT)
+        with watch_attention(flow, "memory.attend") as slots:
+            flow(Z, TIME, TEXT)
+        assert len(slots) == 3 and slots[0].shape[-1] == 3
         assert len(everything) == 3 * 3, "memory, words and tokens of each layer"
     flow(Z, TIME, TEXT)
     assert len(everything) == 9, "nobody watches any more"
