@@ -141,7 +141,9 @@ def sample_data() -> Path:
 
 
 def load_beside(name: str) -> ModuleType:
-    """A module of helpers in this folder, which is on no path."""
+    """A module of helpers in this folder, which is on no path; read once, when first needed."""
+    if name in sys.modules:
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
@@ -182,3 +184,28 @@ def cmu_folder(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         tar.extractall(folder, filter="data")
     shutil.copy(archive.with_name("captions.json"), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a dataset, a run of each stage and a generated clip (tests/world.py)."""
+    return load_beside("world").make_chain(tmp_path_factory.mktemp("chain"))
+
+
+@pytest.fixture
+def world(request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "World":  # noqa: F821
+    """The chain, trained when a test first asks for it, and the working directory of the test."""
+    monkeypatch.chdir(tmp_path)
+    return load_beside("world").World(lambda: request.getfixturevalue("chain"), tmp_path)
+
+
+@pytest.fixture
+def refused(world, capfd, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Run a command that has to fail: one line, the right exit code, nothing changed on disk."""
+    return load_beside("world").refusing(world, capfd, tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def outcome(world, capfd) -> Callable[[list], str | None]:
+    """Run a command: what it said on one line where it failed, None where it did its work."""
+    return load_beside("world").trying(world, capfd)

@@ -11,6 +11,7 @@ import grimp
 import pytest
 
 from lead.cli.main import KINDS, MODULES, VERBS
+from lead.core.building import CLASSES
 
 # Started by name, not by an import: the console script and the verbs it looks up.
 ENTRY_POINTS = {
@@ -88,6 +89,17 @@ def test_every_module_is_used(graph, repository):
     assert not unused, f"imported by nothing: {', '.join(unused)}"
 
 
+def test_a_verb_is_a_thin_file(repository):
+    """Options in, one call, lines out: what a verb does stands in the rooms below."""
+    lengths = {
+        path: len(path.read_text(encoding="utf-8").splitlines())
+        for path in (repository / "lead" / "cli").glob("*.py")
+    }
+    verbs = {repository / Path(*name.split(".")).with_suffix(".py") for name in ENTRY_POINTS}
+    thick = [path.name for path in verbs if lengths[path] > 120 and path.stem != "main"]
+    assert not thick and sum(lengths.values()) <= 2500
+
+
 def names_in_text(repository: Path) -> set[str]:
     """Modules that YAML files and strings in our code name, e.g. ``_target_: lead.x.y.Class``."""
     names: set[str] = set()
@@ -100,6 +112,8 @@ def names_in_text(repository: Path) -> set[str]:
                     names |= {name, name.rpartition(".")[0]}
     for path in (repository / "scripts").glob("*.py"):
         names |= set(re.findall(r"lead(?:\.\w+)+", path.read_text(encoding="utf-8")))
+    for kind in CLASSES.values():
+        names |= {dotted.rpartition(".")[0] for dotted in kind.values()}
     return names
 
 

@@ -27,6 +27,7 @@ from lead.cli.config import compose
 from lead.cli.loading import compose_for_run
 from lead.core.claims import scratch_folder
 from lead.core.errors import RequestError
+from lead.core.files import split_list
 from lead.core.stopping import ended_in_order
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -83,16 +84,11 @@ def make_server(overrides: Sequence[str], folder: Path):
 
 def _studio(config: dict, overrides: Sequence[str], folder: Path):
     """The model with its words; those in the run's own folder where none are named."""
-    from lead.cli.feet import with_clean_feet
-    from lead.cli.loading import (
-        choose_device,
-        load_text_to_motion,
-        make_sampling,
-        split_list,
-        with_words,
-    )
+    from lead.core.devices import choose_device
+    from lead.generation.loading import load_text_to_motion, make_sampling, with_words
     from lead.inversion import read_word
     from lead.service.studio import Studio
+    from lead.studies.feet import with_clean_feet
 
     files = split_list(config["words"])
     if config["words"] is None and config["run"] is not None:

@@ -56,7 +56,7 @@ def _convert(paths: list[Path], outputs: list[Path], config: dict) -> int:
     format = config["format"]
     motions = [read_any_motion(path) for path in paths]
     if config["clean_feet"]:
-        from lead.cli.feet import with_clean_feet
+        from lead.studies.feet import with_clean_feet
 
         motions, remark = with_clean_feet(motions)
         print(remark)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from lead.cli.loading import split_list
 from lead.cli.outputs import STARTER, output_folder
 from lead.core.errors import RequestError
+from lead.core.files import split_list
 
 DEFAULT = "checkpoints/starter"
 

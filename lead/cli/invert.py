@@ -20,88 +20,26 @@ seed=0 device=auto progress=true overwrite=true
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import AfterValidator, BeforeValidator, Field
 
 from lead.cli.config import compose
-from lead.cli.loading import split_list
 from lead.core.errors import RequestError
-from lead.core.files import claimed
-from lead.core.reading import read_json_lines, read_yaml
-from lead.core.schema import ClosedSchema, Count, check
+from lead.core.files import claimed, split_list
+from lead.core.schema import check
+from lead.studies.words.entries import Entry, read_entries
 
 SHOWN = 10
-
-
-def _said(text: str) -> str:
-    if not text.strip():
-        raise ValueError("it is empty")
-    return text.strip()
-
-
-def _spelled(word: str) -> str:
-    """The word, which also names its file; ValueError where it is misspelled."""
-    from lead.models.text_encoders.learned_words import check_spelling
-
-    try:
-        return check_spelling(word)
-    except RequestError as error:
-        raise ValueError(str(error)) from error
-
-
-def _listed(names: object) -> object:
-    return split_list(names) if isinstance(names, str) else names
-
-
-Said = Annotated[str, AfterValidator(_said)]
-Listed = Annotated[list[str], BeforeValidator(_listed)]
-
-
-class Entry(ClosedSchema):
-    """What one word is learned from: the options of the command, or an entry of concepts=FILE."""
-
-    word: Annotated[Said, Field(max_length=60), AfterValidator(_spelled)]
-    init: Said
-    motions: Listed
-    dataset: str | None
-    split: str
-    style: str | None
-    content: str | None
-    examples: Count
-    actions: Listed
-    templates: list[str]
 
 
 def run(overrides: Sequence[str]) -> int:
     """Learn one word, or a list of them."""
     config = compose("invert", overrides)
-    places, entries = zip(*_entries(config), strict=True)
-    with claimed(*(files := _output_files(config, entries))):
-        return _learn(config, places, entries, files)
+    entries = _entries(config)
+    files = _output_files(config, [entry for _, entry in entries])
+    with claimed(*files):
+        from lead.studies.words.learning import learn_words
 
-
-def _learn(
-    config: dict, places: Sequence[str], entries: Sequence[Entry], files: Sequence[Path]
-) -> int:
-    from lead.cli.loading import choose_device, load_text_to_motion
-    from lead.core.building import build
-    from lead.training.quiet import quiet_lightning
-
-    options = build("inversion", config["inversion"])
-    pipeline = load_text_to_motion(config).to(choose_device(config["device"]))
-    concepts = [
-        _concept(place, entry, pipeline, config["seed"])
-        for place, entry in zip(places, entries, strict=True)
-    ]
-    quiet_lightning()
-    from lead.inversion import write_word
-    from lead.training.inversion_stage import invert
-
-    words = invert(concepts, pipeline, options, seed=config["seed"], progress=config["progress"])
-    for file, word in zip(files, words, strict=True):
-        write_word(file, word)
-    _say(config, files, words)
+        words = learn_words(entries, files, config)
+        _say(config, files, words)
     return 0
 
 
@@ -119,21 +57,7 @@ def _entries(config: dict) -> list[tuple[str, Entry]]:
         return [("", check(Entry, base, "invert", "see --help", error=RequestError))]
     if config["word"] is not None:
         raise RequestError("give either word= for one word or concepts=FILE for many")
-    path = Path(config["concepts"])
-    if path.suffix.lower() == ".jsonl":
-        listed = [(f"{path}:{line}", entry) for line, entry in read_json_lines(path, "concepts=")]
-    else:
-        loaded = read_yaml(path, "concepts=")
-        entries = loaded if isinstance(loaded, list) else [loaded] if loaded is not None else []
-        listed = [(f"{path}: entry {n}", entry) for n, entry in enumerate(entries, 1)]
-    if not listed:
-        raise RequestError(f"concepts={path} is empty: list at least one word")
-    return [(place, _entry(base, given, place)) for place, given in listed]
-
-
-def _entry(base: dict, given: object, place: str) -> Entry:
-    whole = {**base, **given} if isinstance(given, dict) else given
-    return check(Entry, whole, place, "correct the entry", error=RequestError)
+    return read_entries(Path(config["concepts"]), base)
 
 
 def _output_files(config: dict, entries: Sequence[Entry]) -> list[Path]:
@@ -147,20 +71,6 @@ def _output_files(config: dict, entries: Sequence[Entry]) -> list[Path]:
         if file.exists() and not config["overwrite"]:
             raise RequestError(f"{file} exists: name another output=, or say overwrite=true")
     return files
-
-
-def _concept(place: str, entry: Entry, pipeline, seed: int):
-    from lead.cli.exemplars import choose_motions
-    from lead.inversion import Concept
-
-    try:
-        chosen = choose_motions(entry, pipeline, seed)
-        return Concept(
-            *(entry.word, entry.init, chosen.motions, chosen.sources),
-            *(tuple(entry.templates), chosen.licence, tuple(entry.actions)),
-        )
-    except RequestError as error:
-        raise RequestError(f"{place}: {error}" if place else str(error)) from error
 
 
 def _say(config: dict, files: Sequence[Path], words: Sequence) -> None:

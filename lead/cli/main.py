@@ -21,9 +21,6 @@ VERBS = {
     "demo": "a web page on this machine: text -> motion, and a JSON endpoint for other programs",
 }
 
-COMMAND = (sys.executable, "-P", "-m", "lead.cli.main")
-"""How lead starts itself again: -P keeps the working folder off the path of modules."""
-
 MODULES = {"import": "import_checkpoint"}
 """Modules of lead.cli that do not have the name of their verb: no module can be called import."""
 

@@ -1,9 +1,8 @@
 """Where the package keeps its own files, whatever the working directory is."""
 
-import os
 from pathlib import Path
 
-from lead.core.errors import WorkError, plain
+from lead.core.errors import WorkError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -19,8 +18,3 @@ def config_folder() -> Path:
         if folder.is_dir():
             return folder
     raise WorkError(f"no configs beside or inside {_PACKAGE}: install lead again")
-
-
-def last_name(path: Path | str) -> str:
-    """The last part of a path, of ``.`` and ``..`` too; a loop of links keeps its own."""
-    return plain(Path(os.path.realpath(path)).name)

@@ -29,9 +29,11 @@ def run(overrides: Sequence[str]) -> int:
     name = choice(overrides, "data", "cmu_open")
     output = Path(config["output"] or f"datasets/{name}")
     if config["inspect"]:
-        from lead.cli.inspecting import inspect_source
+        from lead.studies.inspecting import inspect_source
 
-        return inspect_source(_make_source(config, name), output)
+        for line in inspect_source(_make_source(config, name), output):
+            print(line)
+        return 0
     if config["recaption"]:
         source = _make_source({**config, "source": config["source"] or "."}, name)
         with output_folder(output, DATASET, overwrite=True):

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lead.cli.config import compose_with_words
 from lead.core.errors import RequestError
-from lead.core.files import atomic_path, claimed
+from lead.core.files import atomic_path, check_png, claimed
 
 ENDINGS = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
 HOW_TO = "a table is needed: `lead report TABLE`, 1 to 6 of the LEAD paper, or none for runs alone"
@@ -89,6 +89,6 @@ def _write(tables: list, format: str, reason: str | None, config: dict) -> None:
 
 def _files(config: dict) -> list[Path]:
     """What is written."""
-    if config["plot"] and Path(config["plot"]).suffix.lower() != ".png":
-        raise RequestError(f"plot={config['plot']} is drawn as PNG: name it FILE.png")
+    if config["plot"]:
+        check_png("plot", config["plot"])
     return [Path(config[key]) for key in ("output", "plot") if config[key] is not None]

@@ -8,12 +8,10 @@ Thin lines are training batches, thick ones with dots the validation split.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from lead.cli.config import compose_with_words
-from lead.cli.paths import last_name
 from lead.core.errors import RequestError
-from lead.core.files import claimed
+from lead.core.files import check_png, claimed, last_name
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -22,9 +20,8 @@ def run(overrides: Sequence[str]) -> int:
     folders = [*config["runs"], *words]
     if not folders:
         raise RequestError("name the runs whose curves to draw: `lead report curves RUN`")
-    output = Path(config["output"] or f"outputs/curves-{last_name(folders[0])}.png")
-    if output.suffix.lower() != ".png":
-        raise RequestError(f"output={output} is drawn as PNG: name it FILE.png")
+    default = f"outputs/curves-{last_name(folders[0])}.png"
+    output = check_png("output", config["output"] or default)
     with claimed(output):
         from lead.evaluation.report.curves import choose_quantities, read_curves, write_curves
 

@@ -12,169 +12,23 @@ Two numbers say how well classes are told apart, in the spaces themselves and no
 the mean silhouette, and the accuracy of a vote of the five nearest other clips.
 """
 
-import csv
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from lead.cli.config import compose
-from lead.cli.paths import last_name
 from lead.core.errors import RequestError
-from lead.core.files import atomic_path, claimed
-
-LABELS = ("content", "action", "verb")  # tried in this order
-FEWEST = 7  # clips for a vote of five others and a picture
-VERB = "/VERB"
+from lead.core.files import check_png, claimed, last_name
 
 
 def run(overrides: Sequence[str]) -> int:
     """Draw the latents, write the points and print the numbers."""
     config = compose("report_latents", overrides)
-    output = _check(config)
-    with claimed(output, output.with_suffix(".csv")):
-        return _measure(config, output)
-
-
-def _measure(config: dict, output: Path) -> int:
-    from lead.core.runs import Run
-    from lead.data.packed import open_dataset
-    from lead.evaluation.planes import choose_method, to_plane
-
-    method = choose_method(config["method"])
-    named = Run(Path(config["run"]))
-    if named.stage != "projector":
-        raise RequestError(
-            f"{named.folder} is a {named.stage} run: name a projector run, whose two spaces differ"
-        )
-    dataset = open_dataset(config["dataset"] or named.default_dataset)
-    places, labels, key = _classes(dataset.split(config["split"]), config)
-    spaces = _spaces(named, dataset, places, config)
-    scores = {name: _scores(points, labels) for name, points in spaces.items()}
-    planes = {name: to_plane(points, method, config["seed"]) for name, points in spaces.items()}
-    _write(output, planes, labels, scores, method)
-    ids = dataset.split(config["split"]).ids
-    _write_points(output.with_suffix(".csv"), [ids[place] for place in places], labels, planes)
-    _print(scores, f"{dataset.folder} {config['split']}: {len(places)} clips, {key}", labels)
-    print(f"written: {output} and {output.with_suffix('.csv').name}")
-    return 0
-
-
-def _check(config: dict) -> Path:
-    """The picture's file; RequestError for values that no run could satisfy."""
     if config["run"] is None:
         raise RequestError("report latents needs run=RUN, a projector run")
-    output = Path(config["output"] or f"outputs/latents-{last_name(config['run'])}.png")
-    if output.suffix.lower() != ".png":
-        raise RequestError(f"output={output} is drawn as PNG: name it FILE.png")
-    return output
+    default = f"outputs/latents-{last_name(config['run'])}.png"
+    output = check_png("output", config["output"] or default)
+    with claimed(output, output.with_suffix(".csv")):
+        from lead.studies.latents import draw_latents
 
-
-def _classes(split, config: dict) -> tuple[list[int], list[str], str]:
-    """Places of the clips of the most frequent classes, their classes, and what those are."""
-    key = config["label"]
-    for tried in (key,) if key else LABELS:
-        found = {place: _label(split, place, tried) for place in range(len(split))}
-        found = {place: label for place, label in found.items() if label}
-        if found:
-            key = tried
-            break
-    else:
-        there = sorted({name for labels in split.labels for name in labels})
-        raise RequestError(
-            f"no clip of split '{split.name}' has a {config['label'] or 'class'}: labels there "
-            f"are {', '.join(there) or 'none'}; name one, label=L"
-        )
-    frequent = {name for name, _ in Counter(found.values()).most_common(config["classes"])}
-    places = [place for place, label in found.items() if label in frequent]
-    if len(places) < FEWEST:
-        raise RequestError(
-            f"split '{split.name}' has {len(places)} clips of the {len(frequent)} most frequent "
-            f"classes of {key}, at least {FEWEST} are needed: raise classes=, or name another split"
-        )
-    return places, [found[place] for place in places], key
-
-
-def _label(split, place: int, key: str) -> str | None:
-    if key != "verb":
-        return split.labels[place].get(key)
-    words = split.tokens[place][0].split() if split.tokens[place] else []
-    return next((word.removesuffix(VERB) for word in words if word.endswith(VERB)), None)
-
-
-def _spaces(named, dataset, places: list[int], config: dict) -> dict:
-    """Posterior means (clips, dim) and the projector's encoding of them, a mean over tokens."""
-    import numpy as np
-    import torch
-
-    from lead.cli.loading import choose_device
-    from lead.data.clips import length_sorted_batches, pad_clips
-    from lead.generation.pipeline import load_projector, load_vae
-    from lead.representation.normalizer import load_normalizer
-
-    device, split = choose_device(config["device"]), dataset.split(config["split"])
-    vae_run = named.ancestor("vae")
-    vae = load_vae(vae_run).to(device)
-    projector = load_projector(named, named).to(device)
-    normalizer = load_normalizer(vae_run, vae.features).to(device)
-    rows: dict[int, tuple] = {}
-    with torch.no_grad():
-        for at in length_sorted_batches(split.frames[places], config["batch_size"]):
-            clips = [("", np.array(split.clip(places[row]))) for row in at]  # mapped: read-only
-            batch = pad_clips(clips).to(device)
-            mu, _ = vae.encode(normalizer.normalize(batch.x), batch.mask)
-            realigned = projector.encode(mu).mean(dim=1)
-            both = (mu.flatten(start_dim=1).cpu().numpy(), realigned.cpu().numpy())
-            rows.update(zip(at, zip(*both, strict=True), strict=True))
-    plain, realigned = zip(*(rows[row] for row in range(len(places))), strict=True)
-    return {"vae": np.stack(plain), "realigned": np.stack(realigned)}
-
-
-def _scores(points, labels: list[str]) -> dict:
-    import numpy as np
-
-    from lead.evaluation.estimate import estimate
-    from lead.evaluation.separation import neighbour_hits, silhouettes
-
-    chosen = np.asarray(labels)
-    return {
-        "silhouette": estimate(silhouettes(points, chosen)),
-        "accuracy": estimate(neighbour_hits(points, chosen)),
-    }
-
-
-def _write(output: Path, planes: dict, labels: list[str], scores: dict, method: str) -> None:
-    from lead.evaluation.report.scatter import Panel, write_scatter
-
-    titles = {"vae": "VAE latents", "realigned": "realigned latents"}
-    how = {"tsne": "t-SNE", "pca": "principal components"}[method]
-    write_scatter(
-        output,
-        [
-            Panel(
-                f"{titles[name]} ({how})",
-                f"silhouette {scores[name]['silhouette'].mean:.3f}, "
-                f"5 neighbours {100 * scores[name]['accuracy'].mean:.1f} %",
-                plane,
-            )
-            for name, plane in planes.items()
-        ],
-        labels,
-    )
-
-
-def _write_points(path: Path, ids: list[str], labels: list[str], planes: dict) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
-        rows = csv.writer(stream)
-        rows.writerow(["clip", "class", *(f"{name}_{axis}" for name in planes for axis in "xy")])
-        for row, (name, label) in enumerate(zip(ids, labels, strict=True)):
-            places = [value for plane in planes.values() for value in plane[row]]
-            rows.writerow([name, label, *(f"{value:.6g}" for value in places)])
-
-
-def _print(scores: dict, what: str, labels: list[str]) -> None:
-    print(f"{what} of {len(set(labels))} kinds; mean ± 95 % over clips\n")
-    print(f"{'':12}{'silhouette':>16}{'5 neighbours':>16}")
-    for name, score in scores.items():
-        cells = [f"{score[key].mean:.3f} ± {score[key].margin:.3f}" for key in score]
-        print(f"{name:12}{cells[0]:>16}{cells[1]:>16}")
-    print()
+        for line in draw_latents(config, output):
+            print(line)
+    return 0

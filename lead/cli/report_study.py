@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose_with_words
+from lead.cli.loading import compose_for_run
 from lead.cli.outputs import STUDY, output_folder
 from lead.core.errors import RequestError
 from lead.core.files import atomic_folder, atomic_path, claimed
@@ -47,10 +48,12 @@ def _make_page(runs: list[str], config: dict, sampling: list[str]) -> int:
     _check(runs, config)
     folder = Path(config["output"] or "outputs/study")
     with output_folder(folder, STUDY, overwrite=config["overwrite"]):
-        from lead.cli.study_pairs import draw_study
         from lead.export.study import write_study
+        from lead.studies.pairs import draw_study
 
-        study = draw_study(runs, config, sampling)
+        study = draw_study(
+            runs, config, lambda run: compose_for_run("generate", [f"run={run}", *sampling])
+        )
         with atomic_folder(folder, replace=config["overwrite"]) as temporary:
             write_study(temporary, study)
     print(f"{study.systems[0]} against {study.systems[1]}, {len(study.pairs)} pairs")
@@ -76,20 +79,16 @@ def _read_answers(config: dict) -> int:
     key = Path(config["key"])
     folder = Path(config["output"] or key.parent / "results")
     with claimed(*(folder / name for name in RESULTS)):
-        return _summarise(key, folder, config)
+        from lead.evaluation.report.ratings_plot import write_ratings_plot
+        from lead.evaluation.study import markdown_summary, read_answers, summarise, write_ratings
 
-
-def _summarise(key: Path, folder: Path, config: dict) -> int:
-    from lead.evaluation.report.ratings_plot import write_ratings_plot
-    from lead.evaluation.study import markdown_summary, read_answers, summarise, write_ratings
-
-    answers = read_answers(key, [Path(name) for name in config["answers"]])
-    summary = summarise(answers, config["seed"])
-    text = markdown_summary(answers, summary)
-    with atomic_path(folder / RESULTS[0]) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-    write_ratings(folder / RESULTS[1], answers)
-    write_ratings_plot(folder / RESULTS[2], answers, summary)
+        answers = read_answers(key, [Path(name) for name in config["answers"]])
+        summary = summarise(answers, config["seed"])
+        text = markdown_summary(answers, summary)
+        with atomic_path(folder / RESULTS[0]) as temporary:
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        write_ratings(folder / RESULTS[1], answers)
+        write_ratings_plot(folder / RESULTS[2], answers, summary)
     print(text)
     print(f"written: {folder}/ {', '.join(RESULTS)}")
     return 0

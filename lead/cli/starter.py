@@ -1,7 +1,6 @@
 """The starter model: what verbs use where no run is named."""
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from lead.cli.paths import config_folder
@@ -43,10 +42,3 @@ def with_default_run(config: dict) -> dict:
             "that `lead train` made"
         )
     return {**config, "run": str(folder)}
-
-
-def word_files(run: Path | str | None, words: Iterable[str]) -> list[str]:
-    """Files of a run's own folder ``words/``, such as the starter model's, that teach ``words``."""
-    folder = Path(run or "") / "words"
-    names = dict.fromkeys(word.strip("<>").lower() for word in words)
-    return [str(file) for name in names if (file := folder / f"{name}.safetensors").is_file()]

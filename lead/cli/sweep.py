@@ -14,18 +14,17 @@ again goes on where it was stopped: finished jobs are not run again, unless a ru
 they name has changed. DIR/table.md holds the results.
 """
 
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
+from lead.cli import train
 from lead.cli.config import compose
-from lead.cli.sweep_job import FINISHED, JobFolder, Planned, stop_jobs
-from lead.cli.sweep_words import Experiment, Job, expand, load_experiment
+from lead.cli.sweep_words import expand, load_experiment
 from lead.core.errors import RequestError
 from lead.core.files import check_writable
+from lead.sweeps.expanding import Experiment, Job
+from lead.sweeps.job import JobFolder
 
 FLAGS = ("-m", "--multirun")
 OWN = ("sweep", "rows", "measure", "launcher")
@@ -54,19 +53,10 @@ def run(verb: str, words: Sequence[str]) -> int:
     check_writable(sweep)
 
     from lead.core.building import build
+    from lead.sweeps.running import run_sweep
 
     launcher = build("launcher", config["launcher"])
-    planned = [Planned(replace(job, measure=()) if together else job, sweep) for job in jobs]
-    joint = None
-    with _stopping_politely():
-        failed = _launch(launcher, planned)
-        if together and not failed:
-            joint = Planned(_joint(planned, jobs), sweep)
-            failed = _launch(launcher, [joint])
-    from lead.cli.sweep_results import report
-
-    report(planned, None if failed else joint)
-    return _say_failed(failed)
+    return _say_failed(run_sweep(jobs, sweep, launcher, together=together, say=_say))
 
 
 def _key(word: str) -> str:
@@ -96,34 +86,10 @@ def _check(job: Job) -> None:
             )
     if job.measure and job.verb != "train":
         raise RequestError(f"evaluate.KEY= options follow `lead train -m`, not `lead {job.verb}`")
-    compose(job.verb, [word for word in job.words if "=" in word])
+    words = [word for word in job.words if "=" in word]
+    train.read(words) if job.verb == "train" else compose(job.verb, words)
     if job.measure:
         compose("evaluate", job.measure)
-
-
-def _joint(planned: Sequence[Planned], jobs: Sequence[Job]) -> Job:
-    """One `lead evaluate` of all runs: their projectors, on the same latents."""
-    first, *others = [str(one.place.run) for one in planned]
-    listed = ",".join(f"'{run}'" for run in others)
-    return Job("evaluate", (f"run={first}", f"projectors=[{listed}]", *jobs[0].measure))
-
-
-def _launch(launcher, planned: Sequence[Planned]) -> list[JobFolder]:
-    """Run what is not finished; returns the jobs that failed."""
-    for one in planned:
-        one.prepare()
-    left = [one.place for one in planned if one.place.state != FINISHED]
-    done = len(planned) - len(left)
-    if left:
-        _say(f"{left[0].sweep}: {len(planned)} jobs" + (f", {done} finished before" * bool(done)))
-    failed = []
-    for place in launcher.run(left) if left else ():
-        done += 1
-        seconds = place.record.seconds
-        _say(f"[{done}/{len(planned)}] {place.state} {place.name} {seconds:.0f} s")
-        if place.state != FINISHED:
-            failed.append(place)
-    return failed
 
 
 def _say(line: str) -> None:
@@ -137,19 +103,3 @@ def _say_failed(failed: Sequence[JobFolder]) -> int:
     if failed:
         print("the same command runs these again, and no others", file=sys.stderr)
     return 1 if failed else 0
-
-
-@contextmanager
-def _stopping_politely() -> Iterator[None]:
-    """On SIGINT or SIGTERM the processes of the jobs are told to stop, and save first."""
-
-    def stop(_number: int, _frame: object) -> None:
-        stop_jobs()
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -17,7 +17,7 @@ from lead.core.claims import (
     temporary_file,
     temporary_folder,
 )
-from lead.core.errors import LeadError, RequestError
+from lead.core.errors import LeadError, RequestError, plain
 
 
 @contextmanager
@@ -176,3 +176,26 @@ def content_hash(*parts: bytes | str | Path) -> str:
             digest.update(part.encode() if isinstance(part, str) else part)
         digest.update(b"\x00")
     return digest.hexdigest()
+
+
+def check_png(key: str, path: Path | str) -> Path:
+    """The path of a picture that the option ``key`` names; RequestError where it is no PNG."""
+    if Path(path).suffix.lower() != ".png":
+        raise RequestError(f"{key}={path} is drawn as PNG: name it FILE.png")
+    return Path(path)
+
+
+def last_name(path: Path | str) -> str:
+    """The last part of a path, of ``.`` and ``..`` too; a loop of links keeps its own."""
+    return plain(Path(os.path.realpath(path)).name)
+
+
+def split_list(value: str | None) -> list[str]:
+    """The entries of ``A``, ``A,B`` or ``[A,B]``; a name with a comma that exists stays whole."""
+    if value is None:
+        return []
+    if os.path.lexists(value):  # False for a list that is too long for a name
+        return [value]
+    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    names = [entry.strip() for entry in inner.split(",") if entry.strip()]
+    return [str(Path(name).expanduser()) if name.startswith("~/") else name for name in names]

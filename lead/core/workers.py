@@ -20,6 +20,9 @@ from typing import Any, NoReturn
 
 from lead.core.errors import WorkError
 
+COMMAND = (sys.executable, "-P", "-m", "lead.cli.main")
+"""How lead starts itself again: -P keeps the working folder off the path of modules."""
+
 WORTHWHILE = 4.0  # seconds of work left from which on others are started: that takes half of it
 _ROOT = Path(__file__).resolve().parents[2]  # the folder that holds lead
 _START = "import sys; sys.path[:] = sys.argv[2:]; from lead.core.workers import serve; serve()"

@@ -1,6 +1,6 @@
 """Motion clips as padded, normalised batches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -74,3 +74,12 @@ def length_sorted_batches(lengths: Sequence[int] | np.ndarray, batch_size: int) 
     """Places of all clips, sorted by length, in batches: for evaluation and encoding."""
     order = np.argsort(np.asarray(lengths), kind="stable").tolist()
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def padded_batches(
+    motions: Sequence[np.ndarray], batch_size: int, device: torch.device
+) -> Iterator[tuple[list[int], MotionBatch]]:
+    """All motions in batches of nearly equal lengths, each with their places."""
+    for places in length_sorted_batches([len(motion) for motion in motions], batch_size):
+        copies = [(str(place), np.array(motions[place])) for place in places]  # mapped: read-only
+        yield places, pad_clips(copies).to(device)

@@ -1,12 +1,7 @@
-"""The forward process and the three equivalent things a denoiser may predict.
+"""The forward process, and the clean latent from what a denoiser predicts.
 
-With a = sqrt(alpha-bar_t) and b = sqrt(1 - alpha-bar_t):
-
-    z_t      = a clean + b noise
-    velocity = a noise - b clean      (Salimans and Ho 2022)
-
-so that (z_t, velocity) is a rotation of (clean, noise), and any one of the three predictions gives
-the other two. Every function takes one ``timestep`` per row, or one integer for all rows.
+With a = sqrt(alpha-bar_t) and b = sqrt(1 - alpha-bar_t), z_t = a clean + b noise. Every function
+takes one ``timestep`` per row, or one integer for all rows.
 """
 
 from jaxtyping import Float, Int
@@ -36,38 +31,6 @@ def predict_clean_from_noise(
     """
     a, b = schedule.signal_and_noise(timestep, z_t)
     return (z_t - b * noise) / a
-
-
-def predict_noise_from_clean(
-    z_t: Latents, clean: Latents, timestep: Timestep, schedule: NoiseSchedule
-) -> Latents:
-    """Return the noise that leads from ``clean`` to z_t."""
-    a, b = schedule.signal_and_noise(timestep, z_t)
-    return (z_t - a * clean) / b
-
-
-def velocity_of(
-    clean: Latents, noise: Latents, timestep: Timestep, schedule: NoiseSchedule
-) -> Latents:
-    """Return the velocity a noise - b clean: the training target of v-prediction."""
-    a, b = schedule.signal_and_noise(timestep, clean)
-    return a * noise - b * clean
-
-
-def predict_clean_from_velocity(
-    z_t: Latents, velocity: Latents, timestep: Timestep, schedule: NoiseSchedule
-) -> Latents:
-    """Rotate (z_t, velocity) back to the clean latent."""
-    a, b = schedule.signal_and_noise(timestep, z_t)
-    return a * z_t - b * velocity
-
-
-def predict_noise_from_velocity(
-    z_t: Latents, velocity: Latents, timestep: Timestep, schedule: NoiseSchedule
-) -> Latents:
-    """Rotate (z_t, velocity) back to the noise."""
-    a, b = schedule.signal_and_noise(timestep, z_t)
-    return b * z_t + a * velocity
 
 
 def posterior_mean(

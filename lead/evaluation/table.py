@@ -56,22 +56,6 @@ def format_table(rows: Rows, columns: Sequence[Column]) -> str:
     return "\n".join(_line(cells, widths) for cells in (lines[0], rule, *lines[1:])) + "\n"
 
 
-def csv_rows(rows: Rows, columns: Sequence[Column]) -> list[list[str]]:
-    """The same table for ``csv.writer``, with a header and full precision.
-
-    Each column is three: the mean, ``_ci95`` (the margin) and ``_n`` (how many values it is over);
-    cells without a value are empty. Raises RequestError where nothing is left to show.
-    """
-    columns = _present(rows, columns)
-    keys = [column.key for column in columns]
-    lines = [["name", *(name for key in keys for name in (key, f"{key}_ci95", f"{key}_n"))]]
-    lines.extend(
-        [name, *(cell for key in keys for cell in _cells(row.get(key)))]
-        for name, row in rows.items()
-    )
-    return lines
-
-
 def _present(rows: Rows, columns: Sequence[Column]) -> list[Column]:
     present = [column for column in columns if any(column.key in row for row in rows.values())]
     if not present:
@@ -84,10 +68,3 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     aligned = [name.ljust(widths[0])]
     aligned += [value.rjust(width) for value, width in zip(values, widths[1:], strict=True)]
     return f"| {' | '.join(aligned)} |"
-
-
-def _cells(estimate: Estimate | None) -> tuple[str, str, str]:
-    if estimate is None:
-        return "", "", ""
-    margin = "" if estimate.margin is None else repr(estimate.margin)
-    return repr(estimate.mean), margin, str(estimate.count)

@@ -12,6 +12,7 @@ from lead.inversion import Concept, InversionOptions, Word
 from lead.models.text_encoders.learned_words import check_taught
 from lead.service.forms import ClipForm, WordForm
 from lead.service.uploads import read_upload
+from lead.studies.clips import as_motion
 
 Report = Callable[[float, str], None]
 CleanFeet = Callable[[Sequence[Motion]], tuple[list[Motion], str]]
@@ -126,19 +127,12 @@ class Studio:
         return replace(own, steps=form.steps, guidance_scale=form.guidance, timesteps=timesteps)
 
     def _as_motion(self, made, sampling: Sampling, side: str) -> Motion:
-        return Motion(
-            made.joints,
-            made.features,
-            made.text,
-            seed=made.seed,
-            fps=self.pipeline.fps,
-            skeleton=self.pipeline.skeleton.name,
-            provenance={
-                "run": self.run,
-                "project": "true" if side == "on" else "false",
-                "sampling": f"{sampling.sampler} {sampling.steps} x{sampling.guidance_scale}",
-            },
-        )
+        about = {
+            "run": self.run,
+            "project": "true" if side == "on" else "false",
+            "sampling": f"{sampling.sampler} {sampling.steps} x{sampling.guidance_scale}",
+        }
+        return as_motion(made, self.pipeline, about)
 
 
 @contextmanager

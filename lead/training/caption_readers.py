@@ -21,6 +21,7 @@ from lead.evaluation.extractor.words import (
     vocabulary_of,
 )
 from lead.training.pairs import split_tokens
+from lead.training.stage import TrainRequest
 
 Places = Sequence[Sequence[int]]
 """Which captions of each clip."""
@@ -42,9 +43,9 @@ class CaptionReader:
     record: dict = field(default_factory=dict)
 
 
-def read_words(values: dict, dataset: PackedDataset, readable: Readable) -> CaptionReader:
+def read_words(request: TrainRequest, dataset: PackedDataset, readable: Readable) -> CaptionReader:
     """Words of the readable captions, learned with the judge, or published and frozen."""
-    glove = values["stage"]["glove"]
+    glove = request.options.glove
     published = read_glove(Path(glove)) if glove else None
     has_tokens = all(own for clip in dataset.split("train").tokens for own in clip)
     tagger = "spacy" if published or has_tokens else "words"
@@ -59,7 +60,7 @@ def read_words(values: dict, dataset: PackedDataset, readable: Readable) -> Capt
         width = words.vectors.shape[1]
     else:
         vocabulary = vocabulary_of(tokens("train", readable.places))
-        width = values["model"]["evaluator"]["word_dim"]
+        width = request.models["evaluator"]["word_dim"]
     table = {"_target_": "word_vectors", "words": len(vocabulary.words), "dim": width}
     if not published:
         words = build("words", table, "model.evaluator")
@@ -70,10 +71,10 @@ def read_words(values: dict, dataset: PackedDataset, readable: Readable) -> Capt
     return CaptionReader(width, tagger, encode, words, vocabulary, {"words": table})
 
 
-def read_sentences(values: dict, dataset: PackedDataset) -> CaptionReader:
+def read_sentences(request: TrainRequest, dataset: PackedDataset) -> CaptionReader:
     """Vectors of whole sentences by the text encoder, from the cache that other stages use."""
     with torch.random.fork_rng():  # filling a cache draws random numbers
-        encoder = build("text_encoder", values["text_encoder"], "text_encoder")
+        encoder = build("text_encoder", request.text_encoder, "text_encoder")
 
     def encode(split: str, places: Places) -> Tensor:
         key = f"{encoder.fingerprint} pooled"
@@ -82,5 +83,5 @@ def read_sentences(values: dict, dataset: PackedDataset) -> CaptionReader:
         chosen = [rows[captions[clip][place]] for clip, own in enumerate(places) for place in own]
         return vectors[chosen, 0]
 
-    record = {"text_encoder": {**values["text_encoder"]}, "text_fingerprint": encoder.fingerprint}
+    record = {"text_encoder": {**request.text_encoder}, "text_fingerprint": encoder.fingerprint}
     return CaptionReader(encoder.dim, SENTENCES, encode, record=record)

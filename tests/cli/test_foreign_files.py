@@ -17,8 +17,6 @@ import torch
 
 from lead.cli.config import compose
 from lead.cli.invert import _entries
-from lead.cli.study_pairs import _clips
-from lead.cli.sweep_job import Planned
 from lead.cli.sweep_words import expand
 from lead.core.errors import LINE_MOST, LeadError, one_line
 from lead.core.files import write_tensors
@@ -33,6 +31,8 @@ from lead.evaluation.report.measured import read_runs
 from lead.evaluation.study import read_answers
 from lead.inversion import read_word
 from lead.representation import get_skeleton
+from lead.studies.pairs import _clips
+from lead.sweeps.job import Planned
 
 sys.path.insert(0, str(Path(__file__).parent))
 from foreign import BROKEN, MUTATIONS, UNREADABLE, mutated, places

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lead.cli.evaluate_sharing import start_processes
-from lead.cli.main import COMMAND, main
-from lead.cli.sweep_job import FINISHED, Planned, run_job
-from lead.cli.sweep_words import Job
+from lead.cli.main import main
 from lead.core.errors import RequestError
+from lead.core.workers import COMMAND
 from lead.models.text_encoders import MiniLmEncoder
+from lead.studies.benchmark.processes import start_processes
+from lead.sweeps.expanding import Job
+from lead.sweeps.job import FINISHED, Planned, run_job
 
 PLANTED = ("lead", "difflib", "heapq", "socket", "numpy", "pickle", "multiprocessing", "selectors")
 """Names that lead and the libraries import; ``lead`` and ``multiprocessing`` as packages."""

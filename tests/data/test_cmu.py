@@ -24,6 +24,7 @@ from lead.data.caption_kinds import count_dataset, table_lines
 from lead.data.cmu.pieces import LONGEST, SHORTEST, pieces_of, windows_between
 from lead.data.cmu.sentences import Cut, Sentences, read_sentences
 from lead.data.cmu.trials import Trial, find_trials, read_trial
+from lead.data.cmu_open import read_index
 from lead.data.loading import load_items
 from lead.data.packed import open_dataset
 from lead.data.packing import pack
@@ -679,6 +680,12 @@ def test_the_shared_trials_are_in_but_for_six(shared):
     assert all(item.labels["humanml3d"].startswith("M") for item in mirrored)
     texts = [caption.text for item in items for caption in item.captions]
     assert not any("http" in text for text in texts)
+
+
+def test_the_shared_trials_have_the_sentences_of_the_hour_that_comes_with_lead(shared):
+    embedded = {item.id: item.captions for item in read_index()}
+    assert {item.id: item.captions for item in usable(shared)} == embedded
+    assert sum("lead" in item.labels for item in usable(shared)) == 421
 
 
 def test_the_shared_test_trials_hold_the_official_ones(shared, sample_data):

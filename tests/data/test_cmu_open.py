@@ -57,6 +57,7 @@ def test_the_clips_are_people_with_sentences_and_no_trial_is_in_two_splits():
     assert all(len(found) == 1 for found in splits.values())
     counts = Counter(item.split for item in items)
     assert counts == {"train": 470, "val": 24, "test": 95}
+    assert not {item.split for item in items if "lead" in item.labels} - {"train"}
     assert (FOLDER / "clips.npz").stat().st_size < 8e6
 
 

@@ -8,10 +8,6 @@ from lead.diffusion.forward import (
     posterior_deviation,
     posterior_mean,
     predict_clean_from_noise,
-    predict_clean_from_velocity,
-    predict_noise_from_clean,
-    predict_noise_from_velocity,
-    velocity_of,
 )
 from lead.diffusion.schedules import scaled_linear
 
@@ -49,28 +45,11 @@ def test_each_row_has_its_own_timestep():
 
 
 @pytest.mark.parametrize("timestep", [TIMESTEPS, 500])
-def test_every_parameterisation_leads_back(timestep):
+def test_the_noise_leads_back_to_the_clean_latent(timestep):
     clean, noise = latents("clean"), latents("noise")
     z_t = add_noise(clean, noise, timestep, SCHEDULE)
-    velocity = velocity_of(clean, noise, timestep, SCHEDULE)
-    for recovered, truth in [
-        (predict_clean_from_noise(z_t, noise, timestep, SCHEDULE), clean),
-        (predict_noise_from_clean(z_t, clean, timestep, SCHEDULE), noise),
-        (predict_clean_from_velocity(z_t, velocity, timestep, SCHEDULE), clean),
-        (predict_noise_from_velocity(z_t, velocity, timestep, SCHEDULE), noise),
-    ]:
-        assert torch.allclose(recovered, truth, atol=1e-10)
-
-
-def test_velocity_is_the_derivative_of_z_t_along_the_noise_angle():
-    # with alpha-bar = cos(angle)^2, z_t = cos(angle) clean + sin(angle) noise
-    clean, noise = latents("clean"), latents("noise")
-    angle = torch.arccos(SCHEDULE.alphas_cumprod[TIMESTEPS].sqrt()).reshape(-1, 1, 1)
-    small = 1e-6
-    ahead = (angle + small).cos() * clean + (angle + small).sin() * noise
-    behind = (angle - small).cos() * clean + (angle - small).sin() * noise
-    velocity = velocity_of(clean, noise, TIMESTEPS, SCHEDULE)
-    assert torch.allclose(velocity, (ahead - behind) / (2 * small), atol=1e-7)
+    recovered = predict_clean_from_noise(z_t, noise, timestep, SCHEDULE)
+    assert torch.allclose(recovered, clean, atol=1e-10)
 
 
 def test_wrong_noise_is_magnified_at_the_last_timestep():

@@ -1,14 +1,11 @@
 """Estimates and their tables."""
 
-import csv
-import io
-
 import numpy as np
 import pytest
 
 from lead.core.errors import RequestError
 from lead.evaluation.estimate import Estimate, estimate
-from lead.evaluation.table import Column, csv_rows, format_table
+from lead.evaluation.table import Column, format_table
 
 ERROR = Column("error", "error", "mm", better="lower", digits=1)
 SCORE = Column("score", "score", better="higher", digits=2)
@@ -69,19 +66,5 @@ def test_a_bar_in_a_name_does_not_break_the_table():
 
 @pytest.mark.parametrize(("rows", "columns"), [({}, [ERROR]), ({"a": {}}, [ERROR]), (ROWS, [])])
 def test_a_table_of_nothing_is_refused(rows, columns):
-    for make in (format_table, csv_rows):
-        with pytest.raises(RequestError, match="the table is empty"):
-            make(rows, columns)
-
-
-def test_a_csv_file_gives_the_numbers_back():
-    text = io.StringIO()
-    csv.writer(text).writerows(csv_rows(ROWS, [ERROR, SPEED]))
-    real, ours = csv.DictReader(io.StringIO(text.getvalue()))
-    assert list(real) == [
-        *("name", "error", "error_ci95", "error_n", "speed", "speed_ci95", "speed_n")
-    ]
-    assert (real["name"], real["error"], real["error_n"]) == ("real", "", "")
-    assert float(ours["error"]) == 123.456
-    assert float(ours["error_ci95"]) == 7.891
-    assert (ours["error_n"], ours["speed_ci95"]) == ("400", "")
+    with pytest.raises(RequestError, match="the table is empty"):
+        format_table(rows, columns)

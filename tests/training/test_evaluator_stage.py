@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from lead.core.building import build
+from lead.cli.train_request import train_request
 from lead.core.errors import RequestError, WorkError
 from lead.core.reading import read_tensors
 from lead.core.runs import Run
@@ -20,7 +20,8 @@ from lead.evaluation import metrics
 from lead.evaluation.extractor.tags import TAGGERS, tag_words
 from lead.evaluation.extractor.words import vocabulary_of
 from lead.evaluation.judge import load_judge
-from lead.training.evaluator_run import evaluator_stage
+from lead.models.text_encoders import make_encoder
+from lead.training.evaluator_stage import EvaluatorStage
 from lead.training.matching import contrastive_loss, margin_loss
 from lead.training.pairs import PairDataset, share_a_caption, split_tokens
 from lead.training.stages import train_stage
@@ -134,7 +135,7 @@ def trained(make_values, tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluator") / "run"
     options = ("stages.evaluator.max_steps=60", "stages.evaluator.validate_every=60")
     values = make_values("evaluator", folder, *options, "stages.evaluator.batch_size=16")
-    train_stage("evaluator", values)
+    train_stage(train_request(values))
     return folder
 
 
@@ -168,19 +169,19 @@ def test_a_stopped_run_ends_in_the_same_bits(
         raise WorkError("stopped")
 
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    train_stage("evaluator", make_values("evaluator", whole))
+    train_stage(train_request(make_values("evaluator", whole)))
     at_step(4, stop)
     with pytest.raises(WorkError, match="stopped"):
-        train_stage("evaluator", make_values("evaluator", stopped))
+        train_stage(train_request(make_values("evaluator", stopped)))
     monkeypatch.undo()
-    train_stage("evaluator", make_values("evaluator", stopped, "resume=true"))
+    train_stage(train_request(make_values("evaluator", stopped, "resume=true")))
     assert_same_run(whole, stopped)
 
 
 def test_a_judge_is_trained_in_32_bits(make_values, tmp_path):
     for precision in ("fp32", "bf16"):
         option = f"trainer.precision={precision}"
-        train_stage("evaluator", make_values("evaluator", tmp_path / precision, option))
+        train_stage(train_request(make_values("evaluator", tmp_path / precision, option)))
     one, other = (Run(tmp_path / precision).tensors("extractor") for precision in ("fp32", "bf16"))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -194,7 +195,7 @@ def test_published_word_vectors_stay_as_they_are(make_values, tmp_path, monkeypa
         (tmp_path / f"our_vab_{name}.pkl").write_bytes(pickle.dumps(value))
     options = (f"stage.glove={tmp_path}", "stage.module.loss=margin")
     monkeypatch.setitem(TAGGERS, "spacy", tag_words)
-    train_stage("evaluator", make_values("evaluator", tmp_path / "run", *options))
+    train_stage(train_request(make_values("evaluator", tmp_path / "run", *options)))
     kept = read_tensors(tmp_path / "run/weights/words.safetensors")["vectors"].numpy()
     np.testing.assert_array_equal(kept, vectors.astype(np.float32))
     judge = load_judge(tmp_path / "run")
@@ -205,7 +206,7 @@ def test_published_word_vectors_stay_as_they_are(make_values, tmp_path, monkeypa
 def test_a_judge_of_whole_sentences(make_values, tmp_path, micro_dataset):
     """It keeps no words, needs its text encoder handed in, and refuses another."""
     options = ("model/evaluator=open", "text_encoder=hash", "stages.evaluator.max_steps=40")
-    train_stage("evaluator", make_values("evaluator", tmp_path / "run", *options))
+    train_stage(train_request(make_values("evaluator", tmp_path / "run", *options)))
     assert {path.stem for path in (tmp_path / "run/weights").iterdir()} == {
         "extractor",
         "normalizer",
@@ -213,10 +214,7 @@ def test_a_judge_of_whole_sentences(make_values, tmp_path, micro_dataset):
     with pytest.raises(RequestError, match="hand in its text encoder"):
         load_judge(tmp_path / "run")
 
-    def make(description):
-        return build("text_encoder", description)
-
-    judge = load_judge(tmp_path / "run", make_encoder=make)
+    judge = load_judge(tmp_path / "run", make_encoder=make_encoder)
     split = open_dataset(micro_dataset).split("train")
     motions = judge.embed_motions([split.clip(place) for place in range(len(split))])
     texts = judge.embed_texts([captions[0] for captions in split.captions])
@@ -224,7 +222,7 @@ def test_a_judge_of_whole_sentences(make_values, tmp_path, micro_dataset):
     record = json.loads((tmp_path / "run/run.json").read_text())
     (tmp_path / "run/run.json").write_text(json.dumps({**record, "text_fingerprint": "x"}))
     with pytest.raises(RequestError, match="another text encoder than is installed"):
-        load_judge(tmp_path / "run", make_encoder=make)
+        load_judge(tmp_path / "run", make_encoder=make_encoder)
 
 
 @pytest.mark.parametrize("extractor", ["t2m", "open"])
@@ -247,7 +245,8 @@ def test_no_caption_of_a_test_clip_comes_in_a_batch(
     (data / "manifest.json").write_text(json.dumps(manifest))
     options = (f"dataset={data}", f"model/evaluator={extractor}", "text_encoder=hash")
     values = make_values("evaluator", tmp_path / "run", *options)
-    _, served, record, _ = evaluator_stage(values, open_dataset(data), tmp_path / "run")
+    prepared = EvaluatorStage.set_up(train_request(values), open_dataset(data))
+    served, record = prepared.data, prepared.record
     shown = Counter(place for step in range(40) for place in served.plan.batch(step))
     assert all_of not in shown and set(some) <= shown.keys()
     assert len(some) > 1 and served.train.counts[several].tolist() == [2] * len(some) + [0]
@@ -256,7 +255,7 @@ def test_no_caption_of_a_test_clip_comes_in_a_batch(
 
 def test_weights_and_kinds_say_how_often_a_clip_comes(make_values, micro_dataset, tmp_path):
     values = make_values("evaluator", tmp_path / "run", "stage.often={humanml3d: 3}")
-    _, data, _, _ = evaluator_stage(values, open_dataset(micro_dataset), tmp_path / "run")
+    data = EvaluatorStage.set_up(train_request(values), open_dataset(micro_dataset)).data
     kinds = [labels["captions"] for labels in data.train.clips.split.labels]
     assert data.plan.weights.tolist() == [3 if kind == "humanml3d" else 1 for kind in kinds]
 
@@ -271,6 +270,6 @@ def test_weights_and_kinds_say_how_often_a_clip_comes(make_values, micro_dataset
 )
 def test_wrong_options_get_one_line_and_leave_nothing(make_values, tmp_path, words, message):
     with pytest.raises(RequestError) as error:
-        train_stage("evaluator", make_values("evaluator", tmp_path / "run", *words))
+        train_stage(train_request(make_values("evaluator", tmp_path / "run", *words)))
     assert message in str(error.value) and "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lead.data.caption_kinds import KIND, OWN
 from lead.data.cmu.sentences import Cut, Sentences
 from lead.data.cmu.trials import Trial
+from lead.data.cmu.window_sentences import sentences_about
 from lead.data.source import Caption
 
 SHORTEST, LONGEST = 40, 200  # frames of a window, at 20 fps: 2 to 10 s
@@ -15,7 +17,10 @@ _CUT_MAY_EXCEED = 2  # frames by which a cut may pass the end of its trial
 
 @dataclass(frozen=True)
 class Piece:
-    """A clip of a trial: frames at 20 fps, and sentences of one kind."""
+    """A clip of a trial: frames at 20 fps, and sentences of one kind.
+
+    The last ``own`` of its captions are lead's, about this window alone.
+    """
 
     id: str
     trial: Trial
@@ -25,11 +30,12 @@ class Piece:
     captions: tuple[Caption, ...]
     cut: str = ""  # HumanML3D's id
     mirrored: bool = False
+    own: int = 0
 
     def labels(self) -> dict[str, str]:
         """What the index of a data set keeps of it."""
         labels = {
-            "captions": self.kind,
+            KIND: self.kind,
             "trial": self.trial.name,
             "subject": self.trial.subject,
             "frames": f"{self.start}-{self.end}",
@@ -39,11 +45,15 @@ class Piece:
             labels["humanml3d"] = self.cut
         if self.mirrored:
             labels["mirrored"] = "yes"
+        if self.own:
+            labels[OWN] = str(self.own)
         return labels
 
 
 def pieces_of(trial: Trial, sentences: Sentences) -> Iterator[Piece]:
-    """Cuts with sentences first, then windows of what they leave over, with the trial's sentence.
+    """Cuts with sentences first, then windows of what they leave over.
+
+    A window has the trial's sentence, and lead's own about it.
 
     A cut that begins before the recording is seen begins with it; one that ends far after it is of
     another recording, and gives nothing. Remains of under 2 s are dropped, but not whole trials.
@@ -60,11 +70,12 @@ def pieces_of(trial: Trial, sentences: Sentences) -> Iterator[Piece]:
     if trial.name not in sentences.whole:
         return
     kind, texts = sentences.whole[trial.name]
-    captions = tuple(Caption(text) for text in texts)
     windows = list(windows_between(trial.first, trial.frames, usable))
     for place, (start, end) in enumerate(windows):
         name = f"{trial.name}#{place}" if len(windows) > 1 else trial.name
-        yield Piece(name, trial, start, end, kind, captions)
+        own = sentences_about(name, start, end)
+        captions = tuple(map(Caption, (*texts, *own)))
+        yield Piece(name, trial, start, end, kind, captions, own=len(own))
 
 
 def lost_cuts(trial: Trial, cuts: Iterable[Cut]) -> Iterator[Cut]:

@@ -5,6 +5,8 @@
 ``kit_ml``     people's sentences about a whole trial (KIT-ML, MIT)
 ``cmu``        the line that the database itself has for a trial
 
+A fourth kind is lead's own, about single windows: see lead.data.cmu.window_sentences.
+
 They come from one JSON file with a list for each kind, and HumanML3D's also from its official
 folder: ``index.csv``, ``texts/ID.txt`` and ``texts/MID.txt`` for the mirror image, ``test.txt``.
 """

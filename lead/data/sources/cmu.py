@@ -2,7 +2,7 @@
 
 Trials as AMC with the ASF of their subject, or as BVH of the cgspeed conversions, 120 fps;
 sentences of three kinds, which the label ``captions`` of every clip tells apart (see
-lead.data.cmu.sentences).
+lead.data.cmu.sentences), and lead's own about windows (see lead.data.cmu.window_sentences).
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from lead.core.reading import read_yaml
 from lead.data.archives import is_archive, unpack
 from lead.data.bvh.loading import clip_features
 from lead.data.bvh.motion_files import SUFFIXES
-from lead.data.caption_kinds import KIND, count_kinds, table_lines
+from lead.data.caption_kinds import count_kinds, table_lines
 from lead.data.cmu.pieces import Piece, lost_cuts, pieces_of
 from lead.data.cmu.sentences import Sentences, read_sentences
 from lead.data.cmu.trials import FPS, Trial, find_trials, read_trial
@@ -56,7 +56,7 @@ class CmuSource:
     fps: ClassVar[float] = FPS
     licence: ClassVar[str] = (
         "motions: mocap.cs.cmu.edu, free for research and in products, not to be resold by itself; "
-        "sentences: MIT (HumanML3D, KIT-ML)"
+        "sentences: MIT (HumanML3D, KIT-ML, lead)"
     )
     long_clips: ClassVar[str] = "drop"  # pieces are cut to fit
 
@@ -125,8 +125,7 @@ class CmuSource:
         used = usable(items)
         trials = {item.labels["trial"]: item for item in used}
         counts = count_kinds(
-            (item.labels[KIND], item.split, len(item.captions), _frames(item) / FPS)
-            for item in used
+            (item.labels, item.split, len(item.captions), _frames(item) / FPS) for item in used
         )
         return {
             "trials": len(trials),

@@ -9,7 +9,7 @@ import numpy as np
 
 from lead.core.errors import RequestError
 from lead.data.bvh.loading import clip_features
-from lead.data.caption_kinds import KIND, count_kinds, table_lines
+from lead.data.caption_kinds import count_kinds, table_lines
 from lead.data.cmu_open import read_index, read_joints
 from lead.data.source import Item, LoadedClip, Rejected
 from lead.data.sources.cmu import CmuSource
@@ -69,7 +69,7 @@ class CmuOpenSource:
         """Clips by split, and clips, sentences and hours by kind and split."""
         lengths = {name: len(joints) for name, joints in read_joints({item.id for item in items})}
         counts = count_kinds(
-            (item.labels[KIND], item.split, len(item.captions), lengths[item.id] / self.fps)
+            (item.labels, item.split, len(item.captions), lengths[item.id] / self.fps)
             for item in items
         )
         return {

@@ -6,6 +6,7 @@ Each encoder is one file with one class. Nothing heavy is imported before an enc
 from lead.models.text_encoders.base import TextEmbedding, TextEncoder
 from lead.models.text_encoders.clip import ClipTextEncoder
 from lead.models.text_encoders.hash import HashTextEncoder
+from lead.models.text_encoders.loading import make_encoder
 from lead.models.text_encoders.locate import locate_model
 from lead.models.text_encoders.minilm import MiniLmEncoder
 from lead.models.text_encoders.open_clip import OpenClipTextEncoder
@@ -20,4 +21,5 @@ __all__ = [
     "TextEmbedding",
     "TextEncoder",
     "locate_model",
+    "make_encoder",
 ]

@@ -1,7 +1,7 @@
 """Reading a model folder in Hugging Face's layout: quietly, completely, executing nothing."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lead.core.building import build
 from lead.core.errors import RequestError
 from lead.core.files import content_hash
 from lead.core.reading import read_text
@@ -24,6 +25,11 @@ TOKENIZER_FILES = (
 LAYERS_MOST = 1000
 OF_THE_FOLDER_ALONE = {"local_files_only": True, "trust_remote_code": False}
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model")
+
+
+def make_encoder(description: Mapping[str, object]):
+    """The frozen text encoder that a run describes."""
+    return build("text_encoder", description, "text_encoder")
 
 
 def load_model(class_name: str, folder: Path, name: str) -> nn.Module:

@@ -1,0 +1,95 @@
+"""`lead evaluate ... protocol=P evaluator=E`: the table of a protocol and its record."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from lead.core.building import build
+from lead.core.devices import choose_device
+from lead.core.files import write_json
+from lead.core.runs import Run
+from lead.data.packed import PackedDataset
+from lead.evaluation import physical
+from lead.evaluation.judge import load_judge
+from lead.evaluation.judging import run_protocol
+from lead.evaluation.protocol import COLUMNS, REAL, Protocol, ProtocolResult
+from lead.evaluation.real_clips import RealClips, real_clips
+from lead.evaluation.reality_gate import headline
+from lead.evaluation.table import format_table
+from lead.evaluation.tally import format_grouped
+from lead.models.text_encoders import make_encoder
+from lead.studies.benchmark.physical import choose_clips
+from lead.studies.benchmark.processes import join_processes
+from lead.studies.benchmark.record import grouped_record, record, rows_record
+from lead.studies.benchmark.rows import load_rows
+
+
+def judge_run(named: Run, dataset: PackedDataset, config: dict, output: Path) -> list[str]:
+    """Judge every row and write metrics.json; what the first of several processes has to say."""
+    places = [*choose_clips(dataset, config)]
+    protocol: Protocol = build("protocol", config["protocol"])
+    sharing = join_processes()
+    device = choose_device(config["device"])
+    judge = load_judge(config["evaluator"], device, dataset.manifest.name, make_encoder)
+    real = real_clips(dataset, config["split"], places)
+    rows = load_rows(named, dataset, config)
+    result = run_protocol(
+        *(protocol, judge, real, rows.reconstructions, rows.generators, config["seed"]),
+        sharing=sharing,
+    )
+    if not sharing.is_first:
+        return []
+    first = headline(protocol, judge.name, judge.fingerprint, real, result.rows[REAL])
+    told = _told(protocol, real, result, first, len(rows.generators))
+    write_json(
+        output,
+        {
+            "headline": first,
+            "protocol": asdict(protocol),
+            "evaluator": {
+                "path": config["evaluator"],
+                "name": judge.name,
+                "fingerprint": judge.fingerprint,
+            },
+            **record(named, dataset, len(real), config),
+            "seeds": result.seeds,
+            "pools": result.pools,
+            "diversity_pairs": result.diversity_pairs,
+            "multimodality_texts": result.multimodality_texts,
+            "half_fid": asdict(result.half_fid),
+            "rows": rows_record(result.rows),
+            "physical_by": grouped_record(result.grouped),
+            "replications": result.replications,
+            "multimodality": result.multimodality,
+        },
+    )
+    return [told, f"written: {output}"]
+
+
+def _told(
+    protocol: Protocol, real: RealClips, result: ProtocolResult, first: str, generated: int
+) -> str:
+    """What is printed: the headline, how was measured, and the tables."""
+    percent = f"{protocol.confidence * 100:g} %"
+    lines = [
+        first,
+        f"protocol {protocol.name} version {protocol.version}, {real.dataset} {real.split}: "
+        f"{result.clips} clips, mean ± {percent} over {protocol.replications} replications, "
+        f"{result.pools} pools of {protocol.pool_size}, {result.diversity_pairs} pairs for "
+        "Diversity",
+    ]
+    if generated:
+        over = "sentences" if protocol.multimodality_sets == 1 else "sets"
+        lines.append(
+            f"MultiModality: {result.multimodality_texts} sentences x "
+            f"{protocol.multimodality_repeats}, {protocol.multimodality_pairs} pairs, "
+            f"{protocol.multimodality_sets} set(s), interval over {over}"
+        )
+    half = next(column for column in COLUMNS if column.key == "fid").show(result.half_fid)
+    lines += [
+        f"FID of one half of the real motions against the other: {half}\n",
+        format_table(result.rows, COLUMNS),
+        "Physical measures of the first replication, interval over clips\n",
+        format_table(result.rows, physical.COLUMNS),
+    ]
+    lines.append(format_grouped(result.grouped))
+    return "\n".join(lines)

@@ -1,0 +1,157 @@
+"""Sentences -> clips -> a folder of files: the work of `lead generate`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from lead.core.errors import RequestError
+from lead.core.files import atomic_folder, split_list
+from lead.data.clips import length_sorted_batches
+from lead.export.contact_sheet import write_contact_sheet
+from lead.export.formats import PAGES, export_motion
+from lead.export.index import IndexEntry, write_index
+from lead.export.motion_file import Motion
+from lead.generation.loading import load_for_inference, make_sampling, with_words
+from lead.generation.pipeline import GeneratedMotion, Sampling, TextToMotion
+from lead.inversion import Word, read_word
+from lead.models.text_encoders.learned_words import check_taught, words_in
+from lead.representation import get_skeleton
+from lead.studies.feet import with_clean_feet
+
+ON_SHEET = 40  # clips, the first ones
+
+Say = Callable[[str], None]
+
+
+def generate_folder(
+    prompts: Sequence[tuple[str, float]],
+    folder: Path,
+    formats: list[str],
+    config: dict,
+    *,
+    lap: Say,
+    say: Say,
+    note: Say,
+) -> None:
+    """Make ``count`` clips of each sentence with its seconds, and write them with an index.
+
+    ``lap`` is told the name of each part of the work, ``note`` what is odd about the sentences.
+    """
+    texts = [text for text, _ in prompts]
+    words = _words_of(texts, config)
+    lap("load libraries")
+    pipeline = with_words(load_for_inference(config), words)
+    lap("load the run")
+    sampling, project = make_sampling(config, pipeline), config["project"]
+    if project is None:
+        project = pipeline.projector is not None
+    frames = [round(seconds * pipeline.fps) for _, seconds in prompts]
+    pipeline.check(texts, frames, project=project)
+    remarks = {text: remark for text, remark in pipeline.remarks(texts).items() if remark}
+    if remarks:
+        first, remark = next(iter(remarks.items()))
+        others = f"; so are {len(remarks) - 1} more" if len(remarks) > 1 else ""
+        note(f"'{first:.80}' is {remark}{others}")
+    seeds = range(config["seed"], config["seed"] + config["count"])
+    jobs = [(*asked, seed) for asked in zip(texts, frames, strict=True) for seed in seeds]
+    lap("compare sentences")
+    about = _provenance(config, sampling, project)
+    clips = make_clips(
+        *(pipeline, *zip(*jobs, strict=True), sampling, project, config["batch_size"]),
+        about=lambda text: about | ({"remark": remarks[text]} if text in remarks else {}),
+        lap=lap,
+        progress=len(jobs) > 1,
+    )
+    if config["clean_feet"]:
+        clips, remark = with_clean_feet(clips)
+        say(remark)
+    with atomic_folder(folder, replace=config["overwrite"]) as temporary:
+        _write(temporary, clips, formats, remarks, config["sheet"])
+    say(f"{folder}: {len(clips)} clips; open {folder}/index.html")
+    lap("write files")
+
+
+def make_clips(
+    pipeline: TextToMotion,
+    texts: Sequence[str],
+    frames: Sequence[int],
+    seeds: Sequence[int],
+    sampling: Sampling,
+    project: bool,
+    batch_size: int,
+    *,
+    about: Callable[[str], Mapping[str, str]] = lambda _: {},
+    lap: Say | None = None,
+    progress: bool = False,
+) -> list[Motion]:
+    """A clip of each text, in their order; generated in batches of nearly equal lengths.
+
+    ``about`` gives the provenance of a clip by its text.
+    """
+    made: list = [None] * len(texts)
+    batches = length_sorted_batches(frames, batch_size)
+    for rows in tqdm(batches, desc="generate", unit="batch", disable=None if progress else True):
+        asked = ([of[row] for row in rows] for of in (texts, frames, seeds))
+        motions = pipeline.generate(*asked, sampling, project=project, lap=lap)
+        for row, motion in zip(rows, motions, strict=True):
+            made[row] = as_motion(motion, pipeline, about(motion.text))
+    return made
+
+
+def as_motion(made: GeneratedMotion, pipeline, provenance: Mapping[str, str]) -> Motion:
+    """A clip that ``pipeline`` made as motion files have it, with where it comes from."""
+    return Motion(
+        *(made.joints, made.features, made.text, made.seed),
+        *(pipeline.fps, pipeline.skeleton.name, provenance),
+    )
+
+
+def _write(
+    folder: Path, clips: list[Motion], formats: list[str], remarks: Mapping[str, str], sheet: bool
+) -> None:
+    """Each clip in each format, a sheet of pictures where asked for, and the index."""
+    pages = {name: f"player.{name}" for name in formats if name in PAGES}
+    for name, file in pages.items():
+        PAGES[name](folder / file, clips)
+    entries = []
+    for number, clip in enumerate(tqdm(clips, desc="write", unit="clip", disable=None)):
+        files = {name: f"{number:03d}.{name}" for name in formats if name not in pages}
+        for name, file in files.items():
+            export_motion(clip, folder / file, name)
+        facts = (clip.text, clip.seed, clip.frames, clip.fps, files | pages)
+        entries.append(IndexEntry(*facts, remarks.get(clip.text, "")))
+    if sheet:
+        write_contact_sheet(
+            folder / "sheet.png",
+            [(clip.joints, f"{clip.text} (seed {clip.seed})") for clip in clips[:ON_SHEET]],
+            fps=clips[0].fps,
+            parents=get_skeleton(clips[0].skeleton).parents,
+        )
+    write_index(folder, entries)
+
+
+def _words_of(texts: Sequence[str], config: dict) -> list[Word]:
+    """The learned words of words=, each of which some sentence has to use, and the run's own."""
+    words = [read_word(path) for path in split_list(config["words"])]
+    used = dict.fromkeys(word for text in texts for word in words_in(text))
+    for word in words:
+        if word.word not in used:
+            raise RequestError(f"{word.word} stands in no sentence: write it where it belongs")
+    given = {word.word for word in words}
+    names = dict.fromkeys(name.strip("<>").lower() for name in used if name not in given)
+    files = [Path(config["run"]) / "words" / f"{name}.safetensors" for name in names]
+    words += [read_word(file) for file in files if file.is_file()]
+    for text in texts:
+        check_taught(text, [word.word for word in words])
+    return words
+
+
+def _provenance(config: dict, sampling: Sampling, project: bool) -> dict[str, str]:
+    about = {
+        "run": str(config["run"]),
+        "project": str(project).lower(),
+        "sampling": f"{sampling.sampler} {sampling.steps} x{sampling.guidance_scale}",
+        "precision": config["precision"],
+    }
+    return about | ({"words": config["words"]} if config["words"] else {})

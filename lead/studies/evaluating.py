@@ -1,0 +1,35 @@
+"""What `lead evaluate` measures, by the kind of run and by what its options name."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from lead.core.errors import RequestError
+from lead.core.runs import Run
+from lead.data.packed import open_dataset
+
+
+def evaluate(named: Run, config: dict, output: Path) -> Iterable[str]:
+    """Measure a run and write the record; the lines to say, some while it is at work.
+
+    Raises RequestError for a dataset of another skeleton than the run's.
+    """
+    skeleton = named.record.dataset.skeleton
+    dataset = open_dataset(config["dataset"] or named.default_dataset)
+    if dataset.skeleton.name != skeleton:
+        raise RequestError(
+            f"{dataset.folder} has skeleton '{dataset.skeleton.name}', {named.folder} was trained "
+            f"on '{skeleton}': name a dataset of that skeleton"
+        )
+    if named.stage == "classifier":
+        from lead.studies.benchmark.classifier import measure_classifier as measure
+    elif config["sentences"] is not None:
+        from lead.studies.sentences import measure_sentences as measure
+    elif config.get("study") is not None:
+        from lead.studies.words.study import study_words as measure
+    elif config.get("protocol") is not None and named.stage == "evaluator":
+        from lead.studies.benchmark.judge import measure_judge as measure
+    elif config.get("protocol") is not None:
+        from lead.studies.benchmark.protocol import judge_run as measure
+    else:
+        from lead.studies.benchmark.physical import measure_joints as measure
+    return measure(named, dataset, config, output)

@@ -1,0 +1,139 @@
+"""The motions that a word is learned from: files, folders, and clips of a prepared dataset."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lead.core.errors import RequestError, plain
+from lead.core.reading import check_regular, read_floats
+from lead.core.seeding import derive_seed
+from lead.data.packed import PackedDataset, open_dataset
+from lead.export.motion_file import read_motion
+from lead.generation.pipeline import TextToMotion
+from lead.inversion import read_recorded_example
+from lead.studies.words.entries import Entry
+
+RECORDED = (".bvh", ".amc")
+KINDS = (*RECORDED, ".npz", ".npy")
+UNKNOWN_LICENCE = "unknown: ask the owner of the files"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Un-normalised features (frames, F) of each motion, where each came from, and the licence."""
+
+    motions: tuple
+    sources: tuple[str, ...]
+    licence: str
+
+
+def choose_motions(entry: Entry, pipeline: TextToMotion, seed: int) -> Chosen:
+    """Motions by the options motions, dataset, split, style, content and examples of ``entry``.
+
+    Raises RequestError where nothing is named or found, and where the motions are of another
+    skeleton or frame rate than the pipeline's.
+    """
+    names = entry.motions
+    chosen = entry.style is not None or entry.content is not None
+    if entry.dataset is not None:
+        if bool(names) == chosen:
+            raise RequestError(
+                "name clips of the dataset by motions=ID,ID, or choose them by style= and content="
+            )
+        return _of_dataset(entry, pipeline, names, seed)
+    if chosen:
+        raise RequestError("style= and content= choose from a dataset: name it, dataset=DIR")
+    if not names:
+        raise RequestError(
+            "no motions: give motions=FILE (BVH, AMC, .npz, .npy) or dataset=DIR style=S"
+        )
+    paths = [path for name in names for path in _files(Path(name))]
+    motions = tuple(_read(path, pipeline) for path in paths)
+    return Chosen(motions, tuple(map(plain, paths)), UNKNOWN_LICENCE)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in KINDS)
+        if not found:
+            raise RequestError(f"motions={path} holds no motion file ({', '.join(KINDS)})")
+        return found
+    if not path.exists():
+        raise RequestError(f"motions={path} is no file; for clips of a dataset add dataset=DIR")
+    return [check_regular(path, "motions=")]
+
+
+def _read(path: Path, pipeline: TextToMotion) -> np.ndarray:
+    """Features of a file as the run has them."""
+    kind = path.suffix.lower()
+    if kind in RECORDED:
+        return read_recorded_example(path, pipeline.skeleton.name, pipeline.fps)
+    if kind == ".npy":
+        wanted = ("frames", pipeline.skeleton.features)
+        return read_floats(path, wanted, "give features of the run's kind")
+    if kind == ".npz":
+        motion = read_motion(path)
+        _check_kind(str(path), motion.skeleton, motion.fps, pipeline)
+        return motion.features
+    raise RequestError(f"{path} is no motion file: give {', '.join(KINDS)}")
+
+
+def _check_kind(name: str, skeleton: str, fps: float, pipeline: TextToMotion) -> None:
+    if skeleton != pipeline.skeleton.name:
+        raise RequestError(
+            f"{name} has skeleton '{skeleton}', the run has '{pipeline.skeleton.name}': give "
+            "motions of that skeleton"
+        )
+    if abs(fps - pipeline.fps) > 0.01:
+        raise RequestError(
+            f"{name} has {fps:g} frames a second, the run {pipeline.fps:g}: resample it first"
+        )
+
+
+def _of_dataset(entry: Entry, pipeline: TextToMotion, names: list[str], seed: int) -> Chosen:
+    dataset = open_dataset(entry.dataset)
+    _check_kind(str(dataset.folder), dataset.skeleton.name, dataset.fps, pipeline)
+    found = _by_id(dataset, names) if names else _by_label(dataset, entry, seed)
+    return Chosen(
+        tuple(np.array(split.clip(place)) for split, place in found),
+        tuple(split.ids[place] for split, place in found),
+        dataset.manifest.licence,
+    )
+
+
+def _by_id(dataset: PackedDataset, names: list[str]) -> list[tuple]:
+    splits = [dataset.split(name) for name in dataset.manifest.clips]
+    places = {name: (split, at) for split in splits for at, name in enumerate(split.ids)}
+    for name in names:
+        if name not in places:
+            raise RequestError(
+                f"{dataset.folder} has no clip '{name}': ids are such as {next(iter(places))}"
+            )
+    return [places[name] for name in names]
+
+
+def _by_label(dataset: PackedDataset, entry: Entry, seed: int) -> list[tuple]:
+    split = dataset.split(entry.split)
+    wanted = {
+        key: value
+        for key, value in (("style", entry.style), ("content", entry.content))
+        if value is not None
+    }
+    places = [
+        place
+        for place, labels in enumerate(split.labels)
+        if all(labels.get(key) == value for key, value in wanted.items())
+    ]
+    if not places:
+        text = " ".join(f"{key}={value}" for key, value in wanted.items())
+        key = next(iter(wanted))
+        there = sorted({labels[key] for labels in split.labels if key in labels})
+        raise RequestError(
+            f"{dataset.folder} has no clip of {text} in split '{split.name}'; {key}s there: "
+            f"{', '.join(there) or 'none'}"
+        )
+    if entry.examples:
+        rng = np.random.default_rng(derive_seed(seed, "examples", entry.word))
+        places = sorted(rng.permutation(places)[: entry.examples].tolist())
+    return [(split, place) for place in places]

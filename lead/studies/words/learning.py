@@ -1,0 +1,43 @@
+"""Words learned from motions, several in one optimisation: the work of `lead invert`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lead.core.building import build
+from lead.core.devices import choose_device
+from lead.core.errors import RequestError
+from lead.generation.loading import load_text_to_motion
+from lead.generation.pipeline import TextToMotion
+from lead.inversion import Concept, Word, write_word
+from lead.studies.words.entries import Entry
+from lead.studies.words.exemplars import choose_motions
+from lead.training.inversion_stage import invert
+from lead.training.quiet import quiet_lightning
+
+
+def learn_words(
+    entries: Sequence[tuple[str, Entry]], files: Sequence[Path], config: dict
+) -> list[Word]:
+    """Learn the word of every entry and write it to its file.
+
+    Raises RequestError, which names the place of an entry, for motions that cannot teach it.
+    """
+    options = build("inversion", config["inversion"])
+    pipeline = load_text_to_motion(config).to(choose_device(config["device"]))
+    concepts = [_concept(place, entry, pipeline, config["seed"]) for place, entry in entries]
+    quiet_lightning()
+    words = invert(concepts, pipeline, options, seed=config["seed"], progress=config["progress"])
+    for file, word in zip(files, words, strict=True):
+        write_word(file, word)
+    return words
+
+
+def _concept(place: str, entry: Entry, pipeline: TextToMotion, seed: int) -> Concept:
+    try:
+        chosen = choose_motions(entry, pipeline, seed)
+        return Concept(
+            *(entry.word, entry.init, chosen.motions, chosen.sources),
+            *(tuple(entry.templates), chosen.licence, tuple(entry.actions)),
+        )
+    except RequestError as error:
+        raise RequestError(f"{place}: {error}" if place else str(error)) from error
