@@ -2,11 +2,12 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from lead.data.packed import PackedSplit, open_dataset
+from lead.data.packed import Manifest, PackedDataset, PackedSplit, open_dataset
 from lead.data.packing import pack
 from lead.data.shared_captions import plain_form, readable_captions
 from lead.data.sources.cmu_open import CmuOpenSource
@@ -26,21 +27,20 @@ def test_what_counts_as_the_same_caption(one, other, same):
     assert (plain_form(one) == plain_form(other)) is same
 
 
-@dataclass
-class Clips:
+class Clips(PackedDataset):
     """A data set of captions and kinds alone."""
 
-    splits: dict[str, list[tuple[str, list[str]]]]
-
-    @property
-    def manifest(self):
-        return type("Manifest", (), {"clips": {name: len(of) for name, of in self.splits.items()}})
+    def __init__(self, splits: dict[str, list[tuple[str | None, list[str]]]]):
+        clips = {name: len(of) for name, of in splits.items()}
+        super().__init__(Path("nowhere"), Manifest.model_construct(clips=clips))
+        self.__dict__["splits"] = splits
 
     def split(self, name: str) -> PackedSplit:
         clips = self.splits[name]
         captions = [texts for _, texts in clips]
         labels = [{"captions": kind} if kind else {} for kind, _ in clips]
-        return PackedSplit(name, *([None] * 4), captions, captions, labels)
+        none, ids = np.zeros(0), [str(n) for n in range(len(clips))]
+        return PackedSplit(name, none, ids, none, none, captions, captions, labels)
 
 
 TRAIN = [

@@ -205,7 +205,9 @@ def test_published_word_vectors_stay_as_they_are(make_values, tmp_path, monkeypa
 
 def test_a_judge_of_whole_sentences(make_values, tmp_path, micro_dataset):
     """It keeps no words, needs its text encoder handed in, and refuses another."""
-    options = ("model/evaluator=open", "text_encoder=hash", "stages.evaluator.max_steps=40")
+    sized = ("max_steps=120", "validate_every=120", "batch_size=16", "optimizer.lr=0.003")
+    options = [f"stages.evaluator.{option}" for option in sized]
+    options += ["model/evaluator=open", "text_encoder=hash"]
     train_stage(train_request(make_values("evaluator", tmp_path / "run", *options)))
     assert {path.stem for path in (tmp_path / "run/weights").iterdir()} == {
         "extractor",
