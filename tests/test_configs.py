@@ -54,6 +54,7 @@ DERIVED = {
     "flow_transformer": {"text_dim": 64},
     "projector": {"text_dim": 64},
     "t2m_extractor": {"features": 263},
+    "open_extractor": {"features": 263},
     "clip_network": {
         "features": 263,
         "classes": {"style": ("old", "young")},
