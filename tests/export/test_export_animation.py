@@ -2,6 +2,7 @@
 
 import sys
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,14 @@ from PIL import Image
 
 from lead.core.errors import RequestError, WorkError
 from lead.export import animation
-from lead.export.animation import write_gif, write_mp4, write_webp
+from lead.export.animation import write_animation
 from lead.export.figure import BACKGROUND, LIMBS
 from lead.export.scene import prepare_scene, render
 
 SIZE = (160, 128)
+write_gif, write_webp, write_mp4 = (
+    partial(write_animation, format=name) for name in ("gif", "webp", "mp4")
+)
 
 
 def walk(frames: int) -> np.ndarray:
