@@ -26,18 +26,16 @@ def write_animation(
     format: str = "gif",
     parents: Sequence[int] | None = None,
     size: Sequence[int] = SIZE,
-    follow: bool = False,
 ) -> None:
     """Write a clip as ``gif``, ``webp`` or ``mp4``, atomically; equal input makes equal bytes.
 
     joints (frames, J, 3) metres, y up; ``parents`` default to HumanML3D's. The camera stands still
-    and sees all of the clip, or moves along with ``follow``. A GIF has one palette and loops, as a
-    WebP does; clips faster than 50 fps lose frames in it, not time. An MP4 is H.264 as browsers
-    play it, and needs PyAV: without it, RequestError says how to install it. So are wrong shapes,
-    values that are not finite, fps and size.
+    and sees all of the clip. A GIF has one palette and loops, as a WebP does; clips faster than 50
+    fps lose frames in it, not time. An MP4 is H.264 as browsers play it, and needs PyAV. Raises
+    RequestError without it, and for wrong shapes, values that are not finite, fps or size.
     """
     encode = _mp4_encoder() if format == "mp4" else {"gif": _gif, "webp": _webp}[format]
-    scene = prepare_scene(joints, caption, fps, parents=parents, size=size, follow=follow)
+    scene = prepare_scene(joints, caption, fps, parents=parents, size=size)
     with atomic_path(path) as temporary:
         encode(scene, temporary)
 
