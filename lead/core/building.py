@@ -17,6 +17,8 @@ DEPTH = 50  # levels of nesting in a description, and in all of run.json
 HOLDS: dict[str, tuple[str, ...]] = {
     "vae": ("vae",),
     "diffusion": ("denoiser", "schedule"),
+    "autoencoder": ("autoencoder",),
+    "flow": ("flow",),
     "projector": ("projector",),
     "distill": ("denoiser", "schedule"),
     "evaluator": ("extractor", "words"),
@@ -33,6 +35,8 @@ CLASSES: dict[str, dict[str, str]] = {
         "mld_denoiser": "lead.models.denoiser.MldDenoiser",
         "mlp_denoiser": "lead.models.mlp_denoiser.MlpDenoiser",
     },
+    "autoencoder": {"joint_autoencoder": "lead.models.joint_autoencoder.JointAutoencoder"},
+    "flow": {"flow_transformer": "lead.models.flow_transformer.FlowTransformer"},
     "projector": {"projector": "lead.models.projector.Projector"},
     "extractor": {"t2m_extractor": "lead.evaluation.extractor.networks.FeatureExtractor"},
     "words": {"word_vectors": "lead.evaluation.extractor.words.WordVectors"},
@@ -69,7 +73,9 @@ CLASSES: dict[str, dict[str, str]] = {
 }
 """Kind -> short name -> the class, or the function that makes one. Nothing else can be named."""
 
-NETWORKS = ("vae", "denoiser", "projector", "extractor", "words", "network")
+NETWORKS = (
+    *("vae", "denoiser", "autoencoder", "flow", "projector", "extractor", "words", "network"),
+)
 PARTS = (*NETWORKS, "schedule")
 """The kinds that a run describes under ``parts``, each under its own name."""
 

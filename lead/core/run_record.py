@@ -96,7 +96,7 @@ class RunRecord(Schema):
             if part not in self.parts:
                 raise ValueError(f"it has no 'parts.{part}', which stage {self.stage} needs")
         for key, needed in (
-            ("text_encoder", "denoiser" in self.parts),
+            ("text_encoder", "denoiser" in self.parts or "flow" in self.parts),
             ("judge", self.stage == "evaluator"),
         ):
             if needed and getattr(self, key) is None:
