@@ -19,7 +19,7 @@ import torch
 from lead.core.errors import RequestError
 from lead.core.reading import read_yaml
 from lead.data.archives import is_archive, unpack
-from lead.data.bvh.loading import clip_features
+from lead.data.bvh.loading import loaded_clips
 from lead.data.bvh.motion_files import SUFFIXES
 from lead.data.caption_kinds import count_kinds, table_lines
 from lead.data.cmu.pieces import Piece, lost_cuts, pieces_of
@@ -93,12 +93,8 @@ class CmuSource(Source):
     def load(self, items: Sequence[Item]) -> list[LoadedClip | Rejected]:
         """Features of each item at 20 fps, or Rejected with its reason; a trial is read once."""
         clips, results = self.load_joints(items)
-        features = clip_features([joints for _, joints in clips])
-        loaded = [
-            LoadedClip(item.id, item.split, rows, item.captions, item.labels)
-            for (item, _), rows in zip(clips, features, strict=True)
-        ]
-        return [*results, *loaded]
+        used, motions = [item for item, _ in clips], [joints for _, joints in clips]
+        return [*results, *loaded_clips(used, motions)]
 
     def load_joints(
         self, items: Sequence[Item]

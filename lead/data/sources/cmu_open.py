@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from lead.core.errors import RequestError
-from lead.data.bvh.loading import clip_features
+from lead.data.bvh.loading import loaded_clips
 from lead.data.caption_kinds import count_kinds, table_lines
 from lead.data.cmu_open import read_index, read_joints
 from lead.data.source import Item, LoadedClip, Rejected, Source
@@ -55,11 +55,7 @@ class CmuOpenSource(Source):
     def load(self, items: Sequence[Item]) -> list[LoadedClip | Rejected]:
         """The features of some clips, in their order."""
         joints = dict(read_joints({item.id for item in items}))
-        features = clip_features([joints[item.id] for item in items])
-        return [
-            LoadedClip(item.id, item.split, rows, item.captions, item.labels)
-            for item, rows in zip(items, features, strict=True)
-        ]
+        return loaded_clips(items, [joints[item.id] for item in items])
 
     def describe(self, items: Sequence[Item]) -> Mapping[str, object]:
         """Clips by split, and clips, sentences and hours by kind and split."""
