@@ -93,7 +93,7 @@ def test_many_lengths_are_decoded_each_as_alone(pipeline):
 
 def test_time_and_text_are_computed_once_a_run(pipeline, monkeypatch):
     counted = Counter()
-    for name in ("time_tokens", "text_tokens"):
+    for name in ("time_condition", "text_tokens"):
         own = getattr(MldDenoiser, name)
 
         def counting(self, *inputs, name=name, own=own):
@@ -102,9 +102,9 @@ def test_time_and_text_are_computed_once_a_run(pipeline, monkeypatch):
 
         monkeypatch.setattr(MldDenoiser, name, counting)
     pipeline.prepared().generate(TEXTS, FRAMES, SEEDS, Sampling(steps=6))
-    assert counted == {"time_tokens": 1, "text_tokens": 1}
+    assert counted == {"time_condition": 1, "text_tokens": 1}
     pipeline.generate(TEXTS, FRAMES, SEEDS, Sampling(steps=6))
-    assert counted["time_tokens"] == 7  # trained parts compute them in every step
+    assert counted["time_condition"] == 7  # trained parts compute them in every step
 
 
 def test_equal_sentences_are_read_once(pipeline, monkeypatch):
