@@ -20,6 +20,8 @@ CLASSES: dict[str, dict[str, str]] = {
         "mld_denoiser": "lead.models.denoiser.MldDenoiser",
         "mlp_denoiser": "lead.models.mlp_denoiser.MlpDenoiser",
     },
+    "autoencoder": {"joint_autoencoder": "lead.models.joint_autoencoder.JointAutoencoder"},
+    "flow": {"flow_transformer": "lead.models.flow_transformer.FlowTransformer"},
     "projector": {"projector": "lead.models.projector.Projector"},
     "extractor": {"t2m_extractor": "lead.evaluation.extractor.networks.FeatureExtractor"},
     "words": {"word_vectors": "lead.evaluation.extractor.words.WordVectors"},
@@ -60,7 +62,9 @@ CLASSES: dict[str, dict[str, str]] = {
 }
 """Kind -> short name -> the class, or the function that makes one. Nothing else can be named."""
 
-NETWORKS = ("vae", "denoiser", "projector", "extractor", "words", "network")
+NETWORKS = (
+    *("vae", "denoiser", "autoencoder", "flow", "projector", "extractor", "words", "network"),
+)
 PARTS = (*NETWORKS, "schedule")
 """The kinds that a run describes under ``parts``, each under its own name."""
 

@@ -12,6 +12,8 @@ SCHEMA_VERSION = 1
 HOLDS = {
     "vae": ("vae",),
     "diffusion": ("denoiser", "schedule"),
+    "autoencoder": ("autoencoder",),
+    "flow": ("flow",),
     "projector": ("projector",),
     "distill": ("denoiser", "schedule"),
     "evaluator": ("extractor", "words"),
@@ -106,7 +108,7 @@ class RunRecord(Schema):
             if part not in self.parts:
                 raise ValueError(f"it has no 'parts.{part}', which stage {self.stage} needs")
         for key, needed in (
-            ("text_encoder", "denoiser" in self.parts),
+            ("text_encoder", "denoiser" in self.parts or "flow" in self.parts),
             ("judge", self.stage == "evaluator"),
         ):
             if needed and getattr(self, key) is None:

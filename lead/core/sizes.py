@@ -11,7 +11,7 @@ from lead.core.errors import RequestError
 if TYPE_CHECKING:
     from torch import nn
 
-NUMBERS_MOST = 200_000_000  # weights and buffers of one network; the paper's have 18 million
+NUMBERS_MOST = 700_000_000  # weights and buffers of one network; ACMDM-XL has 596 million
 SIZE_MOST = 16_384  # of one dimension
 Size = Annotated[int, Field(ge=1, le=SIZE_MOST)]
 Layers = Annotated[int, Field(ge=1, le=99)]

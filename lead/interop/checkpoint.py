@@ -1,7 +1,7 @@
 """Reading checkpoints of other projects; nothing in them is executed."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +24,12 @@ class Checkpoint:
     sizes: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-def read_checkpoint(path: Path | str) -> Checkpoint:
+def read_checkpoint(path: Path | str, keys: Sequence[str] = ("state_dict",)) -> Checkpoint:
     """Read a Lightning checkpoint, a plain dictionary of tensors, or a safetensors file.
 
-    Raises RequestError where the file is missing, broken, or holds anything but tensors and plain
-    values: loading that would run code of the file.
+    Where the file has one of the ``keys``, the first of them holds the tensors. Raises
+    RequestError where the file is missing, broken, or holds anything but tensors and plain values:
+    loading that would run code of the file.
     """
     path = Path(path)
     if not path.is_file():
@@ -46,7 +47,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         ) from error
     if not isinstance(content, Mapping):
         raise RequestError(f"{path} holds a {type(content).__name__}, no tensors by name")
-    tensors = content.get("state_dict", content)
+    tensors = next((content[key] for key in keys if key in content), content)
     if not isinstance(tensors, Mapping) or not tensors:
         raise RequestError(f"{path} holds no tensors: its state_dict is empty")
     for name, value in tensors.items():

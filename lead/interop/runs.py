@@ -13,6 +13,7 @@ from lead.data.sources.humanml3d import HumanML3DSource
 from lead.data.sources.kitml import KitMlSource
 from lead.evaluation.extractor.official import load_official_parts, weights_file
 from lead.evaluation.extractor.parts import STAGE, judge_entry, keep_beside_weights
+from lead.interop.acmdm import load_acmdm
 from lead.interop.models import ForeignModels, load_mld, load_motionlcm
 from lead.representation import get_skeleton
 from lead.representation.normalizer import Normalizer
@@ -70,6 +71,14 @@ class Origin:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class FlowStatistics:
+    """How positions (3 coordinates) and latents (4 channels) were normalised."""
+
+    positions: Normalizer
+    latents: Normalizer
+
+
 def import_diffusion(
     origin: Origin, output: Path, text_encoder: dict, statistics: Normalizer, overwrite: bool
 ) -> tuple[Run, Run]:
@@ -98,6 +107,76 @@ def import_diffusion(
         for run in (vae, diffusion):
             write_json(run.folder / "environment.json", environment(0))
     return Run(output / "vae"), Run(output / "diffusion")
+
+
+def import_flow(
+    origin: Origin,
+    autoencoder: Path,
+    output: Path,
+    text_encoder: dict,
+    statistics: FlowStatistics,
+    overwrite: bool,
+) -> tuple[Run, Run]:
+    """Write ``output/autoencoder`` and ``output/flow`` of ACMDM's two checkpoints.
+
+    ``origin`` is the flow's. Errors as for ``import_diffusion``, and where the two do not fit.
+    """
+    if DATASETS[origin.dataset] is not HumanML3DSource:
+        raise RequestError("ACMDM was published for humanml3d alone: leave dataset out")
+    models = load_acmdm(autoencoder, origin.checkpoint)
+    inner, flow_part = models.autoencoder, models.flow
+    if flow_part.channels != inner.channels:
+        raise RequestError(
+            f"{origin.checkpoint} works on {flow_part.channels} channels, {autoencoder} has "
+            f"{inner.channels}: name the auto-encoder that it was trained on"
+        )
+    inner.latent_shift.copy_(statistics.latents.mean)
+    inner.latent_scale.copy_(statistics.latents.std)
+    first = Origin(origin.project, autoencoder, origin.dataset)
+    with atomic_folder(output, replace=overwrite) as folder:
+        below, flow = Run(folder / "autoencoder"), Run(folder / "flow")
+        below.save_part("autoencoder", inner.state_dict())
+        below.save_part("normalizer", statistics.positions.state_dict())
+        described = {"autoencoder": models.descriptions["autoencoder"]}
+        below.update(stage="autoencoder", **first.record(), parts=described, parents={})
+        flow.save_part("flow", flow_part.state_dict())
+        flow.update(
+            stage="flow",
+            **origin.record(),
+            parts={"flow": models.descriptions["flow"]},
+            parents={"autoencoder": below.as_parent(flow.folder)},
+            text_encoder=text_encoder,
+            text_fingerprint=None,
+        )
+        for run in (below, flow):
+            write_json(run.folder / "environment.json", environment(0))
+    return Run(output / "autoencoder"), Run(output / "flow")
+
+
+def find_flow_statistics(
+    autoencoder: Path, positions: tuple[str | None, str | None]
+) -> FlowStatistics:
+    """How ACMDM's positions and latents were normalised.
+
+    The latents' mean and deviation stand beside the checkpoint or one folder above, under their
+    published names; so do the positions' (three numbers each) unless two files are named. Raises
+    RequestError where they do not, and for arrays that are no such statistics.
+    """
+
+    def find(name: str) -> Path:
+        for folder in (autoencoder.parent, autoencoder.parent.parent):
+            if (folder / name).is_file():
+                return folder / name
+        raise RequestError(f"{name} is not beside {autoencoder}: it comes with ACMDM, put it there")
+
+    def read(names: tuple[Path | str, Path | str], width: int) -> Normalizer:
+        return Normalizer(*(read_floats(name, (width,), "get it from ACMDM") for name in names))
+
+    if (positions[0] is None) != (positions[1] is None):
+        raise RequestError("mean and std go together: name both files")
+    where = positions if positions[0] else (find("22x3_mean.npy"), find("22x3_std.npy"))
+    latents = (find(f"AE_2D_Causal_Post_{name}.npy") for name in ("Mean", "Std"))
+    return FlowStatistics(read(where, 3), read(tuple(latents), 4))
 
 
 def _load(origin: Origin) -> tuple[ForeignModels, str]:

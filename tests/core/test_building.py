@@ -189,6 +189,12 @@ SMALL = {"layers": 1, "width": 8, "heads": 2, "feed_forward": 8, "latent_dim": 8
 OF = {
     "vae": {"_target_": "motion_vae", "features": 7, **SMALL},
     "denoiser": {"_target_": "mld_denoiser", "text_dim": 6, **SMALL},
+    "autoencoder": {"_target_": "joint_autoencoder", "width": 8},
+    "flow": {
+        "_target_": "flow_transformer",
+        **{"text_dim": 6, "width": 8, "layers": 2, "heads": 2, "memory_slots": 3},
+        "local_every": 2,
+    },
     "projector": {"_target_": "projector", "text_dim": 6, **SMALL},
     "extractor": {"_target_": "t2m_extractor", "features": 7, "dim": 4},
     "words": {"_target_": "word_vectors", "words": 5},
@@ -197,6 +203,8 @@ OF = {
 WIDER = {
     "vae": ("width", "feed_forward", "latent_tokens", "latent_dim", "patch", "features", "layers"),
     "denoiser": ("width", "feed_forward", "latent_dim", "text_dim", "layers", "guidance_dim"),
+    "autoencoder": ("width", "coordinates", "channels", "depth"),
+    "flow": ("width", "layers", "text_dim", "memory_slots", "channels", "joints"),
     "projector": ("width", "feed_forward", "latent_dim", "text_dim", "layers"),
     "extractor": ("features", "word_dim", "text_width", "movement_width", "motion_width", "dim"),
     "words": ("words", "dim"),
@@ -234,6 +242,8 @@ def test_no_size_is_built_that_no_memory_holds(no_memory, kind, option, size):
         ("vae", {"width": 1024, "feed_forward": 16_384, "layers": 99}),
         ("vae", {"principal_frames": 16_384, "latent_tokens": 1000, "latent_dim": 1000}),
         ("denoiser", {"text_dim": 16_384, "width": 16_384}),
+        ("autoencoder", {"width": 16_384}),
+        ("flow", {"width": 16_384}),
         ("projector", {"kind": "mlp", "width": 1024, "feed_forward": 16_384, "layers": 99}),
         ("extractor", {"motion_width": 16_384}),
         ("words", {"words": 10_000_000}),

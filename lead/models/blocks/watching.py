@@ -1,0 +1,53 @@
+"""Where attention goes: the maps of a network's layers, for those who ask, at no cost otherwise."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+
+class WatchedAttention(nn.Module):
+    """Scaled dot-product attention whose map a watcher can have. It has no weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps: list[Tensor] | None = None  # where the maps go while somebody watches
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Queries (batch, heads, rows, dim) over keys and values (batch, heads, keys, dim).
+
+        ``seen`` (batch, 1, rows or 1, keys) is True where a key may be read, at least one a row.
+        """
+        if self.maps is None:
+            return scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        logits = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+        if seen is not None:
+            logits = logits.masked_fill(~seen, -torch.inf)
+        weights = logits.softmax(-1)
+        self.maps.append(weights.detach())
+        return weights @ v
+
+
+@contextmanager
+def watch_attention(network: nn.Module, part: str = "") -> Iterator[list[Tensor]]:
+    """Collect the attention maps (batch, heads, rows, keys) of each forward pass, layer by layer.
+
+    ``part`` is how the names of the modules end that are meant, such as "text_attention.attend".
+    The list grows by one map a layer and pass; clear it between passes.
+    """
+    watched = [
+        module
+        for name, module in network.named_modules()
+        if isinstance(module, WatchedAttention) and name.endswith(part)
+    ]
+    before = [module.maps for module in watched]
+    maps: list[Tensor] = []
+    for module in watched:
+        module.maps = maps
+    try:
+        yield maps
+    finally:
+        for module, previous in zip(watched, before, strict=True):
+            module.maps = previous

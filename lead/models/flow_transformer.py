@@ -1,0 +1,172 @@
+"""Stage 2 of flows: the velocity of joint latents, given time and text (ACMDM, MLA-Gen)."""
+
+from typing import Annotated
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from lead.core.errors import RequestError
+from lead.core.masks import without_padding
+from lead.core.sizes import Layers, Scale, Size, SizeOrNone
+from lead.models.blocks.flow_layers import FlowBlock, RmsNorm, modulate, rotary_base, rotary_waves
+from lead.models.blocks.positions import sinusoid
+from lead.models.blocks.skip_stack import check_heads
+
+TIME_WAVES = 256
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class FlowTransformer(nn.Module):
+    """ACMDM's transformer over patches of ``patch`` joints of one latent frame.
+
+    The condition of all tokens is time plus the sentence's vector, through AdaLN. A vector of
+    zeros means "no text": what remains is the bias of ``text_layer``. Padded tokens are read by
+    nobody; their own velocity means nothing.
+
+    MLA-Gen's parts are off by default. ``memory_slots``: so many learned slots in each layer.
+    ``local_every``: every so many layers motion tokens attend to the words, weighted by
+    ``local_weight`` (lambda), of which unconditional rows keep the share ``unconditional_local``.
+    ``sink_threshold``: at times above it nobody reads the start token. The attributes
+    ``sink_threshold``, ``sink_word`` (the word that is masked, the start token unless set) and
+    ``unconditional_local`` may be changed on a trained network.
+
+    Defaults are ACMDM-S's: 8 layers, 512 wide, one token a latent frame.
+    """
+
+    def __init__(
+        self,
+        channels: Size = 4,
+        joints: Size = 22,
+        patch: Size = 22,
+        width: Size = 512,
+        layers: Layers = 8,
+        heads: Size = 8,
+        text_dim: Size = 512,
+        text_scale: Scale = 1.0,
+        longest: Size = 49,
+        memory_slots: SizeOrNone = 0,
+        local_every: Annotated[int, Field(ge=0, le=99)] = 0,
+        local_weight: Scale = 1.0,
+        unconditional_local: Share = 0.5,
+        sink_threshold: Share = 1.0,
+    ):
+        super().__init__()
+        check_heads(width, heads)
+        if width // heads % 2:
+            raise RequestError(
+                f"heads of {width // heads} have no pairs to turn: an even number is wanted"
+            )
+        if joints % patch:
+            raise RequestError(f"{joints} joints are no multiple of patch {patch}: take a divisor")
+        self.channels, self.joints, self.patch, self.text_dim = channels, joints, patch, text_dim
+        self.head_dim, self.text_scale = width // heads, text_scale
+        self.base = rotary_base(longest * joints // patch)
+        self.local_weight, self.unconditional_local = local_weight, unconditional_local
+        self.sink_threshold, self.sink_word = sink_threshold, 0
+        self.time_layers = nn.Sequential(
+            nn.Linear(TIME_WAVES, width), nn.SiLU(), nn.Linear(width, width)
+        )
+        self.text_layer = nn.Linear(text_dim, width)
+        self.input_layer = nn.Conv2d(channels, width, (1, patch), stride=(1, patch))
+        self.blocks = nn.ModuleList(
+            FlowBlock(
+                *(width, heads, memory_slots),
+                text_dim=text_dim if local_every and (layer + 1) % local_every == 0 else 0,
+            )
+            for layer in range(layers)
+        )
+        self.final_norm = RmsNorm(width)
+        self.final_modulation = nn.Linear(width, 2 * width)
+        self.output_layer = nn.Linear(width, patch * channels)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Xavier for all matrices, small ones for the time; zero gates and outputs."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for layer in (self.time_layers[0], self.time_layers[2]):
+            nn.init.normal_(layer.weight, std=0.02)
+        silent = [block.modulation for block in self.blocks]
+        silent += [b.text_attention.down for b in self.blocks if b.text_attention is not None]
+        for layer in (*silent, self.final_modulation, self.output_layer):
+            nn.init.zeros_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+    def forward(
+        self,
+        z_t: Float[Tensor, "batch tokens joints channels"],
+        time: Float[Tensor, " batch"],
+        text_embedding: Float[Tensor, "batch words text_dim"],
+        mask: Bool[Tensor, "batch tokens"] | None = None,
+        word_mask: Bool[Tensor, "batch words"] | None = None,
+        conditional: Bool[Tensor, " batch"] | None = None,
+    ) -> Float[Tensor, "batch tokens joints channels"]:
+        """Velocity at ``time`` (0 noise, 1 data). ``mask`` says which latent frames are real.
+
+        The first of the words is the sentence's pooled vector; behind it stand, for local
+        conditioning, the text encoder's tokens with the start token first (where there are none,
+        the pooled vector is the only one), and ``word_mask`` says which of all these are real.
+        Rows that are not ``conditional`` lose the pooled vector and keep
+        ``unconditional_local`` of the local condition; None means that all are conditional.
+        Raises RequestError for text of another width.
+        """
+        if text_embedding.shape[-1] != self.text_dim:
+            raise RequestError(
+                f"text embeddings are {text_embedding.shape[-1]} wide, the flow was trained with "
+                f"{self.text_dim}: use the text encoder of its run"
+            )
+        given = time.new_ones(len(time)) if conditional is None else conditional.to(time)
+        text = text_embedding.to(z_t.dtype) * self.text_scale
+        pooled = self.text_layer(text[:, 0] * given[:, None])
+        waves = sinusoid(time, TIME_WAVES).to(z_t.dtype)
+        condition = (self.time_layers(waves) + pooled)[:, None]
+        x = self.input_layer(z_t.permute(0, 3, 1, 2)).flatten(2).transpose(1, 2)
+        seen = self._seen(mask)
+        local = self._local(text, time, word_mask, given)
+        rotary = rotary_waves(x.shape[1], self.head_dim, self.base, x.device)
+        for block in self.blocks:
+            x = block(x, condition, rotary, seen, local)
+        shift, scale = self.final_modulation(silu(condition)).chunk(2, dim=-1)
+        out = self.output_layer(modulate(self.final_norm(x), shift, scale))
+        return out.unflatten(-1, (self.patch, self.channels)).reshape(z_t.shape)
+
+    def _seen(self, mask: Tensor | None) -> Tensor | None:
+        """Which tokens may be read (batch, 1, 1, tokens); every patch of a real latent frame."""
+        if mask is None or without_padding(mask):
+            return None
+        return mask.repeat_interleave(self.joints // self.patch, dim=1)[:, None, None]
+
+    def _local(
+        self, text: Tensor, time: Tensor, word_mask: Tensor | None, given: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Words, which of them are seen, and the weight of what is read from them, per row."""
+        start = 1 if text.shape[1] > 1 else 0
+        seen = None if word_mask is None else word_mask[:, start:]
+        if self.sink_threshold < 1 and start:
+            seen = torch.ones_like(text[:, start:, 0], dtype=torch.bool) if seen is None else seen
+            seen = sink_mask(seen, time, self.sink_threshold, self.sink_word)
+        weight = self.local_weight * (self.unconditional_local * (1 - given) + given)
+        return text[:, start:], seen, weight[:, None, None].to(text)
+
+
+def sink_mask(
+    words: Bool[Tensor, "batch words"],
+    time: Float[Tensor, " batch"],
+    threshold: float,
+    word: int | Tensor = 0,
+) -> Bool[Tensor, "batch words"]:
+    """MLA-Gen's sink-mask: the words that are read, without the start token where t > threshold.
+
+    Their logits become minus infinity, so that the others share all of the attention. ``word``
+    names another word, one for all rows or one per row, as a control.
+    """
+    places = torch.arange(words.shape[1], device=words.device)
+    masked = places == torch.as_tensor(word, device=words.device).reshape(-1, 1)
+    return words & ~(masked & (time > threshold)[:, None])
