@@ -11,6 +11,7 @@ import grimp
 import pytest
 
 from lead.cli.main import KINDS, MODULES, VERBS
+from lead.core.building import CLASSES
 
 # Started by name, not by an import: the console script and the verbs it looks up.
 ENTRY_POINTS = {
@@ -111,6 +112,8 @@ def names_in_text(repository: Path) -> set[str]:
                     names |= {name, name.rpartition(".")[0]}
     for path in (repository / "scripts").glob("*.py"):
         names |= set(re.findall(r"lead(?:\.\w+)+", path.read_text(encoding="utf-8")))
+    for kind in CLASSES.values():
+        names |= {dotted.rpartition(".")[0] for dotted in kind.values()}
     return names
 
 

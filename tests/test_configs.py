@@ -10,6 +10,7 @@ import yaml
 
 from lead.cli.config import compose
 from lead.cli.main import KINDS, VERBS
+from lead.cli.train_request import train_request
 from lead.core.building import CLASSES, build
 from lead.core.errors import RequestError
 
@@ -137,19 +138,18 @@ def test_every_size_has_only_options_that_its_models_have(size):
         check_options(KINDS_OF.get(name, name), description, given)
 
 
+@pytest.mark.parametrize("size", sorted(path.stem for path in (CONFIGS / "size").glob("*.yaml")))
 @pytest.mark.parametrize("stage", sorted(p.stem for p in (CONFIGS / "stage").glob("*.yaml")))
-def test_every_stage_names_a_module_that_takes_its_options(stage):
-    description = compose("train", [f"stage={stage}"])["stage"]["module"]
-    given = {"optimizer": {}, "seed": 0}
-    own = {
-        "vae": ["vae", "normalizer", "skeleton"],
-        "diffusion": ["denoiser", "schedule"],
-        "distill": ["denoiser", "teacher", "schedule"],
-        "evaluator": ["extractor", "words"],
-        "classifier": ["network"],
-    }
-    given |= dict.fromkeys(own.get(stage, ["projector"]))
-    check_options("stage", description, given)
+def test_every_stage_takes_the_options_of_its_files(size, stage):
+    """The size has the last word; what the options do not have would be refused."""
+    values = compose("train", [f"stage={stage}", f"size={size}", "dataset=d", "run=r"])
+    taken = train_request(values).options.model_dump()
+    given = {**values["stage"], **values["stages"][stage]}
+    changes = values["stages"][stage].get("module", {})
+    given |= {**values["stage"]["module"], **changes}
+    for place in ("name", "module", "_target_"):
+        given.pop(place)
+    assert {key: taken[key] for key in given} == given
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in (CONFIGS / "text_encoder").glob("*.yaml")))

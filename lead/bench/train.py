@@ -35,9 +35,9 @@ from lead.diffusion.schedules import scaled_linear
 from lead.models.denoiser import MldDenoiser
 from lead.models.projector import Projector
 from lead.models.vae import MotionVAE
-from lead.training.diffusion_stage import DiffusionStage
-from lead.training.projector_stage import ProjectorStage
-from lead.training.vae_stage import VaeStage
+from lead.training.diffusion_stage import DiffusionOptions, DiffusionStage
+from lead.training.projector_stage import ProjectorOptions, ProjectorStage
+from lead.training.vae_stage import VaeOptions, VaeStage
 
 CLIPS = 23384  # HumanML3D's training split
 ENCODED = 8  # sentences and motions that the encoders are timed on; a batch costs in proportion
@@ -69,7 +69,7 @@ def _vae_row(setting: Setting, machine: Machine, clips: RandomClips, batch: int)
     for part in plain.vae.modules():
         part.__dict__.pop("train", None)  # thawed
     plain_step = plain_vae_step(plain.vae, plain.normalizer)
-    ours = VaeStage(MotionVAE(), plain.normalizer, "humanml3d", OPTIMIZER)
+    ours = VaeStage(MotionVAE(), plain.normalizer, "humanml3d", VaeOptions(optimizer=OPTIMIZER))
     rng = np.random.default_rng(setting.seed)
     seconds: dict[str, list[float]] = {"ours": [], "plain": []}
     for repeat in range(setting.repeats):
@@ -96,9 +96,12 @@ def _latent_rows(
 ) -> list[Row]:
     data = cached_latents(CLIPS, TEXT_DIM, setting.seed)
     encode = _encoders(setting, clips)
+    denoiser, projector = MldDenoiser(text_dim=TEXT_DIM), Projector(text_dim=TEXT_DIM)
     stages = {
-        "diffusion": DiffusionStage(MldDenoiser(text_dim=TEXT_DIM), scaled_linear(), OPTIMIZER),
-        "projector": ProjectorStage(Projector(text_dim=TEXT_DIM), OPTIMIZER),
+        "diffusion": DiffusionStage(
+            denoiser, scaled_linear(), DiffusionOptions(optimizer=OPTIMIZER)
+        ),
+        "projector": ProjectorStage(projector, ProjectorOptions(optimizer=OPTIMIZER)),
     }
     weights = {"diffusion": 3 * counts.STACK, "projector": counts.projector()}
     rows = []

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lead.cli import train
 from lead.cli.config import compose
 from lead.cli.sweep_words import expand, load_experiment
 from lead.core.errors import RequestError
@@ -85,7 +86,8 @@ def _check(job: Job) -> None:
             )
     if job.measure and job.verb != "train":
         raise RequestError(f"evaluate.KEY= options follow `lead train -m`, not `lead {job.verb}`")
-    compose(job.verb, [word for word in job.words if "=" in word])
+    words = [word for word in job.words if "=" in word]
+    train.read(words) if job.verb == "train" else compose(job.verb, words)
     if job.measure:
         compose("evaluate", job.measure)
 

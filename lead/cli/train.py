@@ -18,61 +18,64 @@ model.PART.KEY=V, stage.module.KEY=V, stages.STAGE.KEY=V : everything else
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lead.cli.config import choice, compose
 from lead.cli.loading import check_processes
 from lead.core.errors import RequestError
 from lead.training.quiet import quiet_lightning
 
+if TYPE_CHECKING:
+    from lead.training.stage import TrainRequest
+
+DATA = "cmu_open"
 OTHERS = {"WORLD_SIZE", "MASTER_ADDR", "SLURM_NTASKS"}
 """Of the environment: what tells a process of others on other machines."""
+
+NEXT = {
+    "vae": "lead train stage=diffusion data={data} vae={run}",
+    "diffusion": "lead train stage=projector data={data} diffusion={run}",
+    "classifier": "lead evaluate run={run}",
+    "evaluator": "lead evaluate run=RUN protocol=open evaluator={run}",
+}
+SEE = 'lead generate run={run} text="a person walks forward" seconds=4'
+"""What comes after a stage; after any other, it is seen what it makes."""
 
 
 def run(overrides: Sequence[str]) -> int:
     """Train one stage."""
-    config = compose("train", overrides)
-    name = choice(overrides, "data", "cmu_open")
-    stage = config["stage"]["name"]
-    config["dataset"] = config["dataset"] or f"datasets/{name}"
-    config["run"] = config["run"] or f"checkpoints/{name}-{config['size_name']}-{stage}"
-    del config["data"]
-    _check_processes(config["trainer"])
-
-    quiet_lightning()
+    request = read(overrides)
+    check_processes("trainer.devices", request.trainer.devices)
+    if request.trainer.num_nodes > 1 and not OTHERS & {*os.environ}:
+        raise RequestError(
+            f"trainer.num_nodes={request.trainer.num_nodes}, but nothing starts the processes of "
+            "the others: use torchrun or Slurm on each"
+        )
     from pytorch_lightning.utilities import rank_zero_only
 
     from lead.training.stages import train_stage
 
-    if config["resume"] and not (Path(config["run"]) / "run.json").is_file():
-        print(f"{config['run']} holds nothing to resume: starting from the beginning")
-    finished = train_stage(stage, config)
+    if request.resume and not (request.run / "run.json").is_file():
+        print(f"{request.run} holds nothing to resume: starting from the beginning")
+    finished = train_stage(request)
     if rank_zero_only.rank:
         return 0  # one of several processes speaks
     record = finished.record
     best = ", ".join(f"{name} {value:.6g}" for name, value in record.best.items())
+    stage, data = request.stage, choice(overrides, "data", DATA)
     print(f"{finished.folder}: {stage} finished at step {record.step}; best: {best}")
-    print(f"next: {_next(stage, finished.folder, name)}")
+    print(f"next: {NEXT.get(stage, SEE).format(run=finished.folder, data=data)}")
     return 0
 
 
-def _check_processes(trainer: dict) -> None:
-    """RequestError for processes that this machine has no room for, or that nobody would start."""
-    check_processes("trainer.devices", trainer["devices"])
-    if trainer["num_nodes"] > 1 and not OTHERS & {*os.environ}:
-        raise RequestError(
-            f"trainer.num_nodes={trainer['num_nodes']}, but nothing starts the processes of the "
-            "others: use torchrun or Slurm on each"
-        )
+def read(overrides: Sequence[str]) -> "TrainRequest":
+    """The training that these words ask for; RequestError where they do not fit."""
+    values = compose("train", overrides)
+    data = choice(overrides, "data", DATA)
+    values["dataset"] = values["dataset"] or f"datasets/{data}"
+    stage, size = values["stage"]["name"], values["size_name"]
+    values["run"] = values["run"] or f"checkpoints/{data}-{size}-{stage}"
+    quiet_lightning()
+    from lead.cli.train_request import train_request
 
-
-def _next(stage: str, folder: Path, name: str) -> str:
-    if stage == "vae":
-        return f"lead train stage=diffusion data={name} vae={folder}"
-    if stage == "diffusion":
-        return f"lead train stage=projector data={name} diffusion={folder}"
-    if stage == "classifier":
-        return f"lead evaluate run={folder}"
-    if stage == "evaluator":
-        return f"lead evaluate run=RUN protocol=open evaluator={folder}"
-    return f'lead generate run={folder} text="a person walks forward" seconds=4'
+    return train_request(values)

@@ -1,7 +1,7 @@
 """What every option takes: the type of its default, and the ranges and words of two tables.
 
-The limits of options stand here, each is named in the message of what exceeds it; those of files
-stand in lead.core.reading.
+The limits of options stand here, each is named in the message of what exceeds it; those of training
+and of models stand with what takes them, those of files in lead.core.reading.
 """
 
 import math
@@ -74,8 +74,6 @@ EVERYWHERE = {
     "seed": Takes(int, 0, 2**62),  # others are counted up from it
     "batch_size": Takes(int, 1, 65_536),
     "guidance_scale": Takes(float, -1000, 1000),
-    "max_steps": Takes(int, 1, LARGEST),
-    "validate_every": Takes(int, 1, LARGEST),
     "threads": Takes(int, 0, 1024),
     "precision": Takes(str, words=("auto", "fp32", "bf16")),
     "at_once": Takes(int, 1, 1024),
@@ -87,12 +85,7 @@ OWN = {
     "data.clips": Takes(int, 1, 1_000_000, null=True),
     "data.template": Takes(str, null=True),
     "data.captions_per_clip": Takes(int, 1, 1000),
-    "trainer.save_every": Takes(int, 1, LARGEST),
-    "trainer.log_every": Takes(int, 1, LARGEST),
     "trainer.devices": Takes(int, 1, 16, words=("auto",)),
-    "trainer.num_nodes": Takes(int, 1, 1024),
-    "trainer.save_seconds": Takes(float, 0, LARGEST),
-    "trainer.gradient_clip": Takes(float, 0, LARGEST),
     "model.schedule.beta_start": Takes(float, 0, 1, null=True),
     "model.schedule.beta_end": Takes(float, 0, 1, null=True),
     "text_encoder.package": Takes(str, null=True),

@@ -14,6 +14,19 @@ from lead.core.schema import check_options, shown
 
 DEPTH = 50  # levels of nesting in a description, and in all of run.json
 
+HOLDS: dict[str, tuple[str, ...]] = {
+    "vae": ("vae",),
+    "diffusion": ("denoiser", "schedule"),
+    "projector": ("projector",),
+    "distill": ("denoiser", "schedule"),
+    "evaluator": ("extractor", "words"),
+    "classifier": ("network",),
+}
+"""Each stage, and the parts that a run of it describes; the first is the one that it trained.
+
+Stage ``some_name`` is the class ``SomeNameStage`` in lead/training/some_name_stage.py.
+"""
+
 CLASSES: dict[str, dict[str, str]] = {
     "vae": {"motion_vae": "lead.models.vae.MotionVAE"},
     "denoiser": {
@@ -45,12 +58,8 @@ CLASSES: dict[str, dict[str, str]] = {
         "style100": "lead.data.sources.style100.Style100Source",
     },
     "stage": {
-        "classifier_stage": "lead.training.classifier_stage.ClassifierStage",
-        "diffusion_stage": "lead.training.diffusion_stage.DiffusionStage",
-        "distill_stage": "lead.training.distill_stage.DistillStage",
-        "evaluator_stage": "lead.training.evaluator_stage.EvaluatorStage",
-        "projector_stage": "lead.training.projector_stage.ProjectorStage",
-        "vae_stage": "lead.training.vae_stage.VaeStage",
+        f"{name}_stage": f"lead.training.{name}_stage.{name.title().replace('_', '')}Stage"
+        for name in HOLDS
     },
     "inversion": {"inversion": "lead.inversion.options.InversionOptions"},
     "protocol": {"protocol": "lead.evaluation.protocol.Protocol"},
@@ -97,10 +106,15 @@ def read_description(
         name = known_name(kind, description.get("_target_"))
     except ValueError as error:
         raise RequestError(f"{where}: {error}") from error
-    module, _, attribute = CLASSES[kind][name].rpartition(".")
-    make = getattr(importlib.import_module(module), attribute)
+    make = find_class(kind, name)
     given = {key: value for key, value in description.items() if key != "_target_"}
     return make, check_options(make, {**given, **extra}, where)
+
+
+def find_class(kind: str, name: str) -> Callable:
+    """The class, or the function that makes one, of a short name of the table."""
+    module, _, attribute = CLASSES[kind][name].rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def full_options(kind: str, description: object, where: str = "") -> dict[str, object]:

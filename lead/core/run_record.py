@@ -4,23 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lead.core.building import PARTS, known_name
+from lead.core.building import HOLDS, PARTS, known_name
 from lead.core.errors import did_you_mean
 from lead.core.schema import Count, Hash, Name, Positive, Schema, one_of
 
 SCHEMA_VERSION = 1
-HOLDS = {
-    "vae": ("vae",),
-    "diffusion": ("denoiser", "schedule"),
-    "autoencoder": ("autoencoder",),
-    "flow": ("flow",),
-    "projector": ("projector",),
-    "distill": ("denoiser", "schedule"),
-    "evaluator": ("extractor", "words"),
-    "classifier": ("network",),
-}
-"""The parts that a run of each stage describes; the first is the one that it trained."""
-
 FRAMES_MOST = 100_000  # of one motion: more than an hour
 
 

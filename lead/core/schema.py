@@ -120,10 +120,14 @@ def one_of(known: Iterable[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def worst(problem: pydantic.ValidationError) -> Any:
+    """The mistake that is told: the first key that is misspelt, not one that is then missing."""
+    return min(problem.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+
+
 def first_mistake(schema: type[pydantic.BaseModel], problem: pydantic.ValidationError) -> str:
     """The first mistake in words: which key, what it takes, what it holds."""
-    mistakes = problem.errors(include_url=False)
-    found = min(mistakes, key=lambda one: one["type"] != "extra_forbidden")  # misspelt, not missing
+    found = worst(problem)
     key = ".".join(f"{part:.40}" if isinstance(part, str) else str(part) for part in found["loc"])
     kind, context = found["type"], found.get("ctx", {})
     if kind == "missing":

@@ -1,35 +1,78 @@
 """The judge of styles and contents: cross-entropy on real clips."""
 
-import pytorch_lightning as pl
+from typing import Annotated
+
 import torch
-from torch import Tensor, nn
+from pydantic import Field
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lead.core.freezing import trainable_parameters
+from lead.core.building import build
+from lead.data.packed import PackedDataset
+from lead.evaluation.classifier.held_out import HELD_OUT, TAUGHT, divide_held_out
 from lead.evaluation.classifier.network import ClipNetwork
-from lead.training.labelled_clips import UNKNOWN, LabelledBatch
+from lead.training.datamodule import StepDataModule, validation_split
+from lead.training.labelled_clips import (
+    UNKNOWN,
+    LabelledBatch,
+    LabelledClips,
+    classes_of,
+    collate_labelled,
+    evened,
+)
 from lead.training.losses import check_finite
-from lead.training.optimization import Share, make_optimizer
+from lead.training.optimization import Share
+from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_normalizer
 
 
-class ClassifierStage(pl.LightningModule):
+class ClassifierOptions(StageOptions):
+    """Which kinds of label to tell apart, and from what."""
+
+    label_smoothing: Share = 0.05
+    labels: list[str] = ["style", "content"]
+    crop_min: Annotated[float, Field(gt=0, le=1)] = 1.0  # shortest crop, as a share of the clip
+
+
+class ClassifierStage(Stage):
     """One network, one cross-entropy for each kind of label, summed, in 32-bit numbers."""
 
-    def __init__(
-        self,
-        network: ClipNetwork,
-        optimizer: dict,
-        label_smoothing: Share = 0.05,
-        seed: int = 0,  # noqa: ARG002
-    ):
-        super().__init__()
+    options_type = ClassifierOptions
+
+    def __init__(self, network: ClipNetwork, options: ClassifierOptions, seed: int = 0):
+        super().__init__(options, seed)
         self.network = network
-        self.optimizer_options, self.label_smoothing = optimizer, label_smoothing
         self._right: dict[str, list[Tensor]] = {}
 
-    def parts(self) -> dict[str, nn.Module]:
-        """What a run keeps of this stage."""
-        return {"network": self.network}
+    @classmethod
+    def set_up(cls, request: TrainRequest[ClassifierOptions], dataset: PackedDataset) -> Prepared:
+        """It learns from the train split and from one half of the held-out styles.
+
+        The other half and the test split it never sees, the val split chooses the checkpoint.
+        """
+        options, kinds = request.options, request.options.labels
+        train = dataset.split("train")
+        taught = divide_held_out(dataset)[TAUGHT]
+        held_out = dataset.split(HELD_OUT) if taught else None
+        members = [(train, place) for place in range(len(train))]
+        members += [(held_out, place) for place in taught]
+        classes = classes_of(members, kinds)
+        features = dataset.skeleton.features
+        description = {**request.models["classifier"], "features": features, "classes": classes}
+        network = build("network", description, "model.classifier")
+        learned = LabelledClips(
+            *(dataset, evened(members, kinds), classes),
+            crop_min=options.crop_min,
+            seed=request.seed,
+        )
+        checking = dataset.split(validation_split(dataset))
+        checked = LabelledClips(dataset, [(checking, p) for p in range(len(checking))], classes)
+        data = StepDataModule(
+            *(learned, learned.frames, checked, checked.frames, collate_labelled),
+            *(options.batch_size, request.trainer.max_steps, request.seed),
+        )
+        record = {"parts": {"network": description}, "parents": {}}
+        module = cls(network, options, request.seed)
+        return Prepared(module, data, record, keep_normalizer(request, dataset))
 
     def training_step(self, batch: LabelledBatch, _index: int) -> Tensor:
         """One optimisation step."""
@@ -64,13 +107,9 @@ class ClassifierStage(pl.LightningModule):
                 cross_entropy(
                     *(of, batch.labels[kind]),
                     ignore_index=UNKNOWN,
-                    label_smoothing=self.label_smoothing,
+                    label_smoothing=self.options.label_smoothing,
                 )
                 for kind, of in logits.items()
                 if (batch.labels[kind] != UNKNOWN).any()
             ]
             return sum(losses, start=next(iter(logits.values())).new_zeros(()))
-
-    def configure_optimizers(self) -> dict:
-        """AdamW."""
-        return make_optimizer(trainable_parameters(self).values(), **self.optimizer_options)

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Dataset
 
 from lead.data.batching import BatchPlan, StepSampler
-from lead.data.clips import ClipDataset, length_sorted_batches, pad_clips
+from lead.data.clips import length_sorted_batches
 from lead.data.latents import LatentDataset, keep
 from lead.data.packed import PackedDataset
 
@@ -61,23 +61,6 @@ class StepDataModule(pl.LightningDataModule):
             collate_fn=self.collate,
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
         )
-
-
-def motion_data(
-    dataset: PackedDataset,
-    batch_size: int,
-    max_steps: int,
-    seed: int,
-    crop_unit: int = 1,
-    crop_min: int = 0,
-) -> StepDataModule:
-    """Stage 1's data: the motions of a packed dataset, cropped as ClipDataset says."""
-    train = ClipDataset(dataset, "train", crop_unit=crop_unit, crop_min=crop_min, seed=seed)
-    validation = ClipDataset(dataset, validation_split(dataset))
-    return StepDataModule(
-        *(train, train.split.frames, validation, validation.split.frames, pad_clips),
-        *(batch_size, max_steps, seed, train.split.weights),
-    )
 
 
 def latent_data(

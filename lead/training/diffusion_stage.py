@@ -2,22 +2,35 @@
 
 from typing import Annotated
 
-import pytorch_lightning as pl
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from lead.core.batches import LatentBatch
+from lead.core.building import build, check_fit, full_options
+from lead.core.schema import Name
+from lead.data.packed import PackedDataset
 from lead.diffusion.forward import add_noise
 from lead.diffusion.schedules import NoiseSchedule
+from lead.models.mlp_denoiser import MlpDenoiser
 from lead.models.vae import reparameterise
+from lead.training.latent_inputs import LatentInputs, earlier_run
 from lead.training.losses import check_finite
-from lead.training.optimization import Share, make_optimizer
+from lead.training.optimization import Share
 from lead.training.randomness import StepDraws, step_draws, validation_draws
+from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
 
 
-class DiffusionStage(pl.LightningModule):
+class DiffusionOptions(StageOptions):
+    """Noise on the condition, and the entry of configs/sampling that the run is made for."""
+
+    condition_dropout: Share = 0.1
+    text_noise: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    sampling: Name | None = None
+
+
+class DiffusionStage(Stage):
     """Noise prediction (epsilon) with mean squared error; some captions become the empty string.
 
     The VAE and the text encoder are not here at all: latents and embeddings come from the cache.
@@ -25,23 +38,47 @@ class DiffusionStage(pl.LightningModule):
     length: sentences in other words lie beside the captions, and few captions are learned by heart.
     """
 
+    options_type = DiffusionOptions
+
     def __init__(
         self,
         denoiser: nn.Module,
         schedule: NoiseSchedule,
-        optimizer: dict,
-        condition_dropout: Share = 0.1,
-        text_noise: Annotated[float, Field(ge=0, le=1000)] = 0.0,
+        options: DiffusionOptions,
         seed: int = 0,
     ):
-        super().__init__()
+        super().__init__(options, seed)
         self.denoiser, self.schedule = denoiser, schedule
-        self.optimizer_options, self.seed = optimizer, seed
-        self.condition_dropout, self.text_noise = condition_dropout, text_noise
 
-    def parts(self) -> dict[str, nn.Module]:
-        """What a run keeps of this stage."""
-        return {"denoiser": self.denoiser}
+    @classmethod
+    def set_up(cls, request: TrainRequest[DiffusionOptions], dataset: PackedDataset) -> Prepared:
+        """A denoiser for the latents of the run that ``vae`` names."""
+        vae_run = earlier_run(request, "vae", dataset, "vae=RUN")
+        inputs = LatentInputs(request, dataset, vae_run)
+        vae = vae_run.options("vae")
+        description = {
+            **request.models["denoiser"],
+            "latent_dim": vae["latent_dim"],
+            "text_dim": inputs.encoder.dim,
+        }
+        schedule = build("schedule", request.models["schedule"], "model.schedule")
+        check_fit(
+            *(full_options("denoiser", description, "model.denoiser"), "model.denoiser"),
+            **{"latent_tokens": vae["latent_tokens"], "timesteps": schedule.num_train_timesteps},
+        )
+        # Before the data: filling a cache draws random numbers, the weights start from the seed.
+        denoiser = build("denoiser", description, "model.denoiser")
+        data = inputs.data()
+        if isinstance(denoiser, MlpDenoiser):
+            latents = data.train
+            denoiser.preconditioning.fit(latents.mu, latents.logvar, schedule.alphas_cumprod)
+        record = {
+            "parts": {"denoiser": description, "schedule": request.models["schedule"]},
+            "parents": {"vae": vae_run.as_parent(request.run)},
+            **inputs.record,
+            "sampling": request.options.sampling,
+        }
+        return Prepared(cls(denoiser, schedule, request.options, request.seed), data, record)
 
     def on_fit_start(self) -> None:
         """Lightning moves only what it can see."""
@@ -52,7 +89,7 @@ class DiffusionStage(pl.LightningModule):
         draws = step_draws(self, "diffusion")
         drop = draws.uniform((len(batch.ids),))
         text = torch.where(
-            (drop < self.condition_dropout)[:, None, None], batch.null_text, batch.text
+            (drop < self.options.condition_dropout)[:, None, None], batch.null_text, batch.text
         )
         loss = self._loss(batch, self._moved(text, draws), draws)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
@@ -66,9 +103,9 @@ class DiffusionStage(pl.LightningModule):
 
     def _moved(self, text: Tensor, draws: StepDraws) -> Tensor:
         """Text vectors, each with noise of a length from 0 to twice ``text_noise`` of its own."""
-        if not self.text_noise:
+        if not self.options.text_noise:
             return text
-        share = 2 * self.text_noise * draws.uniform((len(text), 1, 1))
+        share = 2 * self.options.text_noise * draws.uniform((len(text), 1, 1))
         step = draws.normal(text.shape) / text.shape[-1] ** 0.5
         return text + share * text.norm(dim=-1, keepdim=True) * step
 
@@ -78,7 +115,3 @@ class DiffusionStage(pl.LightningModule):
         timestep = draws.integers(self.schedule.num_train_timesteps, (len(clean),))
         noised = add_noise(clean, noise, timestep, self.schedule)
         return mse_loss(self.denoiser(noised, timestep, text).float(), noise)
-
-    def configure_optimizers(self) -> dict:
-        """AdamW over the denoiser."""
-        return make_optimizer(self.denoiser.parameters(), **self.optimizer_options)

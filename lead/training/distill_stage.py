@@ -3,30 +3,53 @@
 from copy import deepcopy
 from typing import Annotated
 
-import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from lead.core.batches import LatentBatch
+from lead.core.building import build
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
-from lead.core.sizes import Timesteps
+from lead.core.schema import Name
+from lead.core.sizes import Dropout, GuidanceDim, Timesteps
+from lead.data.packed import PackedDataset
 from lead.diffusion.consistency import consistency_output
 from lead.diffusion.forward import add_noise, predict_clean_from_noise
 from lead.diffusion.guidance import guide
 from lead.diffusion.schedules import NoiseSchedule
 from lead.diffusion.timesteps import solver_timesteps
 from lead.models.vae import reparameterise
+from lead.training.latent_inputs import LatentInputs, earlier_run
 from lead.training.losses import check_finite, moment_distance, pseudo_huber
-from lead.training.optimization import Positive, make_optimizer
+from lead.training.optimization import Positive
 from lead.training.randomness import StepDraws, step_draws, validation_draws
+from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
 
 Guidance = Annotated[float, Field(ge=0, le=1000)]  # w, the guidance scale less one
 
 
-class DistillStage(pl.LightningModule):
+class DistillOptions(StageOptions):
+    """Range of w, the solver's grid, the loss, and what the student has of its own."""
+
+    w_low: Guidance = 5.0
+    w_high: Guidance = 15.0
+    solver_steps: Timesteps = 50
+    huber_c: Positive = 0.001
+    target_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    guidance_dim: Annotated[GuidanceDim, Field(ge=1)] = 256  # guidance is an input of the student
+    dropout: Dropout = 0.0
+    sampling: Name | None = None  # the entry of configs/sampling that the run is made for
+
+    @model_validator(mode="after")
+    def _has_a_range(self) -> "DistillOptions":
+        if self.w_low > self.w_high:
+            raise ValueError(f"w is drawn from {self.w_low} to {self.w_high}: say w_low <= w_high")
+        return self
+
+
+class DistillStage(Stage):
     """Teach a denoiser to reach in one step where its guided teacher's DDIM path ends.
 
     At a timestep of the solver's grid the student's consistency function has to agree with that of
@@ -36,36 +59,60 @@ class DistillStage(pl.LightningModule):
     loss is the distance of their moments, and ``val/distance`` is that row by row.
     """
 
+    options_type = DistillOptions
+
     def __init__(
         self,
         denoiser: nn.Module,
         teacher: nn.Module,
         schedule: NoiseSchedule,
-        optimizer: dict,
-        w_low: Guidance = 5.0,
-        w_high: Guidance = 15.0,
-        solver_steps: Timesteps = 50,
-        huber_c: Positive = 0.001,
-        target_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95,
+        options: DistillOptions,
         seed: int = 0,
     ):
-        super().__init__()
-        if w_low > w_high:
-            raise RequestError(f"w is drawn from {w_low} to {w_high}: say w_low <= w_high")
-        grid = solver_timesteps(schedule.num_train_timesteps, solver_steps)
+        super().__init__(options, seed)
+        grid = solver_timesteps(schedule.num_train_timesteps, options.solver_steps)
         self.denoiser, self.schedule = denoiser, schedule
         self.target = freeze(deepcopy(denoiser))
         self.register_buffer("grid", torch.tensor(grid), persistent=False)
-        self.skip = schedule.num_train_timesteps // solver_steps
-        self.optimizer_options, self.seed = optimizer, seed
-        self.w_low, self.w_high = w_low, w_high
-        self.huber_c, self.target_decay = huber_c, target_decay
+        self.skip = schedule.num_train_timesteps // options.solver_steps
         self._teacher = (teacher,)  # inside a tuple, so that no state of the trainer holds it
         self._path_ends: dict[int, Tensor] = {}
 
-    def parts(self) -> dict[str, nn.Module]:
-        """What a run keeps of this stage."""
-        return {"denoiser": self.denoiser}
+    @classmethod
+    def set_up(cls, request: TrainRequest[DistillOptions], dataset: PackedDataset) -> Prepared:
+        """A student that begins with the weights of the run that ``teacher`` names.
+
+        Model, schedule and text encoder are the teacher's.
+        """
+        run = earlier_run(request, "teacher", dataset, "teacher=RUN, a diffusion run")
+        vae_run, schedule = run.ancestor("vae"), run.build_part("schedule")
+        vae = vae_run.options("vae")
+        sizes = {"latent_tokens": vae["latent_tokens"], "latent_dim": vae["latent_dim"]}
+        timesteps = schedule.num_train_timesteps
+        teacher = freeze(run.load_part("denoiser", timesteps=timesteps, **sizes))
+        if teacher.embeds_guidance:
+            raise RequestError(
+                f"{run.folder} is distilled already: name the run that it learned from"
+            )
+        inputs = LatentInputs(request, dataset, vae_run, run.record.text_encoder)
+        if run.record.text_fingerprint not in (None, inputs.encoder.fingerprint):
+            raise RequestError(
+                f"{run.folder} was trained with another '{inputs.encoder.name}' text encoder than "
+                "the one found here: put the same weights in place"
+            )
+        options = request.options
+        changes = {"guidance_dim": options.guidance_dim, "dropout": options.dropout}
+        description = {**run.description("denoiser"), **changes}
+        student = build("denoiser", description, "stage")
+        student.load_state_dict(teacher.state_dict(), strict=False)  # all but the guidance layer
+        module = cls(student, teacher, schedule, options, request.seed)
+        record = {
+            "parts": {"denoiser": description, "schedule": run.description("schedule")},
+            "parents": {"diffusion": run.as_parent(request.run)},
+            **inputs.record,
+            "sampling": options.sampling,
+        }
+        return Prepared(module, inputs.data(), record)
 
     def on_fit_start(self) -> None:
         """Lightning moves only what it can see."""
@@ -82,7 +129,7 @@ class DistillStage(pl.LightningModule):
     def on_train_batch_end(self, *_: object) -> None:
         """Move the target towards the student."""
         target, student = ([*net.parameters()] for net in (self.target, self.denoiser))
-        torch._foreach_lerp_(target, student, 1 - self.target_decay)
+        torch._foreach_lerp_(target, student, 1 - self.options.target_decay)
 
     def validation_step(self, batch: LatentBatch, index: int) -> None:
         """How far one step ends from the teacher's path, from noise that is equal every time."""
@@ -110,10 +157,11 @@ class DistillStage(pl.LightningModule):
         with torch.no_grad():
             earlier, following = self._solve(z, start, batch, w)
             wanted = self._jump(self.target, earlier, following, batch.text, w)
-        return pseudo_huber(guess, wanted, self.huber_c)
+        return pseudo_huber(guess, wanted, self.options.huber_c)
 
     def _draw_w(self, like: Tensor, draws: StepDraws) -> Float[Tensor, " batch"]:
-        return self.w_low + (self.w_high - self.w_low) * draws.uniform((len(like),))
+        low, high = self.options.w_low, self.options.w_high
+        return low + (high - low) * draws.uniform((len(like),))
 
     def _jump(self, net: nn.Module, z: Tensor, timestep: Tensor, text: Tensor, w: Tensor) -> Tensor:
         """The consistency function of a network that takes the guidance scale."""
@@ -137,7 +185,3 @@ class DistillStage(pl.LightningModule):
         for timestep in self.grid:
             z, _ = self._solve(z, timestep.expand(len(z)), batch, w)
         return z
-
-    def configure_optimizers(self) -> dict:
-        """AdamW over the student."""
-        return make_optimizer(self.denoiser.parameters(), **self.optimizer_options)

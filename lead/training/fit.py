@@ -3,23 +3,25 @@
 import inspect
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import pytorch_lightning as pl
 import torch
+from pydantic import Field, model_validator
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from lead.core.errors import RequestError, WorkError, did_you_mean
+from lead.core.errors import RequestError, WorkError
 from lead.core.precision import resolve_precision
 from lead.core.runs import Run
+from lead.core.schema import ClosedSchema, one_of
 from lead.models.blocks.quick import quicken
 from lead.training.averaging import ExponentialAverage
 from lead.training.csv_log import CsvLog
 from lead.training.finite_loss import FiniteLoss
-from lead.training.optimization import GradientClipping
+from lead.training.optimization import GradientClipping, Steps
 from lead.training.randomness import StepSeeding
 from lead.training.saving import RunSaver, WholeState
 from lead.training.trainer_state import check_state
@@ -27,44 +29,29 @@ from lead.training.trainer_state import check_state
 LOGGERS = ("wandb", "tensorboard")
 
 
-@dataclass(frozen=True)
-class TrainerOptions:
-    """How to run a stage; the values stand in configs/trainer.
+class TrainerOptions(ClosedSchema):
+    """How to run a stage; the values stand in configs/trainer."""
 
-    Raises RequestError for values that cannot work.
-    """
-
-    max_steps: int
+    max_steps: Steps
     accelerator: str = "auto"
     devices: int | str = 1
-    num_nodes: int = 1
+    num_nodes: Annotated[int, Field(ge=1, le=1024)] = 1
     strategy: str = "auto"
     precision: str = "auto"  # auto: bf16 where the processor has it
-    gradient_clip: float = 1.0
-    validate_every: int = 200
-    save_every: int = 200
-    save_seconds: float = 300.0
-    log_every: int = 10
-    ema_decay: float = 0.999
-    logger: tuple[str, ...] = ()
-    threads: int = 0
+    gradient_clip: Annotated[float, Field(ge=0, le=1e9)] = 1.0
+    validate_every: Steps = 200
+    save_every: Steps = 200
+    save_seconds: Annotated[float, Field(ge=0, le=1e9)] = 300.0
+    log_every: Steps = 10
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    logger: Annotated[tuple[Annotated[str, one_of(LOGGERS)], ...], Field(strict=False)] = ()
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
     progress: bool = True
 
-    def __post_init__(self) -> None:
-        for name in ("max_steps", "validate_every", "save_every", "log_every", "num_nodes"):
-            if getattr(self, name) < 1:
-                raise RequestError(
-                    f"trainer.{name} is {getattr(self, name)}: it must be at least 1"
-                )
-        for name in ("save_seconds", "gradient_clip", "threads"):
-            if getattr(self, name) < 0:
-                raise RequestError(f"trainer.{name} is {getattr(self, name)}: it must be 0 or more")
-        if not 0 <= self.ema_decay < 1:
-            raise RequestError(f"trainer.ema_decay is {self.ema_decay}: it must be in [0, 1)")
+    @model_validator(mode="after")
+    def _has_a_precision(self) -> "TrainerOptions":
         choose_precision(self.precision, self.accelerator)
-        for name in self.logger:
-            if name not in LOGGERS:
-                raise RequestError(f"unknown logger '{name}': {did_you_mean(name, LOGGERS)}")
+        return self
 
 
 def fit(

@@ -18,7 +18,6 @@ from lead.generation.sampling import sample_latents
 
 STEPS = 50  # of DDIM from pure noise; a way that begins later has fewer
 BATCH_SIZE = 512
-SOURCES = ("posterior", "generated")
 
 
 @dataclass(frozen=True)
@@ -68,15 +67,3 @@ class Regeneration:
             options = {"timesteps": visited, "guidance_scale": self.guidance_scale}
             made.append(sample_latents(denoiser, *given, schedule=schedule, **options).cpu())
         return torch.cat(made)
-
-
-def regeneration(values: dict, run: Run) -> Regeneration | None:
-    """What ``stage.latents`` asks for: None for latents of the VAE."""
-    options = values["stage"]
-    if options["latents"] not in SOURCES:
-        raise RequestError(f"stage.latents is '{options['latents']}': posterior or generated")
-    if options["latents"] == "posterior":
-        return None
-    if run.stage != "diffusion":
-        raise RequestError("stage.latents=generated needs a diffusion run: diffusion=RUN")
-    return Regeneration(run, **options["generated"], seed=values["seed"])

@@ -83,8 +83,6 @@ class LabelledClips(torch.utils.data.Dataset):
         crop_min: float = 1.0,
         seed: int = 0,
     ):
-        if not 0 < crop_min <= 1:
-            raise RequestError(f"crop_min is {crop_min}: it is a share above 0, up to 1")
         self.members, self.classes = members, classes
         self.mean, self.std = dataset.normalizer.mean.numpy(), dataset.normalizer.std.numpy()
         self.crop_min, self.seed = crop_min, seed

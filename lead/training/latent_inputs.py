@@ -1,11 +1,9 @@
 """What stages after the first stand on: an earlier run, and its latents with embedded captions."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
+from lead.core.batches import MotionBatch
 from lead.core.building import build, check_fit
 from lead.core.errors import RequestError
 from lead.core.runs import Run
@@ -17,24 +15,22 @@ from lead.representation.normalizer import load_normalizer
 from lead.training.datamodule import StepDataModule, latent_data, validation_split
 from lead.training.fit import choose_precision
 from lead.training.generated_latents import Regeneration
+from lead.training.stage import Description, TrainRequest
 
-WANTED = {
-    "diffusion": "vae=RUN",
-    "projector": "diffusion=RUN (or vae=RUN)",
-    "distill": "teacher=RUN, a diffusion run",
-}
 STAGE_OF = {"teacher": "diffusion"}
 """The stage of the run that an option names, where it is not the option's own name."""
 
 
-def earlier_run(values: dict, key: str, dataset: PackedDataset) -> Run:
-    """The run that the option ``key`` names; RequestError where it does not fit the data."""
-    if not values[key]:
-        stage = values["stage"]["name"]
+def earlier_run(request: TrainRequest, key: str, dataset: PackedDataset, wanted: str) -> Run:
+    """The run that the option ``key`` names; RequestError where it does not fit the data.
+
+    ``wanted`` says which options would do where none is given.
+    """
+    if key not in request.earlier:
         raise RequestError(
-            f"stage {stage} stands on an earlier stage: name its run, {WANTED[stage]}"
+            f"stage {request.stage} stands on an earlier stage: name its run, {wanted}"
         )
-    run, stage = Run(Path(values[key])), STAGE_OF.get(key, key)
+    run, stage = Run(request.earlier[key]), STAGE_OF.get(key, key)
     if run.stage != stage:
         raise RequestError(f"{run.folder} is a {run.stage} run, but {key}= needs a {stage} run")
     skeleton = run.record.dataset.skeleton
@@ -72,64 +68,74 @@ def _check_statistics(run: Run, dataset: PackedDataset) -> None:
             )
 
 
-def latent_sources(vae_run: Run, values: dict) -> tuple[Callable, Callable, nn.Module]:
-    """Frozen encoders as functions for the caches; the VAE loads only where a cache is missing."""
-    encoder = build("text_encoder", values["text_encoder"], "text_encoder")
-    accelerator = values["trainer"]["accelerator"]
-    on_gpu = accelerator != "cpu" and torch.cuda.is_available()
-    device = torch.device("cuda" if on_gpu else "cpu")
-    half = "bf16" in choose_precision(values["trainer"]["precision"], accelerator)
-    loaded: list[nn.Module] = []
+class LatentInputs:
+    """Latents of a VAE's run and captions of a data set, from its cache where they are there.
 
-    @torch.no_grad()
-    def posterior(batch) -> tuple[Tensor, Tensor]:
-        if not loaded:
-            loaded.append(load_vae(vae_run).to(device))
-        moved = batch.to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            return loaded[0].encode(moved.x, moved.mask)
-
-    def embed(texts: list[str]) -> Tensor:
-        return encoder.encode(texts).pooled[:, None]
-
-    def posteriors(dataset: PackedDataset, split: str):
-        key = f"{vae_run.weights_hash('vae')} {'bf16' if half else 'fp32'}"
-        mu, logvar = cached_posteriors(dataset, split, key, posterior)
-        sizes = {"latent_tokens": mu.shape[1], "latent_dim": mu.shape[2]}
-        check_fit(vae_run.options("vae"), f"{vae_run.file} (vae)", **sizes)
-        return mu, logvar
-
-    return posteriors, embed, encoder
-
-
-def latent_module(
-    values: dict,
-    dataset: PackedDataset,
-    posteriors: Callable,
-    embed: Callable,
-    encoder,
-    regenerate: Regeneration | None = None,
-) -> StepDataModule:
-    """Cached latents and captions of the training and validation splits.
-
-    ``regenerate`` adds what a diffusion run makes of each latent.
+    Frozen encoders make what is not; the VAE is loaded only then. ``text_encoder`` describes
+    another one than the request's.
     """
-    stage = values["stages"][values["stage"]["name"]]
 
-    def load(split: str) -> LatentDataset:
-        texts, rows = cached_texts(dataset, split, f"{encoder.fingerprint} pooled", embed)
+    def __init__(
+        self,
+        request: TrainRequest,
+        dataset: PackedDataset,
+        vae_run: Run,
+        text_encoder: Description | None = None,
+    ):
+        self.request, self.dataset, self.vae_run = request, dataset, vae_run
+        self.text_encoder = dict(text_encoder or request.text_encoder)
+        self.encoder = build("text_encoder", self.text_encoder, "text_encoder")
+        trainer = request.trainer
+        on_gpu = trainer.accelerator != "cpu" and torch.cuda.is_available()
+        self.device = torch.device("cuda" if on_gpu else "cpu")
+        self.half = "bf16" in choose_precision(trainer.precision, trainer.accelerator)
+        self._vae: nn.Module | None = None
+
+    @property
+    def record(self) -> dict[str, object]:
+        """What run.json says of the text encoder."""
+        fingerprint = self.encoder.fingerprint
+        return {"text_encoder": self.text_encoder, "text_fingerprint": fingerprint}
+
+    def data(self, regenerate: Regeneration | None = None) -> StepDataModule:
+        """The training and validation splits.
+
+        ``regenerate`` adds what a diffusion run makes of each latent.
+        """
+        request = self.request
+        train, validation = (
+            self._load(split, regenerate) for split in ("train", validation_split(self.dataset))
+        )
+        return latent_data(
+            *(train, validation, request.options.batch_size, request.trainer.max_steps),
+            *(request.seed, self.dataset.split("train").weights),
+        )
+
+    def _load(self, split: str, regenerate: Regeneration | None) -> LatentDataset:
+        key = f"{self.encoder.fingerprint} pooled"
+        texts, rows = cached_texts(self.dataset, split, key, self._embed)
         latents = LatentDataset(
-            dataset.split(split), posteriors(dataset, split), texts, rows, values["seed"]
+            *(self.dataset.split(split), self._posteriors(split), texts, rows, self.request.seed)
         )
         if regenerate is not None:
-            latents.generated = regenerate(dataset, split, latents)
+            latents.generated = regenerate(self.dataset, split, latents)
         return latents
 
-    return latent_data(
-        load("train"),
-        load(validation_split(dataset)),
-        stage["batch_size"],
-        values["trainer"]["max_steps"],
-        values["seed"],
-        dataset.split("train").weights,
-    )
+    def _posteriors(self, split: str) -> tuple[Tensor, Tensor]:
+        run = self.vae_run
+        key = f"{run.weights_hash('vae')} {'bf16' if self.half else 'fp32'}"
+        mu, logvar = cached_posteriors(self.dataset, split, key, self._encode)
+        sizes = {"latent_tokens": mu.shape[1], "latent_dim": mu.shape[2]}
+        check_fit(run.options("vae"), f"{run.file} (vae)", **sizes)
+        return mu, logvar
+
+    @torch.no_grad()
+    def _encode(self, batch: MotionBatch) -> tuple[Tensor, Tensor]:
+        if self._vae is None:
+            self._vae = load_vae(self.vae_run).to(self.device)
+        moved = batch.to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            return self._vae.encode(moved.x, moved.mask)
+
+    def _embed(self, texts: list[str]) -> Tensor:
+        return self.encoder.encode(texts).pooled[:, None]

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from lead.core.schema import Count, one_of
+from lead.core.schema import ClosedSchema, Count, one_of
 
 SCHEDULES = ("constant", "cosine")
 COSINE_END = 0.02  # of the full learning rate
@@ -17,26 +17,31 @@ Rate = Annotated[float, Field(gt=0, le=100)]  # of learning
 Weight = Annotated[float, Field(ge=0, le=1e6)]  # of a term of a loss
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Steps = Annotated[int, Field(ge=1, le=10**9)]
+
+
+class OptimizerOptions(ClosedSchema):
+    """AdamW with linear warm-up, then constant or cosine."""
+
+    lr: Rate = 1e-4
+    weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.01
+    warmup_steps: Count = 0
+    schedule: Annotated[str, one_of(SCHEDULES)] = "constant"
 
 
 def make_optimizer(
-    parameters: Iterable[nn.Parameter],
-    *,
-    lr: Rate = 1e-4,
-    weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.01,
-    warmup_steps: Count = 0,
-    schedule: Annotated[str, one_of(SCHEDULES)] = "constant",
-    total_steps: Count = 0,
+    parameters: Iterable[nn.Parameter], options: OptimizerOptions, total_steps: int = 0
 ) -> dict:
-    """AdamW with linear warm-up, then constant or cosine; Lightning's dictionary form.
+    """AdamW and its learning rates in Lightning's dictionary form.
 
-    The cosine ends at 2 % of ``lr`` after ``total_steps``.
+    The cosine ends at 2 % of the rate after ``total_steps``.
     """
+    lr, weight_decay, warmup_steps = options.lr, options.weight_decay, options.warmup_steps
     optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)
 
     def factor(step: int) -> float:
         warm = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
-        if schedule == "cosine" and total_steps:
+        if options.schedule == "cosine" and total_steps:
             done = min(1.0, step / total_steps)
             fall = 0.5 * (1 + math.cos(math.pi * done))
             return warm * (COSINE_END + (1 - COSINE_END) * fall)

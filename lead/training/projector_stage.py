@@ -2,15 +2,20 @@
 
 from typing import Annotated
 
-import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lead.core.batches import LatentBatch
-from lead.core.schema import one_of
+from lead.core.building import build
+from lead.core.errors import RequestError
+from lead.core.runs import Run
+from lead.core.schema import ClosedSchema, Count, Finite, one_of
 from lead.core.seeding import make_generator
+from lead.data.packed import PackedDataset
 from lead.models.projector import Projector
 from lead.models.vae import reparameterise
+from lead.training.generated_latents import Regeneration
+from lead.training.latent_inputs import LatentInputs, earlier_run
 from lead.training.losses import (
     REDUCTIONS,
     VARIANCE_LOSSES,
@@ -19,12 +24,36 @@ from lead.training.losses import (
     reconstruction_loss,
     variance_loss,
 )
-from lead.training.optimization import Weight, make_optimizer
+from lead.training.optimization import Weight
 from lead.training.processes import rows_of_batch
 from lead.training.randomness import StepDraws, step_draws, validation_draws
+from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
+
+SOURCES = ("posterior", "generated")
 
 
-class ProjectorStage(pl.LightningModule):
+class GeneratedOptions(ClosedSchema):
+    """How latents are noised and sampled back, see Regeneration."""
+
+    timestep: Count = 500
+    guidance_scale: Finite = 7.5
+
+
+class ProjectorOptions(StageOptions):
+    """Weights and forms of the terms, and what the projector reads."""
+
+    align_weight: Weight = 2.1591
+    rec_weight: Weight = 4.7036
+    var_weight: Weight = 0.05960
+    rec_reduction: Annotated[str, one_of(REDUCTIONS)] = "sum"
+    var_form: Annotated[str, one_of(VARIANCE_LOSSES)] = "gauss_diag"
+    latent: Annotated[str, one_of(("sample", "mean"))] = "sample"
+    shuffle_text: bool = False
+    latents: Annotated[str, one_of(SOURCES)] = "posterior"
+    generated: GeneratedOptions = GeneratedOptions()
+
+
+class ProjectorStage(Stage):
     """Alignment, reconstruction and variance losses with the paper's weights.
 
     ``latent`` chooses what the projector reads: a posterior ``sample`` (as diffusion trains on; the
@@ -34,28 +63,33 @@ class ProjectorStage(pl.LightningModule):
     are what the projector reads, and the posterior's are what it has to rebuild.
     """
 
-    def __init__(
-        self,
-        projector: Projector,
-        optimizer: dict,
-        align_weight: Weight = 2.1591,
-        rec_weight: Weight = 4.7036,
-        var_weight: Weight = 0.05960,
-        rec_reduction: Annotated[str, one_of(REDUCTIONS)] = "sum",
-        var_form: Annotated[str, one_of(VARIANCE_LOSSES)] = "gauss_diag",
-        latent: Annotated[str, one_of(("sample", "mean"))] = "sample",
-        shuffle_text: bool = False,
-        seed: int = 0,
-    ):
-        super().__init__()
-        self.projector, self.optimizer_options, self.seed = projector, optimizer, seed
-        self.weights = {"align": align_weight, "rec": rec_weight, "var": var_weight}
-        self.rec_reduction, self.var_form, self.latent = rec_reduction, var_form, latent
-        self.shuffle_text = shuffle_text
+    options_type = ProjectorOptions
 
-    def parts(self) -> dict[str, nn.Module]:
-        """What a run keeps of this stage."""
-        return {"projector": self.projector}
+    def __init__(self, projector: Projector, options: ProjectorOptions, seed: int = 0):
+        super().__init__(options, seed)
+        self.projector = projector
+
+    @classmethod
+    def set_up(cls, request: TrainRequest[ProjectorOptions], dataset: PackedDataset) -> Prepared:
+        """A projector for the latents of the run that ``diffusion`` stands on, or of ``vae``."""
+        key = "diffusion" if "diffusion" in request.earlier else "vae"
+        earlier = earlier_run(request, key, dataset, "diffusion=RUN (or vae=RUN)")
+        vae_run = earlier.ancestor("vae")
+        regenerate = _regeneration(request, earlier)
+        inputs = LatentInputs(request, dataset, vae_run)
+        description = {
+            **request.models["projector"],
+            "latent_dim": vae_run.options("vae")["latent_dim"],
+            "text_dim": inputs.encoder.dim,
+        }
+        projector = build("projector", description, "model.projector")
+        record = {
+            "parts": {"projector": description},
+            "parents": {earlier.stage: earlier.as_parent(request.run)},
+            **inputs.record,
+        }
+        data = inputs.data(regenerate)
+        return Prepared(cls(projector, request.options, request.seed), data, record)
 
     def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
         """One optimisation step."""
@@ -71,8 +105,8 @@ class ProjectorStage(pl.LightningModule):
         self.log_dict({f"val/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
 
     def _terms(self, batch: LatentBatch, draws: StepDraws, purpose: tuple) -> dict[str, Tensor]:
-        z = batch.mu
-        if self.latent == "sample":
+        options, z = self.options, batch.mu
+        if options.latent == "sample":
             z = reparameterise(batch.mu, batch.logvar, draws.normal(batch.mu.shape))
         text = batch.text.mean(dim=1)
         read = z if batch.generated is None else batch.generated
@@ -80,19 +114,16 @@ class ProjectorStage(pl.LightningModule):
         rebuilt = self.projector.decode(projected).float()
         if self.training:  # the variance term compares the rows of all processes
             z, text, projected, rebuilt = rows_of_batch(z, text, projected, rebuilt)
-        if self.shuffle_text:
+        if options.shuffle_text:
             text = text[derangement(len(text), make_generator(self.seed, "shuffle", *purpose))]
         terms = {
             "align": alignment_loss(projected.float(), text),
-            "rec": reconstruction_loss(z, rebuilt, self.rec_reduction),
-            "var": variance_loss(z, rebuilt, self.var_form),
+            "rec": reconstruction_loss(z, rebuilt, options.rec_reduction),
+            "var": variance_loss(z, rebuilt, options.var_form),
         }
-        loss = sum(self.weights[name] * value for name, value in terms.items())
+        weights = (options.align_weight, options.rec_weight, options.var_weight)
+        loss = sum(weight * term for weight, term in zip(weights, terms.values(), strict=True))
         return {"loss": loss, **terms}
-
-    def configure_optimizers(self) -> dict:
-        """AdamW over the projector."""
-        return make_optimizer(self.projector.parameters(), **self.optimizer_options)
 
 
 def derangement(count: int, generator: torch.Generator) -> Tensor:
@@ -104,3 +135,14 @@ def derangement(count: int, generator: torch.Generator) -> Tensor:
     moved = torch.empty_like(order)
     moved[order] = order.roll(1)
     return moved
+
+
+def _regeneration(request: TrainRequest[ProjectorOptions], run: Run) -> Regeneration | None:
+    """What ``stage.latents`` asks for: None for latents of the VAE."""
+    options = request.options
+    if options.latents == "posterior":
+        return None
+    if run.stage != "diffusion":
+        raise RequestError("stage.latents=generated needs a diffusion run: diffusion=RUN")
+    generated = options.generated
+    return Regeneration(run, generated.timestep, generated.guidance_scale, request.seed)

@@ -1,18 +1,24 @@
 """Stage 1: train the motion VAE (LEAD 4.1.2, after MLD)."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
-import pytorch_lightning as pl
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from lead.core.batches import MotionBatch
+from lead.core.building import build
 from lead.core.errors import RequestError
+from lead.core.schema import Count
+from lead.data.clips import ClipDataset, pad_clips
+from lead.data.packed import PackedDataset
 from lead.models.vae import MotionVAE, reparameterise
 from lead.representation import features_to_joints, get_skeleton
 from lead.representation.normalizer import Normalizer
-from lead.training.clip_captions import ClipCaptions
+from lead.training.clip_captions import ClipCaptions, clip_captions
+from lead.training.datamodule import StepDataModule, validation_split
 from lead.training.losses import (
     alignment_loss,
     check_finite,
@@ -21,16 +27,32 @@ from lead.training.losses import (
     masked_smooth_l1,
     toe_speed,
 )
-from lead.training.optimization import Weight, make_optimizer
+from lead.training.optimization import Weight
 from lead.training.processes import share_of_batch
 from lead.training.randomness import StepDraws, step_draws
+from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_normalizer
 
 SLIDING_MARGIN = 0.1  # m/s; a rebuilt toe may be faster than the real one by this much
 SLIDING_LIMIT = 0.3  # m/s; for clips without a real one
 PATH = 3  # features: yaw and planar velocity of the root
+CLIPS_OF_PRINCIPAL_MOTIONS = 4000
+HANDS = ("left_elbow", "right_elbow", "left_wrist", "right_wrist")
 
 
-class VaeStage(pl.LightningModule):
+class VaeOptions(StageOptions):
+    """Weights of the terms, and how clips are cropped (see ClipDataset)."""
+
+    joints_weight: Weight = 1.0
+    kl_weight: Weight = 1e-4
+    velocities_weight: Weight = 0.0
+    threshold: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    sliding_weight: Weight = 0.0
+    align_weight: Weight = 0.0
+    crop_unit: Annotated[int, Field(ge=1, le=100_000)] = 1
+    crop_min: Count = 0
+
+
+class VaeStage(Stage):
     """SmoothL1 on features + SmoothL1 on joints (metres) + KL, real frames only.
 
     The paper writes MSE; these terms and weights are those of MLD's released VAE, which it retains.
@@ -41,39 +63,51 @@ class VaeStage(pl.LightningModule):
     term, LEAD eq. 4 without a projector), through a linear map that no later stage needs.
     """
 
+    options_type = VaeOptions
+
     def __init__(
         self,
         vae: MotionVAE,
         normalizer: Normalizer,
         skeleton: str,
-        optimizer: dict,
-        joints_weight: Weight = 1.0,
-        kl_weight: Weight = 1e-4,
-        velocities_weight: Weight = 0.0,
-        threshold: Annotated[float, Field(ge=0, le=1000)] = 1.0,
-        sliding_weight: Weight = 0.0,
-        align_weight: Weight = 0.0,
+        options: VaeOptions,
         captions: ClipCaptions | None = None,
         seed: int = 0,
     ):
-        super().__init__()
-        self.vae = vae
-        self.normalizer = normalizer
-        self.skeleton, self.optimizer_options, self.seed = skeleton, optimizer, seed
-        self.joints_weight, self.kl_weight = joints_weight, kl_weight
-        self.velocities_weight, self.threshold = velocities_weight, threshold
-        self.sliding_weight = sliding_weight
-        self.align_weight, self.captions, self.text_layer = align_weight, captions, None
-        if align_weight:
+        super().__init__(options, seed)
+        self.vae, self.normalizer, self.skeleton = vae, normalizer, skeleton
+        self.captions, self.text_layer = captions, None
+        if weight := options.align_weight:
             if captions is None:
-                raise RequestError(f"align_weight is {align_weight}, but there are no captions")
+                raise RequestError(f"align_weight is {weight}, but there are no captions")
             self.text_layer = nn.Linear(vae.latent_dim, captions.dim)
         known = get_skeleton(skeleton)
         self.fps, self.toes = known.fps, (known.left_foot[1], known.right_foot[1])
 
-    def parts(self) -> dict[str, torch.nn.Module]:
-        """What a run keeps of this stage."""
-        return {"vae": self.vae}
+    @classmethod
+    def set_up(cls, request: TrainRequest[VaeOptions], dataset: PackedDataset) -> Prepared:
+        """A VAE for the data set's features, its principal motions fitted."""
+        options = request.options
+        description = {**request.models["vae"], "features": dataset.skeleton.features}
+        vae = build("vae", description, "model.vae")
+        if vae.principal is not None:
+            weights = torch.ones(dataset.skeleton.features)
+            weights[dataset.skeleton.feature_columns(*HANDS)] = vae.hands_weight
+            vae.principal.fit(_some_clips(dataset), weights)
+        captions, record = (
+            _captions_to_align(request, dataset) if options.align_weight else (None, {})
+        )
+        normalizer, skeleton = dataset.normalizer, dataset.skeleton.name
+        module = cls(vae, normalizer, skeleton, options, captions, request.seed)
+        crop = {"crop_unit": options.crop_unit, "crop_min": options.crop_min, "seed": request.seed}
+        train = ClipDataset(dataset, "train", **crop)
+        validation = ClipDataset(dataset, validation_split(dataset))
+        data = StepDataModule(
+            *(train, train.split.frames, validation, validation.split.frames, pad_clips),
+            *(options.batch_size, request.trainer.max_steps, request.seed, train.split.weights),
+        )
+        record = {"parts": {"vae": description}, "parents": {}, **record}
+        return Prepared(module, data, record, keep_normalizer(request, dataset))
 
     def training_step(self, batch: MotionBatch, _index: int) -> Tensor:
         """One optimisation step; the posterior is sampled."""
@@ -94,6 +128,7 @@ class VaeStage(pl.LightningModule):
         )
 
     def _terms(self, batch: MotionBatch, draws: StepDraws | None) -> dict[str, Tensor]:
+        options = self.options
         mu, logvar = self.vae.encode(batch.x, batch.mask)
         mu, logvar = mu.float(), logvar.float()
         z = mu if draws is None else reparameterise(mu, logvar, draws.normal(mu.shape))
@@ -102,34 +137,34 @@ class VaeStage(pl.LightningModule):
             joints = features_to_joints(self.normalizer.denormalize(batch.x), self.skeleton)
             guess = features_to_joints(self.normalizer.denormalize(rebuilt), self.skeleton)
             terms = {
-                "features": masked_smooth_l1(rebuilt, batch.x, batch.mask, self.threshold),
-                "joints": masked_smooth_l1(guess, joints, batch.mask, self.threshold),
+                "features": masked_smooth_l1(rebuilt, batch.x, batch.mask, options.threshold),
+                "joints": masked_smooth_l1(guess, joints, batch.mask, options.threshold),
                 "kl": gaussian_kl(mu, logvar),
             }
-            if self.velocities_weight:
+            if options.velocities_weight:
                 moved, real = (self.fps * each.diff(dim=1) for each in (guess, joints))
                 terms["velocities"] = masked_smooth_l1(
-                    moved, real, batch.mask[:, 1:], self.threshold
+                    moved, real, batch.mask[:, 1:], options.threshold
                 )
-            if self.sliding_weight:
+            if options.sliding_weight:
                 allowed = toe_speed(joints, self.toes, self.fps) + SLIDING_MARGIN
                 terms["sliding"] = self._sliding(rebuilt, batch.mask, allowed)
             if self.text_layer is not None:
                 step = 0 if draws is None else self.global_step
                 text = self.captions.draw(batch.ids, step).to(z.device)
                 terms["align"] = alignment_loss(self.text_layer(z), text)
-        if self.sliding_weight and draws is not None and len(z) > 1:
+        if options.sliding_weight and draws is not None and len(z) > 1:
             terms["sliding_between"] = self._sliding_between(z, batch.mask, draws)
         if draws is not None:
             terms = _in_whole_batch(terms, batch.mask)
         weights = {
             "features": 1.0,
-            "joints": self.joints_weight,
-            "kl": self.kl_weight,
-            "velocities": self.velocities_weight,
-            "sliding": self.sliding_weight,
-            "align": self.align_weight,
-            "sliding_between": 2 * self.sliding_weight,
+            "joints": options.joints_weight,
+            "kl": options.kl_weight,
+            "velocities": options.velocities_weight,
+            "sliding": options.sliding_weight,
+            "align": options.align_weight,
+            "sliding_between": 2 * options.sliding_weight,
         }
         return {"loss": sum(weights[name] * term for name, term in terms.items()), **terms}
 
@@ -151,14 +186,6 @@ class VaeStage(pl.LightningModule):
         joints = features_to_joints(self.normalizer.denormalize(x), self.skeleton)
         return foot_sliding(joints, mask, allowed, self.toes, self.fps)
 
-    def configure_optimizers(self) -> dict:
-        """AdamW over the VAE, and the map of its alignment."""
-        learned = [part for part in (self.vae, self.text_layer) if part is not None]
-        return make_optimizer(
-            [parameter for part in learned for parameter in part.parameters()],
-            **self.optimizer_options,
-        )
-
 
 def _in_whole_batch(terms: dict[str, Tensor], mask: Tensor) -> dict[str, Tensor]:
     """Each term such that its mean over processes is its mean over the frames of all of them."""
@@ -170,3 +197,28 @@ def _in_whole_batch(terms: dict[str, Tensor], mask: Tensor) -> dict[str, Tensor]
         "sliding_between": between,
     }
     return {name: term * shares[name] if name in shares else term for name, term in terms.items()}
+
+
+def _captions_to_align(
+    request: TrainRequest[VaeOptions], dataset: PackedDataset
+) -> tuple[ClipCaptions | None, dict]:
+    """Embedded captions where stage 1 is aligned with them, and what a run records of it."""
+    if not request.options.align_weight:
+        return None, {}
+    splits = ("train", validation_split(dataset))
+    with torch.random.fork_rng():  # filling a cache draws random numbers
+        encoder = build("text_encoder", request.text_encoder, "text_encoder")
+        captions = clip_captions(dataset, splits, encoder, request.seed)
+    record = {
+        "text_encoder": {**request.text_encoder},
+        "text_fingerprint": encoder.fingerprint,
+    }
+    return captions, record
+
+
+def _some_clips(dataset: PackedDataset) -> Iterator[Tensor]:
+    """Normalised training clips, evenly spread over the split, as many as fit into memory."""
+    split = dataset.split("train")
+    count = min(len(split), CLIPS_OF_PRINCIPAL_MOTIONS)
+    for place in np.linspace(0, len(split) - 1, count).astype(int).tolist():
+        yield dataset.normalizer.normalize(torch.tensor(split.clip(place)))

@@ -13,6 +13,7 @@ import yaml
 
 from lead.cli.config import compose
 from lead.cli.main import main
+from lead.cli.train_request import train_request
 from lead.core.building import build
 from lead.core.run_record import SCHEMA_VERSION
 from lead.core.runs import Run
@@ -184,13 +185,13 @@ def projector_values(runs: Path, dataset: Path, folder: Path) -> dict:
 
 def test_a_projector_is_trained_on_an_imported_run(capfd, tmp_path, dataset):
     runs = imported(capfd, "mld", tmp_path, dataset)
-    run = train_stage("projector", projector_values(runs, dataset, tmp_path / "projector"))
+    run = train_stage(train_request(projector_values(runs, dataset, tmp_path / "projector")))
     assert load_pipeline(run).projector is not None
     other = tmp_path / "other"
     shutil.copytree(dataset, other, ignore=shutil.ignore_patterns(STAMPS))
     np.save(other / "Mean.npy", np.load(other / "Mean.npy") + 0.1)
     with pytest.raises(Exception, match="imported with another mean than") as error:
-        train_stage("projector", projector_values(runs, other, tmp_path / "again"))
+        train_stage(train_request(projector_values(runs, other, tmp_path / "again")))
     assert "\n" not in str(error.value)
 
 

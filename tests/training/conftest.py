@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lead.cli.config import compose
+from lead.cli.train_request import train_request
 from lead.core.reading import read_tensors
 from lead.core.runs import Run
 from lead.data.packing import pack
@@ -87,7 +88,7 @@ def train_chain(make_values, tmp_path_factory) -> Callable[..., dict[str, Path]]
             folder = tmp_path_factory.mktemp("chain")
             for stage, earlier in EARLIER.items():
                 names = [f"{name}={folder / name}" for name in earlier]
-                train_stage(stage, make_values(stage, folder / stage, *names, *overrides))
+                train_stage(train_request(make_values(stage, folder / stage, *names, *overrides)))
             chains[overrides] = {stage: folder / stage for stage in EARLIER}
         return chains[overrides]
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from lead.cli.config import compose
+from lead.cli.train_request import train_request
 from lead.core.errors import RequestError
 from lead.data.packed import PackedDataset
 from lead.evaluation.classifier import divide_held_out, load_classifier
-from lead.training.classifier_run import classifier_stage
+from lead.training.classifier_stage import ClassifierStage
 from lead.training.labelled_clips import (
     UNKNOWN,
     LabelledClips,
@@ -39,7 +40,7 @@ def members_of(dataset: PackedDataset, split: str) -> list:
 
 def test_it_names_clips_that_it_never_saw(styled, tmp_path):
     values = values_of(styled.folder, tmp_path / "run")
-    run = train_stage("classifier", {k: v for k, v in values.items() if k != "data"})
+    run = train_stage(train_request(values))
     classifier = load_classifier(run.folder)
     assert classifier.classes == {
         "style": ("elderly", "low", "middle"),
@@ -56,7 +57,7 @@ def test_it_names_clips_that_it_never_saw(styled, tmp_path):
 
 def test_it_is_never_shown_the_kept_half(styled, tmp_path):
     values = values_of(styled.folder, tmp_path / "run")
-    _, data, _, _ = classifier_stage(values, styled, tmp_path)
+    data = ClassifierStage.set_up(train_request(values), styled).data
     kept = set(divide_held_out(styled)["kept"])
     shown = {split.ids[p] for split, p in (*data.train.members, *data.validation.members)}
     held_out = styled.split("heldout")
@@ -93,7 +94,8 @@ def test_a_class_without_training_clips_is_left_out_of_the_loss(styled):
 
 
 def test_a_batch_of_classes_without_training_clips_has_no_loss(styled, tmp_path):
-    stage, _, _, _ = classifier_stage(values_of(styled.folder, tmp_path / "run"), styled, tmp_path)
+    request = train_request(values_of(styled.folder, tmp_path / "run"))
+    stage = ClassifierStage.set_up(request, styled).module
     clips = LabelledClips(styled, members_of(styled, "test"), {"style": ["none"], "content": []})
     batch = collate_labelled([clips[0, row] for row in range(len(clips))])
     assert all((of == UNKNOWN).all() for of in batch.labels.values())

@@ -9,23 +9,25 @@ import pytest
 import torch
 
 from lead.cli.loading import compose_for_run
+from lead.cli.train_request import train_request
 from lead.core.batches import LatentBatch
 from lead.core.errors import RequestError, WorkError
 from lead.core.freezing import freeze
 from lead.core.reading import read_tensors
 from lead.core.runs import Run
+from lead.core.schema import check
 from lead.core.seeding import make_generator
 from lead.diffusion.schedules import scaled_linear
 from lead.diffusion.timesteps import solver_timesteps
 from lead.generation import Sampling, load_pipeline, sample_latents
 from lead.models.denoiser import MldDenoiser
-from lead.training.distill_stage import DistillStage
+from lead.training.distill_stage import DistillOptions, DistillStage
 from lead.training.losses import pseudo_huber
 from lead.training.randomness import StepDraws
 from lead.training.stages import train_stage
 
 SIZES = {"latent_dim": 4, "text_dim": 6, "width": 8, "layers": 3, "heads": 2, "feed_forward": 12}
-LR = {"lr": 2e-3, "weight_decay": 0.0, "warmup_steps": 0, "schedule": "constant", "total_steps": 0}
+LR = {"lr": 2e-3, "weight_decay": 0.0}
 DROPOUT = {"dropout": 0.0}
 
 
@@ -35,7 +37,7 @@ def make_stage(**options) -> DistillStage:
     teacher = freeze(MldDenoiser(**SIZES))
     student = MldDenoiser(**SIZES, **DROPOUT, guidance_dim=8)
     student.load_state_dict(teacher.state_dict(), strict=False)
-    return DistillStage(student, teacher, scaled_linear(), LR, **options)
+    return DistillStage(student, teacher, scaled_linear(), DistillOptions(optimizer=LR, **options))
 
 
 def make_batch(rows: int = 5) -> LatentBatch:
@@ -160,12 +162,13 @@ def test_the_student_learns_to_jump_to_the_end_of_the_path():
     ("options", "message"),
     [
         ({"w_low": 3.0, "w_high": 2.0}, "w is drawn from 3.0 to 2.0"),
-        ({"solver_steps": 0}, "solver_steps is 0"),
+        ({"solver_steps": 0}, "'solver_steps' takes a number greater than or equal to 1"),
+        ({"guidance_dim": 0}, "'guidance_dim' takes a number greater than or equal to 1"),
     ],
 )
 def test_options_that_cannot_work_are_one_line(options, message):
     with pytest.raises(RequestError, match=message) as error:
-        make_stage(**options)
+        check(DistillOptions, options, "here", "say others", error=RequestError)
     assert "\n" not in str(error.value)
 
 
@@ -181,7 +184,7 @@ def chain(train_chain):
 def distilled(chain, make_values, tmp_path_factory) -> Run:
     folder = tmp_path_factory.mktemp("distilled") / "run"
     values = make_values("distill", folder, f"teacher={chain['diffusion']}")
-    return train_stage("distill", values)
+    return train_stage(train_request(values))
 
 
 def test_a_distilled_run_stands_on_its_teacher(chain, distilled):
@@ -226,9 +229,9 @@ def test_stopped_and_resumed_it_ends_in_the_same_bits(
     values = make_values("distill", run.folder, f"teacher={chain['diffusion']}")
     at_step(4, lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(WorkError, match="go on with resume=true"):
-        train_stage("distill", values)
+        train_stage(train_request(values))
     monkeypatch.undo()
-    train_stage("distill", {**values, "resume": True})
+    train_stage(train_request({**values, "resume": True}))
     assert_same_run(run.folder, distilled.folder)
 
 
@@ -251,5 +254,5 @@ def test_teachers_that_cannot_teach(chain, distilled, make_values, tmp_path, tea
         marked.update(**{**record, "stage": "diffusion", "parents": parents})
     words = [] if teacher is None else [f"teacher={folder[teacher]}"]
     with pytest.raises(RequestError, match=message) as error:
-        train_stage("distill", make_values("distill", tmp_path / "run", *words))
+        train_stage(train_request(make_values("distill", tmp_path / "run", *words)))
     assert "\n" not in str(error.value) and not (tmp_path / "run").exists()

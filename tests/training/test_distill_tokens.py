@@ -3,6 +3,7 @@
 import torch
 
 from lead.cli.config import compose
+from lead.cli.train_request import train_request
 from lead.core.building import build
 from lead.core.runs import Run
 from lead.generation import load_pipeline
@@ -52,7 +53,7 @@ def test_several_tokens_from_stage_1_to_one_step(train_chain, make_values, tmp_p
     chain = train_chain("trainer.precision=fp32", *TOKENS)
     options = ("stage.module.solver_steps=10", "stage.module.huber_c=0.5")
     words = (f"teacher={chain['diffusion']}", "stage.sampling=lcm1_skip100", *TOKENS, *options)
-    run = train_stage("distill", make_values("distill", tmp_path / "run", *words))
+    run = train_stage(train_request(make_values("distill", tmp_path / "run", *words)))
     pipeline = load_pipeline(run, projector_run=Run(chain["projector"]))
     for steps in (1, 2, 4):
         sampling = make_sampling(compose("generate", [f"sampling=lcm{steps}_skip100"]))

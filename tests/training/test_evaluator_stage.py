@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from lead.cli.train_request import train_request
 from lead.core.errors import RequestError, WorkError
 from lead.core.reading import read_tensors
 from lead.core.runs import Run
@@ -126,7 +127,7 @@ def trained(make_values, tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluator") / "run"
     options = ("stages.evaluator.max_steps=60", "stages.evaluator.validate_every=60")
     values = make_values("evaluator", folder, *options, "stages.evaluator.batch_size=16")
-    train_stage("evaluator", values)
+    train_stage(train_request(values))
     return folder
 
 
@@ -160,19 +161,19 @@ def test_a_stopped_run_ends_in_the_same_bits(
         raise WorkError("stopped")
 
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    train_stage("evaluator", make_values("evaluator", whole))
+    train_stage(train_request(make_values("evaluator", whole)))
     at_step(4, stop)
     with pytest.raises(WorkError, match="stopped"):
-        train_stage("evaluator", make_values("evaluator", stopped))
+        train_stage(train_request(make_values("evaluator", stopped)))
     monkeypatch.undo()
-    train_stage("evaluator", make_values("evaluator", stopped, "resume=true"))
+    train_stage(train_request(make_values("evaluator", stopped, "resume=true")))
     assert_same_run(whole, stopped)
 
 
 def test_a_judge_is_trained_in_32_bits(make_values, tmp_path):
     for precision in ("fp32", "bf16"):
         option = f"trainer.precision={precision}"
-        train_stage("evaluator", make_values("evaluator", tmp_path / precision, option))
+        train_stage(train_request(make_values("evaluator", tmp_path / precision, option)))
     one, other = (Run(tmp_path / precision).tensors("extractor") for precision in ("fp32", "bf16"))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -186,7 +187,7 @@ def test_published_word_vectors_stay_as_they_are(make_values, tmp_path, monkeypa
         (tmp_path / f"our_vab_{name}.pkl").write_bytes(pickle.dumps(value))
     options = (f"stage.glove={tmp_path}", "stage.module.loss=margin")
     monkeypatch.setitem(TAGGERS, "spacy", tag_words)
-    train_stage("evaluator", make_values("evaluator", tmp_path / "run", *options))
+    train_stage(train_request(make_values("evaluator", tmp_path / "run", *options)))
     kept = read_tensors(tmp_path / "run/weights/words.safetensors")["vectors"].numpy()
     np.testing.assert_array_equal(kept, vectors.astype(np.float32))
     judge = load_judge(tmp_path / "run")
@@ -204,6 +205,6 @@ def test_published_word_vectors_stay_as_they_are(make_values, tmp_path, monkeypa
 )
 def test_wrong_options_get_one_line_and_leave_nothing(make_values, tmp_path, words, message):
     with pytest.raises(RequestError) as error:
-        train_stage("evaluator", make_values("evaluator", tmp_path / "run", *words))
+        train_stage(train_request(make_values("evaluator", tmp_path / "run", *words)))
     assert message in str(error.value) and "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()

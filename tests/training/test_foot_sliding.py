@@ -10,7 +10,7 @@ from lead.models.vae import MotionVAE, _smooth
 from lead.representation.normalizer import Normalizer
 from lead.training.losses import foot_sliding
 from lead.training.randomness import StepDraws
-from lead.training.vae_stage import VaeStage
+from lead.training.vae_stage import VaeOptions, VaeStage
 
 
 def walk(height: float, metres: float) -> torch.Tensor:
@@ -52,7 +52,7 @@ def test_both_sliding_terms_reach_the_decoder_and_only_training_decodes_between(
     normalizer = Normalizer(np.full(263, -0.1), np.full(263, 0.2))
     with torch.no_grad():
         vae.output_layer.weight.mul_(5)  # so that its toes move
-    stage = VaeStage(vae, normalizer, "humanml3d", {}, sliding_weight=3.0)
+    stage = VaeStage(vae, normalizer, "humanml3d", VaeOptions(sliding_weight=3.0))
     batch = MotionBatch(torch.randn(3, 8, 263), lengths_to_mask(torch.tensor([8, 6, 8])), ["a"] * 3)
     assert "sliding_between" not in stage._terms(batch, None)
     terms = stage._terms(batch, StepDraws(torch.Generator().manual_seed(0)))

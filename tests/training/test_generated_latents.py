@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from lead.cli.train_request import train_request
 from lead.core.batches import LatentBatch
 from lead.core.errors import RequestError
 from lead.core.runs import Run
@@ -12,7 +13,7 @@ from lead.data.latents import LatentDataset
 from lead.data.packed import open_dataset
 from lead.models.projector import Projector
 from lead.training.generated_latents import Regeneration
-from lead.training.projector_stage import ProjectorStage
+from lead.training.projector_stage import ProjectorOptions, ProjectorStage
 from lead.training.randomness import StepDraws
 from lead.training.stages import train_stage
 
@@ -65,7 +66,7 @@ def test_it_reads_the_generated_and_rebuilds_the_posterior():
     torch.manual_seed(0)
     sizes = {"width": 16, "layers": 3, "heads": 2, "feed_forward": 24, "dropout": 0.0}
     projector = Projector(kind="mlp", latent_dim=8, text_dim=12, **sizes)
-    stage = ProjectorStage(projector, {}, latent="mean")
+    stage = ProjectorStage(projector, ProjectorOptions(latent="mean"))
     mu, generated, text = (torch.randn(5, 1, dim) for dim in (8, 8, 12))
     batch = LatentBatch(mu, mu, text, torch.zeros(1, 1, 12), ["x"] * 5, generated)
     draws = StepDraws(torch.Generator())
@@ -81,7 +82,7 @@ def test_it_reads_the_generated_and_rebuilds_the_posterior():
 def test_a_run_on_generated_latents(chain, make_values, tmp_path):
     words = [f"diffusion={chain['diffusion']}", "stage.latents=generated"]
     values = make_values("projector", tmp_path / "run", *words, "stage.generated.timestep=200")
-    train_stage("projector", values)
+    train_stage(train_request(values))
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["status"] == "finished"
     assert record["values"]["stage"]["generated"] == {"timestep": 200, "guidance_scale": 7.5}
@@ -90,7 +91,10 @@ def test_a_run_on_generated_latents(chain, make_values, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["diffusion", "stage.latents=gen"], "stage.latents is 'gen'"),
+        (
+            ["diffusion", "stage.latents=gen"],
+            "'latents': unknown 'gen', known: generated",
+        ),
         (["vae", "stage.latents=generated"], "needs a diffusion run: diffusion=RUN"),
         (
             ["diffusion", "stage.latents=generated", "stage.generated.timestep=0"],
@@ -102,5 +106,5 @@ def test_what_cannot_be_generated(chain, make_values, tmp_path, words, message):
     stage, *options = words
     named = f"{stage}={chain[stage]}"
     with pytest.raises(RequestError, match=message) as error:
-        train_stage("projector", make_values("projector", tmp_path / "run", named, *options))
+        train_stage(train_request(make_values("projector", tmp_path / "run", named, *options)))
     assert "\n" not in str(error.value) and not (tmp_path / "run").exists()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lead.cli.train_request import train_request
 from lead.training.stages import train_stage
 
 MOMENTS = 10
@@ -38,18 +39,18 @@ def values_in(make_values, train_chain) -> Callable[[str, Path], dict]:
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", EARLIER)
 def test_killed_at_ten_random_moments(values_in, assert_same_run, tmp_path, stage):
-    train_stage(stage, values_in(stage, tmp_path / "whole"))
+    train_stage(train_request(values_in(stage, tmp_path / "whole")))
     for moment in range(MOMENTS):
         folder = tmp_path / f"run{moment}"
         # One moment in each tenth of the steps; the first ones before anything is written.
         step = (moment + random.Random().random()) * (STEPS - 2) / MOMENTS - 1
-        process = start(stage, values_in(stage, folder))
+        process = start(values_in(stage, folder))
         while steps_logged(folder) <= step and process.is_alive():
             time.sleep(0.001)
         time.sleep(0.02 * random.Random().random())
         kill(process)
         assert process.exitcode == -signal.SIGKILL
-        train_stage(stage, {**values_in(stage, folder), "resume": True})
+        train_stage(train_request({**values_in(stage, folder), "resume": True}))
         assert_same_run(folder, tmp_path / "whole")
         assert not list(folder.rglob(".*"))
 
@@ -59,20 +60,21 @@ def test_killed_at_ten_random_moments(values_in, assert_same_run, tmp_path, stag
 def test_killed_again_and_again(values_in, assert_same_run, tmp_path, stage):
     """One training, killed ten times over: each round goes on from where the last one stood."""
     begin = time.monotonic()
-    train_stage(stage, values_in(stage, tmp_path / "whole"))
+    train_stage(train_request(values_in(stage, tmp_path / "whole")))
     whole = time.monotonic() - begin
     values = {**values_in(stage, tmp_path / "run"), "resume": True}
     for _ in range(MOMENTS):
-        process = start(stage, values)
+        process = start(values)
         time.sleep(whole * random.Random().random() / 2)
         kill(process)
         assert process.exitcode in (-signal.SIGKILL, 0)
-    train_stage(stage, values)
+    train_stage(train_request(values))
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
-def start(stage: str, values: dict) -> multiprocessing.Process:
-    process = multiprocessing.get_context("fork").Process(target=train_stage, args=(stage, values))
+def start(values: dict) -> multiprocessing.Process:
+    request = train_request(values)
+    process = multiprocessing.get_context("fork").Process(target=train_stage, args=(request,))
     process.start()
     return process
 

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lead.bench.our_training import cached_latents
+from lead.cli.train_request import train_request
 from lead.core.batches import LatentBatch, MotionBatch
 from lead.core.errors import WorkError
 from lead.core.freezing import freeze
@@ -96,7 +97,7 @@ def stage_and_batch(stage, make_values, train_chain, tmp_path, monkeypatch):
         return run
 
     monkeypatch.setattr("lead.training.stages.fit", keep)
-    train_stage(stage, make_values(stage, tmp_path / "run", *words, *options))
+    train_stage(train_request(make_values(stage, tmp_path / "run", *words, *options)))
     module, data = made
     items = [(0, place) for place in range(4)]
     if hasattr(data.train, "__getitems__"):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lead.cli.train_request import train_request
 from lead.evaluation.extractor import networks
 from lead.training.processes import rows_of_batch, share_of_batch
 from lead.training.randomness import StepDraws
@@ -38,7 +39,7 @@ def train(make_values, train_chain, styled, tmp_path) -> Callable[..., dict[str,
         words = [word.format(**chain) for word in STAGES[stage]]
         if stage == "classifier":
             words.append(f"dataset={styled.folder}")  # whose clips have labels
-        train_stage(stage, make_values(stage, tmp_path / name, *STILL, *words, *overrides))
+        train_stage(train_request(make_values(stage, tmp_path / name, *STILL, *words, *overrides)))
         return curves(tmp_path / name)
 
     return run

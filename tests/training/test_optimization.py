@@ -8,15 +8,15 @@ from torch import nn
 
 from lead.core import precision
 from lead.core.errors import RequestError
-from lead.core.schema import check_options
+from lead.core.schema import check
 from lead.training.fit import choose_precision
-from lead.training.optimization import GradientClipping, make_optimizer
+from lead.training.optimization import GradientClipping, OptimizerOptions, make_optimizer
 
 
-def rates(steps: int, **options) -> list[float]:
+def rates(steps: int, total_steps: int = 0, **options) -> list[float]:
     """The learning rate that each of the first steps uses."""
     parameter = nn.Parameter(torch.zeros(1))
-    made = make_optimizer([parameter], **options)
+    made = make_optimizer([parameter], OptimizerOptions(**options), total_steps)
     assert made["lr_scheduler"]["interval"] == "step" and made["lr_scheduler"]["frequency"] == 1
     used = []
     for _ in range(steps):
@@ -49,7 +49,7 @@ def test_warm_up_and_cosine_multiply():
 
 def test_it_is_adamw_with_decoupled_decay():
     parameter = nn.Parameter(torch.tensor([2.0]))
-    made = make_optimizer([parameter], lr=0.1, weight_decay=0.5)
+    made = make_optimizer([parameter], OptimizerOptions(lr=0.1, weight_decay=0.5))
     parameter.grad = torch.tensor([-3.0])
     made["optimizer"].step()
     # First step of Adam: the sign of the gradient. Decay is apart from it.
@@ -68,7 +68,7 @@ def test_it_is_adamw_with_decoupled_decay():
 def test_what_is_no_schedule_and_no_rate_is_one_line(option, values, message):
     for value in values:
         with pytest.raises(RequestError, match=message):
-            check_options(make_optimizer, {"parameters": (), option: value}, "here")
+            check(OptimizerOptions, {option: value}, "here", "again", error=RequestError)
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(1.0, 1.0), (7.0, 5.0), (0.0, 5.0)])

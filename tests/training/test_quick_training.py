@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from lead.cli.train_request import train_request
 from lead.training.stages import train_stage
 
 EARLIER = {"vae": None, "diffusion": "vae", "projector": "diffusion"}
@@ -25,5 +26,5 @@ def test_a_step_draws_no_bernoulli_numbers_and_attends_by_products(
             return own(*args, **options)
 
         monkeypatch.setattr(nn.functional, name, counted)
-    train_stage(stage, values)
+    train_stage(train_request(values))
     assert called == {"dropout": 0, "multi_head_attention_forward": 0}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lead.cli.train_request import train_request
 from lead.core.errors import WorkError
 from lead.core.runs import Run
 from lead.training.stages import train_stage
@@ -37,14 +38,14 @@ def test_crashed_then_terminated_then_finished(
     values = make_values(stage, run.folder, option, *names)
     at_step(3, crash)  # the last save is that of step 2
     with pytest.raises(CrashError):
-        train_stage(stage, values)
+        train_stage(train_request(values))
     monkeypatch.undo()
     at_step(4, lambda: os.kill(os.getpid(), signal.SIGTERM))  # stops before step 5
     with pytest.raises(WorkError, match="stopped by SIGTERM at step 5; go on with resume=true"):
-        train_stage(stage, {**values, "resume": True})
+        train_stage(train_request({**values, "resume": True}))
     monkeypatch.undo()
     assert Run(run.folder).record.status == "interrupted"
-    train_stage(stage, {**values, "resume": True})
+    train_stage(train_request({**values, "resume": True}))
     assert_same_run(run.folder, chain[stage])
 
 
@@ -62,10 +63,10 @@ def test_what_is_fitted_before_training_survives_a_stop(
         made["model"]["denoiser"] = {"_target_": "mlp_denoiser", **mlp}
         return made
 
-    train_stage("vae", values("vae", tmp_path / "vae"))
+    train_stage(train_request(values("vae", tmp_path / "vae")))
     whole = tmp_path / "vae" if stage == "vae" else tmp_path / "whole"
     if stage == "diffusion":
-        train_stage(stage, values(stage, whole))
+        train_stage(train_request(values(stage, whole)))
         fitted = Run(whole).tensors("denoiser")
         assert (fitted["preconditioning.variance"] != 1).all()
     else:
@@ -73,21 +74,22 @@ def test_what_is_fitted_before_training_survives_a_stop(
     stopped = values(stage, tmp_path / "stopped")
     at_step(3, crash)
     with pytest.raises(CrashError):
-        train_stage(stage, stopped)
+        train_stage(train_request(stopped))
     monkeypatch.undo()
-    train_stage(stage, {**stopped, "resume": True})
+    train_stage(train_request({**stopped, "resume": True}))
     assert_same_run(tmp_path / "stopped", whole)
 
 
 def test_killed_at_a_random_moment(make_values, train_chain, assert_same_run, tmp_path):
     chain = train_chain("trainer.precision=fp32")
     values = make_values("vae", tmp_path / "run", "trainer.precision=fp32")
-    process = multiprocessing.get_context("fork").Process(target=train_stage, args=("vae", values))
+    request = train_request(values)
+    process = multiprocessing.get_context("fork").Process(target=train_stage, args=(request,))
     process.start()
     time.sleep(random.Random().uniform(0.05, 1.0))
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    train_stage("vae", {**values, "resume": True})
+    train_stage(train_request({**values, "resume": True}))
     assert_same_run(tmp_path / "run", chain["vae"])
     assert not leftovers(tmp_path / "run")
 
@@ -98,8 +100,8 @@ def leftovers(folder: Path) -> list[Path]:
 
 def test_a_finished_run_resumes_to_itself(make_values, train_chain, assert_same_run, tmp_path):
     values = make_values("vae", tmp_path / "run", "trainer.precision=fp32")
-    train_stage("vae", values)
-    train_stage("vae", {**values, "resume": True})
+    train_stage(train_request(values))
+    train_stage(train_request({**values, "resume": True}))
     assert_same_run(tmp_path / "run", train_chain("trainer.precision=fp32")["vae"])
 
 
@@ -107,13 +109,13 @@ def test_a_finished_run_can_be_made_longer(make_values, train_chain, assert_same
     """Here the schedule is constant: a cosine would have another shape."""
     values = make_values("vae", tmp_path / "run", "stages.vae.optimizer.schedule=constant")
     whole = make_values("vae", tmp_path / "whole", "stages.vae.optimizer.schedule=constant")
-    train_stage("vae", {**values, "trainer": {**values["trainer"], "max_steps": 4}})
-    train_stage("vae", {**values, "resume": True})
-    train_stage("vae", whole)
+    train_stage(train_request({**values, "trainer": {**values["trainer"], "max_steps": 4}}))
+    train_stage(train_request({**values, "resume": True}))
+    train_stage(train_request(whole))
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
 def test_the_comparison_sees_another_training(make_values, train_chain, assert_same_run, tmp_path):
-    train_stage("vae", make_values("vae", tmp_path / "run", "seed=1"))
+    train_stage(train_request(make_values("vae", tmp_path / "run", "seed=1")))
     with pytest.raises(AssertionError):
         assert_same_run(tmp_path / "run", train_chain("trainer.precision=fp32")["vae"])

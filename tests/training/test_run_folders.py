@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from lead.cli.train_request import train_request
 from lead.core.claims import beside
 from lead.core.errors import LeadError, RequestError, WorkError
 from lead.core.files import write_json, write_tensors
@@ -38,7 +39,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def refused(kind: type[LeadError], values: dict, *words: str) -> None:
     """The stage is refused with one line that holds these words."""
     with pytest.raises(kind) as error:
-        train_stage(values["stage"]["name"], values)
+        train_stage(train_request(values))
     assert "\n" not in str(error.value)
     for word in words:
         assert word in str(error.value)
@@ -90,7 +91,7 @@ def test_the_frozen_parts_are_nowhere_in_a_later_stage(
         "lead.training.stages.fit", lambda module, _, run, *__, **___: modules.append(module) or run
     )
     earlier = {"diffusion": "vae", "projector": "diffusion"}[stage]
-    train_stage(stage, make_values(stage, tmp_path / "run", f"{earlier}={chain[earlier]}"))
+    train_stage(train_request(make_values(stage, tmp_path / "run", f"{earlier}={chain[earlier]}")))
     module = modules[0]
     optimised = module.configure_optimizers()["optimizer"].param_groups
     parameters = {name for name, _ in module.named_parameters()}
@@ -111,13 +112,13 @@ def test_no_encoder_runs_where_a_cache_is_whole(chain, make_values, monkeypatch,
 
     monkeypatch.setattr(MotionVAE, "encode", run)
     monkeypatch.setattr(HashTextEncoder, "encode", run)
-    train_stage("diffusion", make_values("diffusion", tmp_path / "d", f"vae={chain['vae']}"))
-    train_stage("projector", make_values("projector", tmp_path / "p", f"vae={chain['vae']}"))
+    train_stage(train_request(make_values("diffusion", tmp_path / "d", f"vae={chain['vae']}")))
+    train_stage(train_request(make_values("projector", tmp_path / "p", f"vae={chain['vae']}")))
     with pytest.raises(AssertionError, match="an encoder ran"):
         other = make_values(
             "projector", tmp_path / "q", f"vae={chain['vae']}", "text_encoder.seed=1"
         )
-        train_stage("projector", other)
+        train_stage(train_request(other))
 
 
 # Folders that are there already
@@ -136,7 +137,7 @@ def test_overwriting_starts_from_nothing(copies, make_values, assert_same_run, c
     run = Run(copies["vae"])
     run.update(best={"val/loss": -1e9, "step": 1}, note="old")
     write_json(run.folder / "metrics.json", {"old": 1})
-    train_stage("vae", make_values("vae", run.folder, "overwrite=true"))
+    train_stage(train_request(make_values("vae", run.folder, "overwrite=true")))
     assert_same_run(run.folder, chain["vae"])
     assert "note" not in Run(run.folder).contents
     assert not (run.folder / "metrics.json").exists()
@@ -156,7 +157,7 @@ def test_a_folder_killed_before_its_first_file_is_no_obstacle(make_values, tmp_p
     (folder / "weights").mkdir(parents=True)
     shutil.rmtree(folder / "weights")
     (folder / ".run.json.lead-new0.json").write_text("{")
-    run = train_stage("vae", make_values("vae", folder, "resume=true"))
+    run = train_stage(train_request(make_values("vae", folder, "resume=true")))
     assert run.record.status == "finished" and not list(folder.glob(".*"))
 
 
@@ -168,7 +169,7 @@ def test_a_run_killed_before_its_first_save_starts_again(
         path = copies["vae"] / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     Run(copies["vae"]).update(status="running")
-    train_stage("vae", make_values("vae", copies["vae"], "resume=true"))
+    train_stage(train_request(make_values("vae", copies["vae"], "resume=true")))
     assert_same_run(copies["vae"], chain["vae"])
 
 
@@ -188,7 +189,7 @@ def test_half_written_files_are_swept_up(copies, make_values):
     mine = copies["vae"] / ".metrics.csv.old.csv"
     for path in (*rubbish, mine):
         path.write_bytes(b"half")
-    train_stage("vae", make_values("vae", copies["vae"], "resume=true"))
+    train_stage(train_request(make_values("vae", copies["vae"], "resume=true")))
     assert not any(path.exists() for path in rubbish) and mine.exists()
 
 
@@ -232,7 +233,7 @@ def test_resuming_with_another_model_is_refused(copies, make_values, stage, over
 
 def test_options_of_other_stages_may_change(copies, make_values):
     others = ("model.projector.width=32", "stages.projector.batch_size=9", "text_encoder.dim=16")
-    train_stage("vae", make_values("vae", copies["vae"], "resume=true", *others))
+    train_stage(train_request(make_values("vae", copies["vae"], "resume=true", *others)))
 
 
 def test_resuming_another_stage_is_refused(copies, make_values):
@@ -241,7 +242,7 @@ def test_resuming_another_stage_is_refused(copies, make_values):
 
 
 def test_resuming_on_another_earlier_run_is_refused(copies, make_values, tmp_path):
-    train_stage("vae", make_values("vae", tmp_path / "other", "seed=3"))
+    train_stage(train_request(make_values("vae", tmp_path / "other", "seed=3")))
     values = make_values("diffusion", copies["diffusion"], "resume=true", f"vae={tmp_path}/other")
     refused(RequestError, values, "was started with another vae run")
 
@@ -325,7 +326,7 @@ def test_the_test_split_is_never_opened(
         names = [f"{name}={tmp_path / name}" for name in earlier]
         values = make_values(stage, tmp_path / stage, *names)
         values["dataset"] = str(tmp_path / "data")
-        train_stage(stage, values)
+        train_stage(train_request(values))
         assert_same_run(tmp_path / stage, chain[stage])
 
 
@@ -353,25 +354,29 @@ def test_without_a_val_split_the_train_split_validates(make_values, micro_datase
     write_json(tmp_path / "data" / "manifest.json", manifest)
     values = make_values("vae", tmp_path / "run")
     values["dataset"] = str(tmp_path / "data")
-    assert train_stage("vae", values).record.best["step"] in (3, 6)
+    assert train_stage(train_request(values)).record.best["step"] in (3, 6)
 
 
 # Options
 
 
 def test_an_unknown_stage_says_what_was_meant(make_values, tmp_path):
+    values = make_values("vae", tmp_path / "run")
     with pytest.raises(RequestError, match="unknown stage 'vea': did you mean 'vae'"):
-        train_stage("vea", make_values("vae", tmp_path / "run"))
+        train_request({**values, "stage": {**values["stage"], "name": "vea"}})
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("trainer.logger=[wandbb]", "unknown logger 'wandbb': did you mean 'wandb'"),
-        ("trainer.ema_decay=1.0", "trainer.ema_decay is 1.0: it must be in [0, 1)"),
+        ("trainer.logger=[wandbb]", "trainer: 'logger.0': unknown 'wandbb', did you mean 'wandb'"),
+        ("trainer.ema_decay=1.0", "trainer: 'ema_decay' takes a number less than 1, got 1.0"),
         ("trainer.accelerator=gqu", "gqu"),
         ("stages.vae.optimizer.schedule=cosin", "did you mean 'cosine'"),
-        ("stage.crop_unit=0", "crop_unit is 0"),
+        (
+            "stage.crop_unit=0",
+            "'crop_unit' takes a number greater than or equal to 1",
+        ),
         ("model.vae.heads=3", "cannot be shared by 3 heads"),
         ("model.vae.layers=4", "odd number of layers, not 4"),
     ],
@@ -396,7 +401,8 @@ def test_unknown_choices_of_the_projector_leave_nothing_behind(
 
 
 def test_a_projector_needs_no_diffusion_run(chain, make_values, tmp_path):
-    run = train_stage("projector", make_values("projector", tmp_path / "p", f"vae={chain['vae']}"))
+    values = make_values("projector", tmp_path / "p", f"vae={chain['vae']}")
+    run = train_stage(train_request(values))
     assert run.ancestor("vae").folder == chain["vae"].resolve()
     with pytest.raises(RequestError, match="without a diffusion: name one with diffusion=RUN"):
         run.ancestor("diffusion")
@@ -405,9 +411,9 @@ def test_a_projector_needs_no_diffusion_run(chain, make_values, tmp_path):
 def test_a_training_without_a_validation_ends_and_is_read_again(make_values, tmp_path):
     """No loss was the best: its record holds infinity, and goes on and is replaced all the same."""
     values = make_values("vae", tmp_path / "run", "trainer.validate_every=1000")
-    run = train_stage("vae", values)
+    run = train_stage(train_request(values))
     record = Run(run.folder).record
     assert record.status == "finished" and record.best["val/loss"] == float("inf")
     assert Run(run.folder).load_part("vae")
     again = make_values("vae", tmp_path / "run", "trainer.validate_every=1000", "overwrite=true")
-    assert train_stage("vae", again).record.status == "finished"
+    assert train_stage(train_request(again)).record.status == "finished"

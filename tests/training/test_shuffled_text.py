@@ -6,7 +6,7 @@ import torch
 from lead.core.batches import LatentBatch
 from lead.models.projector import Projector
 from lead.training.losses import alignment_loss
-from lead.training.projector_stage import ProjectorStage, derangement
+from lead.training.projector_stage import ProjectorOptions, ProjectorStage, derangement
 from lead.training.randomness import validation_draws
 
 DIM, TEXT, COUNT = 8, 12, 6
@@ -29,11 +29,11 @@ def test_one_place_stays():
     assert derangement(1, torch.Generator()).tolist() == [0]
 
 
-def make_stage(**options) -> ProjectorStage:
+def make_stage(seed: int = 0, **options) -> ProjectorStage:
     torch.manual_seed(0)
     sizes = {"width": 16, "layers": 3, "heads": 2, "feed_forward": 24, "dropout": 0.0}
     projector = Projector(kind="mlp", latent_dim=DIM, text_dim=TEXT, **sizes)
-    return ProjectorStage(projector, {}, latent="mean", **options)
+    return ProjectorStage(projector, ProjectorOptions(latent="mean", **options), seed)
 
 
 def make_batch() -> LatentBatch:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lead.cli.train_request import train_request
 from lead.core.errors import WorkError
 from lead.core.runs import Run
 from lead.training.stages import train_stage
@@ -41,13 +42,15 @@ def test_a_failure_before_the_first_result_leaves_nothing(
 
     monkeypatch.setattr(VaeStage, moment, fail)
     with pytest.raises((error, SystemExit)):  # Lightning ends the process where it is interrupted
-        train_stage("vae", make_values("vae", tmp_path / "deep" / "run"))
+        train_stage(train_request(make_values("vae", tmp_path / "deep" / "run")))
     assert not list(tmp_path.iterdir())
 
 
 def test_an_option_that_fails_in_the_first_step_leaves_nothing(make_values, tmp_path):
     with pytest.raises(Exception, match="beta|threshold"):
-        train_stage("vae", make_values("vae", tmp_path / "run", "stage.module.threshold=-1.0"))
+        train_stage(
+            train_request(make_values("vae", tmp_path / "run", "stage.module.threshold=-1.0"))
+        )
     assert not list(tmp_path.iterdir())
 
 
@@ -66,7 +69,7 @@ def test_a_failure_before_the_first_result_gives_the_old_run_back(
 
     monkeypatch.setattr(VaeStage, "training_step", fail)
     with pytest.raises(BrokenError):
-        train_stage("vae", make_values("vae", run.folder, option))
+        train_stage(train_request(make_values("vae", run.folder, option)))
     assert contents(run.folder) == before
 
 
@@ -76,7 +79,7 @@ def test_a_failure_after_it_keeps_what_was_saved(make_values, at_step, run):
 
     at_step(5, fail)
     with pytest.raises(BrokenError):
-        train_stage("vae", make_values("vae", run.folder, "overwrite=true", "seed=7"))
+        train_stage(train_request(make_values("vae", run.folder, "overwrite=true", "seed=7")))
     assert run.state_path.is_file() and Run(run.folder).record.values["seed"] == 7
     assert not list(run.folder.rglob(".*")) and (run.folder / "notes.txt").exists()
 

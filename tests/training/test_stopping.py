@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from lead.cli.main import main
+from lead.cli.train_request import train_request
 from lead.core.runs import Run
 from lead.training.stages import train_stage
 
@@ -32,13 +33,14 @@ def test_stopping_before_the_first_step_can_be_resumed(
     at_step(0, lambda: os.kill(os.getpid(), signal.SIGINT))
     assert main(["train", *micro_words("vae", tmp_path / "run")]) == 1
     monkeypatch.undo()
-    train_stage("vae", make_values("vae", tmp_path / "run", "resume=true"))
+    train_stage(train_request(make_values("vae", tmp_path / "run", "resume=true")))
     assert_same_run(tmp_path / "run", train_chain("trainer.precision=fp32")["vae"])
 
 
 def test_a_signal_during_the_last_step_ends_as_finished(make_values, at_step, tmp_path):
     at_step(6, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    assert train_stage("vae", make_values("vae", tmp_path / "run")).record.status == "finished"
+    run = train_stage(train_request(make_values("vae", tmp_path / "run")))
+    assert run.record.status == "finished"
 
 
 def test_time_alone_makes_a_save_due(make_values, at_step, tmp_path):
@@ -47,5 +49,5 @@ def test_time_alone_makes_a_save_due(make_values, at_step, tmp_path):
     run = Run(tmp_path / "run")
     at_step(1, lambda: seen.append(run.state_path.is_file()))
     values = make_values("vae", run.folder, "trainer.save_seconds=0", "trainer.save_every=1000")
-    train_stage("vae", values)
+    train_stage(train_request(values))
     assert seen == [True]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lead.cli.train_request import train_request
 from lead.core.errors import WorkError
 from lead.core.runs import Run
 from lead.training.stages import train_stage
@@ -42,7 +43,7 @@ def training(interrupted, make_values) -> tuple:
             raise CaughtError(given[1:])
 
         patch.setattr("lead.training.fit.check_state", catch)
-        train_stage("vae", make_values("vae", interrupted.folder, "resume=true"))
+        train_stage(train_request(make_values("vae", interrupted.folder, "resume=true")))
     return caught.value.args[0]
 
 
@@ -193,7 +194,7 @@ def test_nothing_is_changed_by_a_run_that_cannot_go_on(interrupted, make_values,
     torch.save(changed(state, place, to({})), interrupted.state_path)
     before = contents(interrupted.folder)
     with pytest.raises(WorkError, match="overwrite=true"):
-        train_stage("vae", make_values("vae", interrupted.folder, "resume=true"))
+        train_stage(train_request(make_values("vae", interrupted.folder, "resume=true")))
     assert contents(interrupted.folder) == before
     assert Run(interrupted.folder).record.status == "interrupted"
 
@@ -203,5 +204,5 @@ def test_the_state_that_was_saved_is_taken(interrupted, make_values, training, s
     own = Run(shutil.copytree(interrupted.folder, tmp_path / "vae"))
     torch.save(state, own.state_path)
     check_state(own.state_path, *training)
-    run = train_stage("vae", make_values("vae", own.folder, "resume=true"))
+    run = train_stage(train_request(make_values("vae", own.folder, "resume=true")))
     assert run.record.status == "finished"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from lead.cli.train_request import train_request
 from lead.core.batches import MotionBatch
 from lead.core.errors import RequestError
 from lead.core.masks import lengths_to_mask
@@ -14,20 +15,20 @@ from lead.models.vae import MotionVAE
 from lead.representation.normalizer import Normalizer
 from lead.training.clip_captions import ClipCaptions
 from lead.training.stages import train_stage
-from lead.training.vae_stage import VaeStage
+from lead.training.vae_stage import VaeOptions, VaeStage
 
 TEXTS = torch.randn(5, 12, generator=torch.Generator().manual_seed(0))
 ROWS = {"a": [0, 1, 2], "b": [3], "c": [4, 0]}
 WEIGHT = 0.25
 
 
-def make_stage(**options) -> VaeStage:
+def make_stage(captions: ClipCaptions | None = None, **options) -> VaeStage:
     torch.manual_seed(1)
     sizes = {"latent_tokens": 2, "latent_dim": 4, "width": 8, "heads": 2, "layers": 3}
     vae = MotionVAE(**sizes, feed_forward=12, dropout=0.0)
     normalizer = Normalizer(np.zeros(263), np.ones(263))
-    optimizer = {"lr": 1e-2, "weight_decay": 0.0}
-    return VaeStage(vae, normalizer, "humanml3d", optimizer, **options)
+    options = VaeOptions(optimizer={"lr": 1e-2, "weight_decay": 0.0}, **options)
+    return VaeStage(vae, normalizer, "humanml3d", options, captions)
 
 
 def make_batch() -> MotionBatch:
@@ -89,7 +90,7 @@ def test_weight_without_captions_is_refused():
 
 def test_a_run_with_alignment(make_values, tmp_path):
     folder = tmp_path / "aligned"
-    train_stage("vae", make_values("vae", folder, "stage.module.align_weight=0.5"))
+    train_stage(train_request(make_values("vae", folder, "stage.module.align_weight=0.5")))
     assert {path.stem for path in (folder / "weights").iterdir()} == {"vae", "normalizer"}
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "finished" and record["text_encoder"]["name"] == "hash"
@@ -101,4 +102,4 @@ def test_a_run_with_alignment(make_values, tmp_path):
 def test_a_size_may_set_the_weight(make_values, tmp_path):
     values = make_values("vae", tmp_path / "aligned")
     values["stages"]["vae"]["module"] = {"align_weight": 0.5}
-    assert "text_encoder" in train_stage("vae", values).contents
+    assert "text_encoder" in train_stage(train_request(values)).contents

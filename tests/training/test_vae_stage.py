@@ -9,7 +9,7 @@ from lead.core.masks import lengths_to_mask
 from lead.models.vae import MotionVAE
 from lead.representation import features_to_joints
 from lead.representation.normalizer import Normalizer
-from lead.training.vae_stage import VaeStage
+from lead.training.vae_stage import VaeOptions, VaeStage
 
 LENGTHS = (6, 4)
 
@@ -36,11 +36,8 @@ def huber(gap: np.ndarray, threshold: float) -> np.ndarray:
 @pytest.mark.parametrize("threshold", [1.0, 0.05])
 def test_velocities_are_metres_a_second_over_pairs_of_real_frames(threshold):
     normalizer = Normalizer(np.zeros(263), np.full(263, 0.2))
-    stage = VaeStage(
-        *(WrongByAConstant(), normalizer, "humanml3d", {}),
-        velocities_weight=2.0,
-        threshold=threshold,
-    )
+    options = VaeOptions(velocities_weight=2.0, threshold=threshold)
+    stage = VaeStage(WrongByAConstant(), normalizer, "humanml3d", options)
     x = torch.randn(2, 6, 263)
     mask = lengths_to_mask(torch.tensor(LENGTHS))
     terms = stage._terms(MotionBatch(x, mask, ["a", "b"]), None)

@@ -1,0 +1,116 @@
+"""What a stage is: typed options, a LightningModule, and how one training of it is set up."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pytorch_lightning as pl
+from torch import nn
+
+from lead.core.building import HOLDS, NETWORKS, find_class
+from lead.core.errors import RequestError, did_you_mean
+from lead.core.files import write_tensors
+from lead.core.freezing import trainable_parameters
+from lead.core.schema import ClosedSchema
+from lead.core.sizes import Some
+from lead.data.packed import PackedDataset
+from lead.training.datamodule import StepDataModule
+from lead.training.fit import TrainerOptions
+from lead.training.optimization import OptimizerOptions, Steps, make_optimizer
+
+Description = Mapping[str, Any]
+"""How a part is built, see lead.core.building; it stands in run.json as it is."""
+
+
+class StageOptions(ClosedSchema):
+    """What every stage takes; each adds its own, with its types and limits.
+
+    The values stand in configs/stage, configs/size and configs/train.yaml.
+    """
+
+    batch_size: Some = 64
+    max_steps: Steps = 1000  # where a cosine ends
+    validate_every: Steps = 200  # configs/trainer has it from here
+    optimizer: OptimizerOptions = OptimizerOptions()
+
+
+Own = TypeVar("Own", bound=StageOptions)
+
+
+@dataclass(frozen=True)
+class TrainRequest(Generic[Own]):
+    """One training, as it was asked for.
+
+    ``models`` are descriptions by part, ``earlier`` the runs that it stands on, by the option that
+    names them. ``kept`` is what config.yaml and run.json hold of it, read by nobody below.
+    """
+
+    stage: str
+    options: Own
+    trainer: TrainerOptions
+    run: Path
+    dataset: Path
+    seed: int
+    size: str
+    models: Mapping[str, Description]
+    text_encoder: Description
+    earlier: Mapping[str, Path]
+    kept: Mapping[str, Any]
+    resume: bool = False
+    overwrite: bool = False
+
+
+class Stage(pl.LightningModule):
+    """Base of all stages: a training that knows its options, its parts and its optimiser."""
+
+    options_type: ClassVar[type[StageOptions]]
+
+    def __init__(self, options: StageOptions, seed: int):
+        super().__init__()
+        self.options, self.seed = options, seed
+
+    @classmethod
+    def set_up(cls, request: TrainRequest, dataset: PackedDataset) -> "Prepared":
+        """All that a training needs; nothing is written yet but caches of the data set.
+
+        torch's generator is seeded for the weights when this is called. Raises RequestError for
+        what does not fit: an earlier run, the data, options that do not go together.
+        """
+        raise NotImplementedError
+
+    def parts(self) -> dict[str, nn.Module]:
+        """What a run keeps of this stage: the networks that are called like a part."""
+        return {name: part for name, part in self.named_children() if name in NETWORKS}
+
+    def configure_optimizers(self) -> dict:
+        """AdamW over all that is not frozen."""
+        learned = trainable_parameters(self).values()
+        return make_optimizer(learned, self.options.optimizer, self.options.max_steps)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training that can begin.
+
+    ``record`` is what run.json says of it: parts, parents, text encoder, ... ``keep`` writes what
+    the run keeps beside its weights, called once when it begins.
+    """
+
+    module: Stage
+    data: StepDataModule
+    record: dict[str, Any]
+    keep: Callable[[], None] = lambda: None
+
+
+def keep_normalizer(request: TrainRequest, dataset: PackedDataset) -> Callable[[], None]:
+    """Writes how motions were normalised beside the weights; for ``Prepared.keep``."""
+    path = request.run / "weights" / "normalizer.safetensors"
+    return lambda: write_tensors(path, dataset.normalizer.state_dict())
+
+
+def stage_class(name: str) -> type[Stage]:
+    """The stage of a name; RequestError for a name that there is not."""
+    if name not in HOLDS:
+        raise RequestError(f"unknown stage '{name}': {did_you_mean(name, HOLDS)}")
+    return find_class("stage", f"{name}_stage")

@@ -1,0 +1,113 @@
+"""What `lead train` hands to training: typed options, each mistake told where it stands."""
+
+from copy import deepcopy
+from pathlib import Path
+
+import annotated_types
+import pytest
+
+from lead.cli.config import compose
+from lead.cli.train_request import train_request
+from lead.core.building import HOLDS
+from lead.core.errors import RequestError
+from lead.training.fit import TrainerOptions
+from lead.training.optimization import OptimizerOptions
+from lead.training.stage import stage_class
+
+MISSPELT = {
+    "stage": ("crop_mim", "crop_min"),
+    "stage.module": ("align_weihgt", "align_weight"),
+    "stages.vae": ("batch_sise", "batch_size"),
+    "stages.vae.module": ("kl_weigth", "kl_weight"),
+    "stages.vae.optimizer": ("warmup_step", "warmup_steps"),
+    "trainer": ("max_step", "max_steps"),
+}
+
+
+def values_of(stage: str, *words: str) -> dict:
+    return compose("train", [f"stage={stage}", "size=small", "dataset=d", "run=r", *words])
+
+
+def within(values: dict, place: str) -> dict:
+    for part in place.split("."):
+        values = values[part]
+    return values
+
+
+@pytest.mark.parametrize("place", MISSPELT)
+def test_a_misspelt_option_is_told_with_its_place(place):
+    wrong, meant = MISSPELT[place]
+    values = values_of("vae")
+    within(values, place)[wrong] = 1
+    with pytest.raises(RequestError) as told:
+        train_request(values)
+    assert str(told.value) == f"{place}: unknown key '{wrong}', did you mean '{meant}'?"
+
+
+def bounds(schema) -> list[tuple[str, object]]:
+    """Each option of a schema with a number just outside one of its limits."""
+    return [
+        (key, getattr(limit, side) + step)
+        for key, field in schema.model_fields.items()
+        for limit in field.metadata
+        for side, step in (("ge", -1), ("gt", 0), ("le", 1), ("lt", 0))
+        if isinstance(limit, getattr(annotated_types, side.title()))
+    ]
+
+
+OUTSIDE = [
+    (stage, place, *bound)
+    for stage in HOLDS
+    for place, schema in (
+        ("stage", stage_class(stage).options_type),
+        (f"stages.{stage}.optimizer", OptimizerOptions),
+        ("trainer", TrainerOptions),
+    )
+    for bound in bounds(schema)
+]
+
+
+@pytest.mark.parametrize(("stage", "place", "key", "value"), OUTSIDE)
+def test_a_number_outside_its_limits_is_told_with_its_place(stage, place, key, value):
+    """Options of the stage stand in its file, the size's, or those of its module in either."""
+    values = values_of(stage)
+    if place == "stage":
+        size = values["stages"][stage]
+        for of, there in (
+            ("stage.module", values["stage"]["module"]),
+            (f"stages.{stage}", size),
+            (f"stages.{stage}.module", size.get("module", {})),
+        ):
+            place = of if key in there else place
+    within(values, place)[key] = value
+    with pytest.raises(RequestError) as told:
+        train_request(values)
+    assert str(told.value).startswith(f"{place}: '{key}' takes a number ")
+
+
+def test_the_size_has_the_last_word():
+    values = values_of("distill")
+    assert values["stage"]["module"]["w_high"] == 15.0
+    options = train_request(values).options
+    assert (options.w_high, options.sampling) == (1.5, "lcm1_guidance2")
+    assert (options.huber_c, options.optimizer.warmup_steps) == (0.001, 50)
+
+
+def test_a_run_keeps_the_values_as_they_are():
+    values = values_of("vae", "vae=x", "teacher=y", "seed=3", "resume=true")
+    before = deepcopy(values)
+    request = train_request(values)
+    assert values == before
+    left_out = {"resume", "overwrite", "run", "data"}
+    assert request.kept == {key: value for key, value in values.items() if key not in left_out}
+    assert request.earlier == {"vae": Path("x"), "teacher": Path("y")}
+    assert (request.seed, request.resume, request.run) == (3, True, Path("r"))
+
+
+@pytest.mark.parametrize("stage", HOLDS)
+def test_the_module_that_is_named_is_the_stages_own(stage):
+    values = values_of(stage)
+    for named in ("other_stage", None, "inversion"):
+        values["stage"]["module"]["_target_"] = named
+        with pytest.raises(RequestError, match=f"did you mean '{stage}_stage'"):
+            train_request(values)
