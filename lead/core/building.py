@@ -17,6 +17,8 @@ DEPTH = 50  # levels of nesting in a description, and in all of run.json
 HOLDS: dict[str, tuple[str, ...]] = {
     "vae": ("vae",),
     "diffusion": ("denoiser", "schedule"),
+    "autoencoder": ("autoencoder",),
+    "flow": ("flow",),
     "projector": ("projector",),
     "distill": ("denoiser", "schedule"),
     "evaluator": ("extractor", "words"),
