@@ -163,6 +163,12 @@ def styled(tmp_path_factory: pytest.TempPathFactory) -> "PackedDataset":  # noqa
 
 
 @pytest.fixture(scope="session")
+def sticks() -> ModuleType:
+    """A second motion model, which needs no training (tests/walking_sticks.py)."""
+    return load_beside("walking_sticks")
+
+
+@pytest.fixture(scope="session")
 def acclaim_figure() -> "Callable[..., Figure]":  # noqa: F821
     """Makes figures that write themselves as ASF and AMC files (tests/acclaim_files.py)."""
     module = load_beside("acclaim_files")

@@ -18,7 +18,7 @@ from lead.evaluation.estimate import Estimate, estimate
 from lead.evaluation.planes import choose_method, to_plane
 from lead.evaluation.report.scatter import Panel, write_scatter
 from lead.evaluation.separation import neighbour_hits, silhouettes
-from lead.generation.pipeline import load_projector, load_vae
+from lead.generation.lead_model import load_projector, load_vae
 from lead.representation.normalizer import load_normalizer
 
 LABELS = ("content", "action", "verb")  # tried in this order

@@ -10,7 +10,7 @@ from lead.core.runs import Run
 from lead.data.cache import cached_posteriors, cached_texts
 from lead.data.latents import LatentDataset
 from lead.data.packed import PackedDataset
-from lead.generation.pipeline import load_vae
+from lead.generation.lead_model import load_vae
 from lead.representation.normalizer import load_normalizer
 from lead.training.datamodule import StepDataModule, latent_data, validation_split
 from lead.training.fit import choose_precision
