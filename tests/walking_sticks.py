@@ -103,9 +103,11 @@ def make_run(folder, monkeypatch) -> Run:
     from lead.core.building import HOLDS
     from lead.generation.loading import SYSTEMS
 
-    monkeypatch.setitem(HOLDS, STAGE, ())
+    monkeypatch.setitem(HOLDS, STAGE, ("schedule",))
     monkeypatch.setitem(SYSTEMS, STAGE, __name__)
     run = Run(folder)
     facts = {"name": "made", "skeleton": "humanml3d", "fps": 20.0, "frames": [12, 100]}
-    run.update(schema=SCHEMA_VERSION, stage=STAGE, parts={}, dataset=facts)
+    parts = {"schedule": {"_target_": "noise_schedule", "name": "scaled_linear"}}
+    run.update(schema=SCHEMA_VERSION, stage=STAGE, parts=parts, dataset=facts)
+    run.save_part("schedule", {"paces": torch.tensor([pace_of(seed) for seed in range(5)])})
     return run

@@ -7,14 +7,20 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lead.core.errors import RequestError, WorkError
+from lead.core.errors import RequestError
 from lead.core.freezing import freeze
 from lead.core.runs import Run
 from lead.core.seeding import make_generator
 from lead.data.cache import NULL_TEXT
 from lead.diffusion.schedules import NoiseSchedule
-from lead.generation.known_texts import KnownTexts, read_known_texts
-from lead.generation.motion_model import MotionCoder, MotionModel, Sampling
+from lead.generation.known_texts import KnownTexts
+from lead.generation.motion_coder import MotionCoder
+from lead.generation.motion_model import (
+    MotionModel,
+    Sampling,
+    known_captions,
+    load_text_encoder,
+)
 from lead.generation.sampling import sample_latents, visited_timesteps
 from lead.inversion.objectives import FrozenParts, Noised, word_loss
 from lead.inversion.word import state_hash
@@ -190,13 +196,7 @@ def load(
         projector = load_projector(projecting, denoising)
     for of, part in ((vae_run, "vae"), (denoising, "denoiser"), (denoising, "schedule")):
         of.options(part)  # what a look tells, before anything large is read
-    encoder = denoising.build_text_encoder()
-    fingerprint = denoising.record.text_fingerprint  # an imported run knows none
-    if fingerprint is not None and encoder.fingerprint != fingerprint:
-        raise RequestError(
-            f"{denoising.folder} was trained with another '{encoder.name}' text encoder than the "
-            "one found here: put the same weights in place"
-        )
+    encoder = load_text_encoder(denoising)
     vae, facts = load_vae(vae_run), vae_run.record.dataset
     schedule = denoising.build_part("schedule")
     sizes = {"latent_dim": vae.latent_dim, "latent_tokens": vae.latent_tokens}
@@ -218,14 +218,9 @@ def load(
 
 def _known_texts(denoising: Run, width: int) -> KnownTexts | None:
     """The captions that a denoiser knows; a distilled one knows its teacher's."""
-    known = read_known_texts(denoising)
+    known = known_captions(denoising, width)
     if known is None and denoising.stage != "diffusion" and denoising.has_ancestor("diffusion"):
-        known = read_known_texts(denoising.ancestor("diffusion"))
-    if known is not None and known.vectors.shape[1] != width:
-        raise WorkError(
-            f"{denoising.folder} knows captions of {known.vectors.shape[1]} numbers, its text "
-            f"encoder gives {width}: pack it again"
-        )
+        known = known_captions(denoising.ancestor("diffusion"), width)
     return known
 
 

@@ -8,14 +8,15 @@ from lead.core.devices import choose_device
 from lead.core.errors import RequestError
 from lead.core.precision import resolve_precision
 from lead.core.runs import Run
-from lead.generation.motion_model import MotionCoder, MotionModel, Sampling
+from lead.generation.motion_coder import MotionCoder
+from lead.generation.motion_model import MotionModel, Sampling
 
-LEAD = "lead.generation.lead_model"
+LEAD, FLOW = "lead.generation.lead_model", "lead.generation.flow_model"
 
-SYSTEMS = {"diffusion": LEAD, "projector": LEAD, "distill": LEAD}
+SYSTEMS = {"diffusion": LEAD, "projector": LEAD, "distill": LEAD, "flow": FLOW}
 """Stage of a run that makes motion -> the module of its system, which has ``load``."""
 
-CODERS = {"vae": LEAD}
+CODERS = {"vae": LEAD, "autoencoder": FLOW}
 """Stage of a run that codes motions and knows no text -> the same, which has ``load_coder``."""
 
 

@@ -4,34 +4,29 @@ Web page, evaluation, bench and studies ask a ``MotionModel`` and never which sy
 only some can do is an ability, asked for by name: ``model.can("project")``.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
-from itertools import chain
-from typing import ClassVar, Self
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lead.core.errors import RequestError
-from lead.core.masks import lengths_to_mask
+from lead.core.errors import RequestError, WorkError
 from lead.core.runs import Run
 from lead.data.cache import NULL_TEXT
-from lead.data.clips import length_sorted_batches, padded_batches
-from lead.generation.known_texts import KnownTexts
+from lead.generation.known_texts import KnownTexts, read_known_texts
+from lead.generation.motion_coder import MotionCoder
 from lead.inversion.objectives import Noised
 from lead.inversion.word import state_hash
 from lead.models.text_encoders import TextEncoder
 from lead.models.text_encoders.learned_words import check_taught
-from lead.representation import Skeleton, constant_bones, features_to_joints
+from lead.representation import constant_bones, features_to_joints
 from lead.representation.features import replace_joints
 
 EMBEDDED = 256  # sentences at once where there may be many
-
-DECODED_ON_CPU = 8  # motions decoded at once: what they need stays in the cache
-REBUILT = 32  # motions through the auto-encoder at once: of nearly equal lengths
 
 REFUSALS = {
     "project": "project=true needs a projector: name a stage-3 run, or projector=RUN",
@@ -51,8 +46,15 @@ class Sampling:
     sampler: str = "ddim"
     steps: int = 50
     guidance_scale: float = 7.5
-    timesteps: tuple[int, ...] | None = None
+    timesteps: tuple[int, ...] | None = None  # of a diffusion
     eta: float = 0.0
+    shift: float = 1.0  # of a flow, as all below: above 1 the first steps are shorter
+    guidance_start: float = 0.0
+    sink_base: float | None = None  # k_base of sink control; None does without
+    sink_alpha: float = 0.0
+    sink_soft: bool = False
+    sink_memory: float | None = None
+    sink_words: int = 1  # K of SinkRatio
 
 
 @dataclass(frozen=True)
@@ -63,76 +65,6 @@ class GeneratedMotion:
     seed: int
     joints: np.ndarray  # (frames, J, 3)
     features: np.ndarray  # (frames, F)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MotionCoder(ABC):
-    """Motions <-> latents; ``code`` is how tables call it.
-
-    Latents are (batch, tokens, ...) with a row a motion; where longer motions have more tokens, a
-    row is zero past its own, and more zeros change nothing.
-    """
-
-    code: ClassVar[str] = ""
-    skeleton: Skeleton
-
-    @abstractmethod
-    def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
-        """Un-normalised features (batch, frames, F) of a mask (batch, frames), on its device."""
-
-    def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of the latents of un-normalised features (batch, frames, F)."""
-        raise RequestError(REFUSALS["rebuild"])
-
-    def prepared(self, precision: str = "fp32", compiled: bool = False) -> Self:  # noqa: ARG002
-        """The same rebuilt for inference on the device where it is; see the systems' own."""
-        return self
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks are."""
-        tensors = (t for part in self._modules() for t in chain(part.buffers(), part.parameters()))
-        return next((tensor.device for tensor in tensors), torch.device("cpu"))
-
-    def _modules(self) -> list[nn.Module]:
-        values = (getattr(self, own.name) for own in fields(self))
-        return [value for value in values if isinstance(value, nn.Module)]
-
-    def to(self, device: torch.device | str) -> Self:
-        """Move every network to a device, in place."""
-        for part in self._modules():
-            part.to(device)
-        return self
-
-    @torch.no_grad()
-    def decode(self, latents: Tensor, frames: Sequence[int]) -> Tensor:
-        """Un-normalised features (batch, longest, F) on the CPU, zero past each length.
-
-        Motions of nearly equal lengths are decoded together, so that little padding is computed.
-        """
-        together = DECODED_ON_CPU if latents.device.type == "cpu" else len(frames)
-        motions = torch.zeros(len(frames), max(frames), self.skeleton.features)
-        for rows in length_sorted_batches(frames, together):
-            mask = lengths_to_mask(torch.tensor([frames[row] for row in rows]).to(latents.device))
-            x = self.decode_batch(latents[rows], mask)
-            motions[rows, : mask.shape[1]] = (x * mask[..., None]).cpu()
-        return motions
-
-    @torch.no_grad()
-    def rebuild(
-        self, motions: Sequence[np.ndarray], change: Callable[[Tensor], Tensor] | None = None
-    ) -> list[np.ndarray]:
-        """Encode (posterior mean) and decode features (frames, F), un-normalised on either side.
-
-        ``change`` is applied to the latents between, such as ``project``.
-        """
-        rebuilt: list = [None] * len(motions)
-        for rows, batch in padded_batches(motions, REBUILT, self.device):
-            z, _ = self.posterior(batch.x, batch.mask)
-            features = self.decode_batch(z if change is None else change(z), batch.mask).cpu()
-            for place, row in enumerate(rows):
-                rebuilt[row] = features[place, : len(motions[row])].numpy().copy()
-        return rebuilt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +116,14 @@ class MotionModel(MotionCoder):
         """How many levels of noise a word is learned at, from the least."""
         return 1000
 
+    def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the latents of un-normalised features (batch, frames, F)."""
+        raise RequestError(REFUSALS["rebuild"])
+
+    def prepared(self, precision: str = "fp32", compiled: bool = False) -> "MotionModel":
+        """The same model, rebuilt for inference on its device where that makes it faster."""
+        return self
+
     def check_sampling(self, sampling: Sampling) -> None:
         """RequestError for a sampler, steps or timesteps that the model does not know."""
 
@@ -195,12 +135,12 @@ class MotionModel(MotionCoder):
         """Latents realigned by the projector."""
         raise RequestError(REFUSALS["project"])
 
-    def with_projector(self, run: Run) -> Self:
+    def with_projector(self, run: Run) -> "MotionModel":
         """The same model with the projector of another run."""
         raise RequestError(REFUSALS["swap_projectors"])
 
-    def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> Tensor:
-        """What the network reads of sentences, (batch, words, dim); gradients reach ``words``."""
+    def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        """What the network reads of sentences, each (words, dim); gradients reach ``words``."""
         return self.text_encoder.encode_with_words(texts, words).pooled[:, None]
 
     def word_loss(
@@ -229,7 +169,7 @@ class MotionModel(MotionCoder):
         plain = {f"generated ({self.title})": False}
         return plain | ({"generated (LEAD)": True} if self.can("project") else {})
 
-    def with_words(self, words: Mapping[str, Tensor]) -> Self:
+    def with_words(self, words: Mapping[str, Tensor]) -> "MotionModel":
         """The same parts, with these learned words added to the ones that sentences may use."""
         return replace(self, words={**self.words, **words})
 
@@ -292,7 +232,8 @@ class MotionModel(MotionCoder):
         """What the network reads of sentences, each (words, dim); equal ones are read once."""
         different = list(dict.fromkeys(texts))
         rows = {text: row for row, text in enumerate(different)}
-        return self.read(different, self.words)[[rows[text] for text in texts]]
+        made, places = self.read(different, self.words), [rows[text] for text in texts]
+        return made[places] if isinstance(made, Tensor) else [made[place] for place in places]
 
     @torch.no_grad()
     def remarks(self, texts: Sequence[str]) -> dict[str, str]:
@@ -330,6 +271,29 @@ class MotionModel(MotionCoder):
                 )
         if project:
             self.need("project")
+
+
+def load_text_encoder(run: Run) -> TextEncoder:
+    """The text encoder of a run; RequestError where the one found here is another."""
+    encoder = run.build_text_encoder()
+    fingerprint = run.record.text_fingerprint  # an imported run knows none
+    if fingerprint is not None and encoder.fingerprint != fingerprint:
+        raise RequestError(
+            f"{run.folder} was trained with another '{encoder.name}' text encoder than the "
+            "one found here: put the same weights in place"
+        )
+    return encoder
+
+
+def known_captions(run: Run, width: int) -> KnownTexts | None:
+    """What a run keeps of its captions; WorkError where they are of another text encoder."""
+    known = read_known_texts(run)
+    if known is not None and known.vectors.shape[1] != width:
+        raise WorkError(
+            f"{run.folder} knows captions of {known.vectors.shape[1]} numbers, its text "
+            f"encoder gives {width}: pack it again"
+        )
+    return known
 
 
 def _unheard(part: str) -> None:

@@ -12,8 +12,9 @@ from lead.core.building import build
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
 from lead.diffusion.schedules import scaled_linear
+from lead.generation import Sampling
 from lead.generation.lead_model import LeadModel
-from lead.generation.motion_model import DECODED_ON_CPU, Sampling
+from lead.generation.motion_coder import DECODED_ON_CPU
 from lead.models.denoiser import MldDenoiser
 from lead.models.inference.compiled import CPU_OPTIONS
 from lead.models.projector import Projector
