@@ -50,10 +50,6 @@ class JointCoder(MotionCoder):
     autoencoder: JointAutoencoder
     normalizer: Normalizer  # of positions: three numbers
 
-    def prepared(self, precision: str = "fp32", compiled: bool = False) -> "JointCoder":  # noqa: ARG002
-        """Itself: so few channels gain nothing from other arithmetic."""
-        return self
-
     def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The latents of the joints, and minus infinity: there is but one."""
         joints = features_to_joints(x, self.skeleton.name)

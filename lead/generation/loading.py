@@ -1,8 +1,7 @@
 """From runs and the values of options to a motion model and its sampling."""
 
-import importlib
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 from lead.core.devices import choose_device
 from lead.core.errors import RequestError
@@ -30,17 +29,13 @@ def load_motion_model(
     to different VAEs.
     """
     stage = (diffusion_run or run).stage
-    system = _module({**CODERS, **SYSTEMS}.get(stage, LEAD))
+    system = import_module((CODERS | SYSTEMS).get(stage, LEAD))
     return system.load(run, projector_run=projector_run, diffusion_run=diffusion_run)
 
 
 def load_coder(run: Run) -> MotionCoder:
     """What a run of a stage of CODERS codes motions by."""
-    return _module(CODERS[run.stage]).load_coder(run)
-
-
-def _module(name: str) -> ModuleType:
-    return importlib.import_module(name)
+    return import_module(CODERS[run.stage]).load_coder(run)
 
 
 def load_named(config: dict) -> MotionModel:

@@ -37,6 +37,10 @@ class MotionCoder(ABC):
     def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the latents of un-normalised features (batch, frames, F)."""
 
+    def prepared(self, precision: str = "fp32", compiled: bool = False) -> "MotionCoder":
+        """The same, rebuilt for inference on its device where that makes it faster."""
+        return self
+
     @property
     def device(self) -> torch.device:
         """Where the networks are."""

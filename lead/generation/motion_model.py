@@ -120,10 +120,6 @@ class MotionModel(MotionCoder):
         """Mean and log-variance of the latents of un-normalised features (batch, frames, F)."""
         raise RequestError(REFUSALS["rebuild"])
 
-    def prepared(self, precision: str = "fp32", compiled: bool = False) -> "MotionModel":
-        """The same model, rebuilt for inference on its device where that makes it faster."""
-        return self
-
     def check_sampling(self, sampling: Sampling) -> None:
         """RequestError for a sampler, steps or timesteps that the model does not know."""
 
