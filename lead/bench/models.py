@@ -68,7 +68,9 @@ def paper_models(setting: Setting) -> tuple[LeadModel, PlainModels]:
     normalizer = Normalizer(np.zeros(skeleton.features), np.full(skeleton.features, 0.05))
     parts = [freeze(part).to(setting.device) for part in (vae, denoiser, projector, *plain)]
     pipeline = LeadModel(
-        **dict(zip(("vae", "denoiser", "projector"), parts, strict=False)),
+        vae=parts[0],
+        denoiser=parts[1],
+        projector=parts[2],
         text_encoder=HashTextEncoder(dim=TEXT_DIM, buckets=64),  # never asked
         normalizer=normalizer.to(setting.device),
         schedule=scaled_linear(),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -24,6 +25,7 @@ from lead.generation.motion_coder import MotionCoder
 from lead.generation.motion_model import (
     MotionModel,
     Sampling,
+    Sentences,
     known_captions,
     load_text_encoder,
 )
@@ -116,7 +118,7 @@ class FlowModel(JointCoder, MotionModel):
         sampling: Sampling,
         *,
         project: bool = False,
-        condition: Sequence[Tensor] | None = None,
+        condition: Sentences | None = None,
     ) -> Tensor:
         """Latents (batch, tokens, joints, channels), zero past the tokens of each motion."""
         if project:
@@ -173,15 +175,23 @@ def token_count(frames: int) -> int:
     return -(-frames // FRAMES_PER_TOKEN)
 
 
-def features_of(joints: Tensor, mask: Tensor, skeleton: str) -> Tensor:
-    """Un-normalised features of joints (batch, frames, J, 3) in metres, as many frames as ``mask``.
+def features_of(
+    joints: Float[Tensor, "batch frames joints 3"],
+    mask: Bool[Tensor, "batch frames"],
+    skeleton: str,
+) -> Float[Tensor, "batch frames features"]:
+    """Un-normalised features of joints in metres, as many frames as these; zero on padding.
 
-    What the last frame says of the one after it is that everything moves on as before.
+    What the last frame says of the one after it is that everything moves on as before, and nothing
+    through the lowest point so far, which is the floor.
     """
     rows, lengths = torch.arange(len(joints), device=joints.device), mask.sum(dim=1)
     longer = torch.cat([joints, joints[:, -1:]], dim=1)
     last, before = longer[rows, lengths - 1], longer[rows, (lengths - 2).clamp(min=0)]
-    longer[rows, lengths] = 2 * last - before
+    after = 2 * last - before
+    heights = joints[..., 1].masked_fill(~mask[..., None], torch.inf)
+    after[..., 1] = torch.maximum(after[..., 1], heights.amin(dim=(1, 2))[:, None])
+    longer[rows, lengths] = after
     return joints_to_features_batch(longer, lengths + 1, skeleton, shortest_turn=True)
 
 

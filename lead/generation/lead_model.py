@@ -18,6 +18,7 @@ from lead.generation.motion_coder import MotionCoder
 from lead.generation.motion_model import (
     MotionModel,
     Sampling,
+    Sentences,
     known_captions,
     load_text_encoder,
 )
@@ -133,7 +134,7 @@ class LeadModel(VaeCoder, MotionModel):
         sampling: Sampling,
         *,
         project: bool = False,
-        condition: Sequence[Tensor] | None = None,
+        condition: Sentences | None = None,
     ) -> Tensor:
         """Latents (batch, tokens, dim) of the texts, of whatever length."""
         read = self.embed([*texts, NULL_TEXT]) if condition is None else condition

@@ -44,7 +44,8 @@ class MotionCoder(ABC):
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
-        tensors = (t for part in self._modules() for t in chain(part.buffers(), part.parameters()))
+        parts = reversed(self._modules())  # a text encoder comes first, and may be elsewhere
+        tensors = (t for part in parts for t in chain(part.buffers(), part.parameters()))
         return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
     def _modules(self) -> list[nn.Module]:

@@ -26,6 +26,9 @@ from lead.models.text_encoders.learned_words import check_taught
 from lead.representation import constant_bones, features_to_joints
 from lead.representation.features import replace_joints
 
+Sentences = Tensor | Sequence[Tensor]
+"""What a network reads of sentences, each (words, dim)."""
+
 EMBEDDED = 256  # sentences at once where there may be many
 
 REFUSALS = {
@@ -103,7 +106,7 @@ class MotionModel(MotionCoder):
         sampling: Sampling,
         *,
         project: bool = False,
-        condition: Sequence[Tensor] | None = None,
+        condition: Sentences | None = None,
     ) -> Tensor:
         """Latents (batch, tokens, ...) of motions of so many frames; a row depends on itself alone.
 
@@ -135,7 +138,7 @@ class MotionModel(MotionCoder):
         """The same model with the projector of another run."""
         raise RequestError(REFUSALS["swap_projectors"])
 
-    def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> Sequence[Tensor]:
+    def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> Sentences:
         """What the network reads of sentences, each (words, dim); gradients reach ``words``."""
         return self.text_encoder.encode_with_words(texts, words).pooled[:, None]
 
@@ -224,7 +227,7 @@ class MotionModel(MotionCoder):
         return motions
 
     @torch.no_grad()
-    def embed(self, texts: Sequence[str]) -> Sequence[Tensor]:
+    def embed(self, texts: Sequence[str]) -> Sentences:
         """What the network reads of sentences, each (words, dim); equal ones are read once."""
         different = list(dict.fromkeys(texts))
         rows = {text: row for row, text in enumerate(different)}

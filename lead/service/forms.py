@@ -10,7 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, create_model
 from lead.core.errors import RequestError
 from lead.core.reading import parse_json, plain_text
 from lead.core.schema import ClosedSchema, check
-from lead.generation import MotionModel, Sampling
+from lead.generation import Sampling
 from lead.models.text_encoders.learned_words import check_spelling
 
 SECONDS = 4.0  # of a clip where a request says nothing, if the model can
@@ -96,7 +96,7 @@ class Settings(Form):
         return round(self.upload_mb * 1e6)
 
 
-def clip_form(model: MotionModel, sampling: Sampling) -> type[ClipForm]:
+def clip_form(model, sampling: Sampling) -> type[ClipForm]:
     """The form of one model, with its limits and with what it does where a request says nothing."""
 
     def check_side(side: str) -> str:
