@@ -1,7 +1,7 @@
 """lead demo [run=RUN] [key=value ...] : a web page on this machine that turns text into motion.
 
-run=RUN          a diffusion run (MLD) or a projector run (LEAD); default: the starter model,
-                 checkpoints/starter or $LEAD_STARTER
+run=RUN          a diffusion run (MLD), a projector run (LEAD) or a flow (MLA-Gen); default: the
+                 starter model, checkpoints/starter or $LEAD_STARTER
 projector=RUN    a projector to use with a diffusion run
 diffusion=RUN    a denoiser to use with a projector that was trained on a VAE alone
 words=[A,B]      files of learned words (`lead invert`) to offer; default: the run's own words/

@@ -161,9 +161,10 @@ class FlowModel(JointCoder, MotionModel):
         text, word_mask = _padded(self.read(texts, words))
         time = 1 - (batch.timestep + 0.5) / self.noise_levels
         real = token_mask(batch.mask)
-        z_t = self.path.at(batch.clean, batch.noise, time)
+        clean, drawn = (latents[:, : real.shape[1]] for latents in (batch.clean, batch.noise))
+        z_t = self.path.at(clean, drawn, time)
         guess = self.flow(z_t, time, text, real, word_mask).float()
-        wanted = self.path.velocity(batch.clean, batch.noise, time)
+        wanted = self.path.velocity(clean, drawn, time)
         errors = ((guess - wanted) ** 2).mean(dim=(2, 3)) * real
         signal, noise = self.path.signal(time) ** 2, self.path.noise(time) ** 2
         weights = WEIGHTINGS[options.weighting](signal / (signal + noise))

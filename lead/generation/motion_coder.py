@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.masks import lengths_to_mask
 from lead.data.clips import length_sorted_batches, padded_batches
@@ -87,3 +88,11 @@ class MotionCoder(ABC):
             for place, row in enumerate(rows):
                 rebuilt[row] = features[place, : len(motions[row])].numpy().copy()
         return rebuilt
+
+
+def joined(latents: Sequence[Tensor]) -> Tensor:
+    """Batches of latents as one; zeros make the rows as long as the longest of all."""
+    longest = max(part.shape[1] for part in latents)
+    if any(part.shape[1] < longest for part in latents):
+        return pad_sequence([row for part in latents for row in part], batch_first=True)
+    return torch.cat([*latents])

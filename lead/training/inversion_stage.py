@@ -13,6 +13,7 @@ from lead.core.masks import lengths_to_mask
 from lead.core.seeding import make_generator
 from lead.data.clips import pad_clips
 from lead.generation import MotionModel
+from lead.generation.motion_coder import joined
 from lead.inversion.concepts import (
     Concept,
     Draw,
@@ -112,13 +113,13 @@ class InversionStage(pl.LightningModule):
 
     def _batch(self, draws: Sequence[Draw]) -> Noised:
         pairs = list(zip(self.exemplars, draws, strict=True))
-        clean = torch.cat([e.mu[d.windows] for e, d in pairs])
+        clean = joined([e.mu[d.windows] for e, d in pairs])
         if self.options.latent == "sample":
-            deviation = torch.cat([(0.5 * e.logvar[d.windows]).exp() for e, d in pairs])
-            clean = clean + deviation * torch.cat([d.posterior_noise for d in draws])
+            deviation = joined([(0.5 * e.logvar[d.windows]).exp() for e, d in pairs])
+            clean = clean + deviation * joined([d.posterior_noise for d in draws])
         return Noised(
             clean=clean.to(self.device),
-            noise=torch.cat([d.noise for d in draws]).to(self.device),
+            noise=joined([d.noise for d in draws]).to(self.device),
             timestep=torch.cat([d.timestep for d in draws]).to(self.device),
             mask=lengths_to_mask(torch.cat([e.frames[d.windows] for e, d in pairs])).to(
                 self.device

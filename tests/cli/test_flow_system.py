@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 import requests
+import torch
 
 from lead.cli.demo import make_server
 from lead.cli.main import main
 from lead.export.motion_file import read_motion
+from lead.inversion import read_word
 from lead.studies.benchmark import protocol as evaluate_protocol
 
 
@@ -75,6 +77,25 @@ def test_it_learns_a_word_and_speaks_it(world, flow_run, refused):
     (said,) = generated(flow_run, world.here / "said", *speak)
     plain = ["text=a walk person walks", "seconds=2"]
     assert not np.allclose(said.joints, generated(flow_run, world.here / "plain", *plain)[0].joints)
+
+
+def test_words_of_motions_of_several_lengths_are_learned_together(world, flow_run):
+    """Each as alone, up to rounding."""
+    concepts = [("<hop>", "walk", world.figure("long.bvh")), ("<bow>", "turn", "short.bvh")]
+    world.figure("short.bvh", 30)
+    lines = [
+        json.dumps({"word": word, "init": init, "motions": [str(motions)]})
+        for word, init, motions in concepts
+    ]
+    learn = ["invert", f"run={flow_run.folder}", "inversion=mld", "inversion.steps=2"]
+    learn += ["progress=false", "device=cpu"]
+    together = world.file("both.jsonl", "\n".join(lines))
+    assert main([*learn, f"concepts={together}", f"output={world.here / 'both'}"]) == 0
+    alone = world.file("one.jsonl", lines[1])
+    assert main([*learn, f"concepts={alone}", f"output={world.here / 'one'}"]) == 0
+    both, one = (read_word(world.here / of / "bow.safetensors") for of in ("both", "one"))
+    torch.testing.assert_close(both.vector, one.vector, rtol=0, atol=1e-4)
+    assert read_word(world.here / "both" / "hop.safetensors").about["loss_before"] > 0
 
 
 def test_it_is_served(flow_run, tmp_path):

@@ -13,6 +13,7 @@ from lead.diffusion.paths.linear import LINEAR
 from lead.generation import Sampling, load_motion_model
 from lead.generation.flow_model import features_of, token_count
 from lead.generation.loading import load_coder
+from lead.generation.motion_coder import joined
 from lead.inversion import InversionOptions
 from lead.inversion.objectives import Noised
 from lead.representation import constant_bones, features_to_joints
@@ -115,9 +116,12 @@ def test_a_word_s_loss_is_that_of_the_velocity_over_real_latents(model):
     draw = torch.Generator().manual_seed(0)
     lengths = torch.tensor([30, 12])
     clean, noise = (torch.randn(2, 8, 22, 4, generator=draw) for _ in range(2))
-    batch = Noised(clean, noise, torch.tensor([100, 700]), lengths_to_mask(lengths))
+    rest = (torch.tensor([100, 700]), lengths_to_mask(lengths))
+    batch = Noised(clean, noise, *rest)
     options = InversionOptions(objective="mld")
     losses = model.word_loss(batch, TEXTS[:2], {}, options)
+    longer = Noised(*(joined([z, torch.ones(1, 9, 22, 4)])[:2] for z in (clean, noise)), *rest)
+    torch.testing.assert_close(model.word_loss(longer, TEXTS[:2], {}, options), losses)
     for row, tokens in enumerate((8, 3)):
         time = 1 - (batch.timestep[row] + 0.5) / 1000
         z, n = clean[row : row + 1, :tokens], noise[row : row + 1, :tokens]

@@ -20,6 +20,7 @@ from lead.data.cache import NULL_TEXT
 from lead.data.clips import length_sorted_batches, padded_batches
 from lead.data.packed import PackedDataset
 from lead.generation.loading import CODERS, load_coder, load_for_inference, make_sampling
+from lead.generation.motion_coder import joined
 from lead.generation.motion_model import MotionModel, Sampling
 from lead.models.vae import sample_posterior
 
@@ -122,8 +123,7 @@ class DrawnLatents:
                 slice(at, at + self.batch_size) for at in range(0, len(texts), self.batch_size)
             ]
             parts = [self._sample(texts[b], frames[b], seeds[b], sampling) for b in batches]
-            longest = max(part.shape[1] for part in parts)
-            self.drawn[sampling] = torch.cat([with_tokens(part, longest) for part in parts])
+            self.drawn[sampling] = joined(parts)
         return self.drawn[sampling]
 
     def _sample(
@@ -167,12 +167,6 @@ def _projectors(model: MotionModel, config: dict) -> dict[str, LatentMap]:
             raise RequestError(f"projectors= names two runs called {name}: rename one")
         realign[name] = model.with_projector(run).project
     return realign
-
-
-def with_tokens(latents: Tensor, tokens: int) -> Tensor:
-    """Latents (batch, tokens, ...) with zeros behind, up to so many tokens."""
-    more = latents.new_zeros(len(latents), tokens - latents.shape[1], *latents.shape[2:])
-    return torch.cat([latents, more], dim=1) if more.numel() else latents
 
 
 def _matched(
