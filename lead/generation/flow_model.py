@@ -183,17 +183,17 @@ def features_of(
 ) -> Float[Tensor, "batch frames features"]:
     """Un-normalised features of joints in metres, as many frames as these; zero on padding.
 
-    What the last frame says of the one after it is that everything moves on as before, and nothing
-    through the lowest point so far, which is the floor.
+    What the last frame says of the one after it, velocities and contacts, is as in the one before.
     """
-    rows, lengths = torch.arange(len(joints), device=joints.device), mask.sum(dim=1)
+    rows, lengths = torch.arange(len(joints), device=joints.device)[:, None], mask.sum(dim=1)
+    last = (lengths - 1)[:, None]
     longer = torch.cat([joints, joints[:, -1:]], dim=1)
-    last, before = longer[rows, lengths - 1], longer[rows, (lengths - 2).clamp(min=0)]
-    after = 2 * last - before
-    heights = joints[..., 1].masked_fill(~mask[..., None], torch.inf)
-    after[..., 1] = torch.maximum(after[..., 1], heights.amin(dim=(1, 2))[:, None])
-    longer[rows, lengths] = after
-    return joints_to_features_batch(longer, lengths + 1, skeleton, shortest_turn=True)
+    longer[rows, last + 1] = joints[rows, last]
+    features = joints_to_features_batch(longer, lengths + 1, skeleton, shortest_turn=True)
+    width = features.shape[-1]
+    moving = [*range(3), *range(4 + 9 * (joints.shape[2] - 1), width)]
+    features[rows, last, moving] = features[rows, (last - 1).clamp(min=0), moving]
+    return features
 
 
 def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

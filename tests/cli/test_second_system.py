@@ -36,7 +36,6 @@ def test_it_generates_and_its_files_are_exported(world, run, sticks):
         assert motion.provenance["project"] == "false"
     for format in ("bvh", "glb"):
         file = world.here / f"stick.{format}"
-        assert main(["export", str(world.here / "clips/000.npz"), f"output={file}"]) in (0, 2)
         given = [f"motion={world.here / 'clips/000.npz'}", f"format={format}", f"output={file}"]
         assert main(["export", *given]) == 0 and file.stat().st_size > 1000
 
@@ -49,7 +48,7 @@ def test_it_is_evaluated(world, run, options):
     assert main(["evaluate", *options, *(f"{key}={value}" for key, value in given.items())]) == 0
     rows = json.loads(output.read_text())["rows"]
     assert [*rows] == ["real", "generated (stick)"]  # no auto-encoder, no projector
-    assert rows["generated (stick)"]["jitter"]["mean"] < 1e-2 < rows["real"]["jitter"]["mean"]
+    assert rows["generated (stick)"]["jitter"]["mean"] < 0.1 * rows["real"]["jitter"]["mean"]
 
 
 def test_it_is_served(run, sticks, tmp_path):
@@ -65,9 +64,7 @@ def test_it_is_served(run, sticks, tmp_path):
         ).json()
     assert clip["frames"] == 40
     np.testing.assert_allclose(paces(np.array(clip["joints"])), sticks.pace_of(7), atol=1e-3)
-    assert refusal == {
-        "error": 'the request: the model has no projector: ask for "projector": "off"'
-    }
+    assert "the model has no projector" in refusal["error"]
 
 
 @pytest.mark.parametrize(

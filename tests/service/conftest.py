@@ -22,7 +22,7 @@ class Toy(Studio):
 
     def teach(self, form, data, report):
         self.read = read_upload(data, form.file, self.folder, self.model)
-        word = Word(form.word, torch.zeros(3), "stick", {"init": form.init})
+        word = Word(form.word, torch.zeros(4), "stick", {"init": form.init})
         self.taught = {**self.taught, word.word: word}
         return word
 
