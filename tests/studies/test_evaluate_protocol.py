@@ -190,8 +190,8 @@ def test_matched_moments_are_those_of_the_training_latents(rows, world, monkeypa
     seen = {}
     draw = DrawnLatents.draw
 
-    def watched(self, texts, seeds, sampling):
-        seen.setdefault("first", draw(self, texts, seeds, sampling))
+    def watched(self, texts, frames, seeds, sampling):
+        seen.setdefault("first", draw(self, texts, frames, seeds, sampling))
         return seen["first"]
 
     def kept(self, latents, lengths):
