@@ -5,6 +5,8 @@ run=RUN          a diffusion run (MLD), a projector run (LEAD) or a flow (MLA-Ge
 text="..."       the sentence; or prompts=FILE, one a line ("sentence # SECONDS" sets a length)
 seconds=4        length of each clip
 seed=1 count=3   three clips per sentence, of seeds 1, 2 and 3
+start=FILE       a motion (npz, BVH) that each clip begins with: it goes on from there. For flows
+keep=FILE keep_frames=[0-20,60-80]   frames of a motion that stay; those between are new. For flows
 project=BOOL     realign the latents by the projector; default: where the run has one
 projector=RUN    a projector to use with a diffusion run
 diffusion=RUN    a denoiser to use with a projector that was trained on a VAE alone

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -73,6 +74,7 @@ class FlowModel(JointCoder, MotionModel):
     flow: FlowTransformer
     path: FlowPath = LINEAR
     precision: str = "fp32"
+    kept: tuple[Tensor, Tensor] | None = None  # latents (tokens, ...) and which of them (tokens,)
 
     @property
     def networks(self) -> tuple[nn.Module | None, ...]:
@@ -82,7 +84,7 @@ class FlowModel(JointCoder, MotionModel):
     @property
     def abilities(self) -> frozenset[str]:
         """It rebuilds motions and learns words; latents of each length are their own."""
-        return frozenset({"rebuild", "learn_words"})
+        return frozenset({"rebuild", "learn_words", "keep_frames"})
 
     def prepared(self, precision: str = "fp32", compiled: bool = False) -> "FlowModel":
         """The same model, whose flow computes in ``precision``; fp32 is as it was trained."""
@@ -101,6 +103,15 @@ class FlowModel(JointCoder, MotionModel):
     def calls(self, sampling: Sampling) -> int:
         """About how often drawing a batch calls the flow: the adaptive solver chooses itself."""
         return sampling.steps * CALLS.get(sampling.sampler, 1)
+
+    @torch.no_grad()
+    def with_kept(self, features: np.ndarray, kept: np.ndarray) -> "FlowModel":
+        """The same model, whose clips have the latents of which all frames are kept."""
+        x = torch.tensor(features, device=self.device)[None]
+        z, _ = self.posterior(x, torch.ones_like(x[..., 0], dtype=torch.bool))
+        missing = FRAMES_PER_TOKEN * z.shape[1] - len(kept)
+        whole = np.pad(kept, (0, missing)).reshape(-1, FRAMES_PER_TOKEN).all(axis=1)
+        return replace(self, kept=(z[0], torch.tensor(whole, device=self.device)))
 
     def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> list[Tensor]:
         """Of each sentence its pooled vector, then its words: (1 + words, dim)."""
@@ -131,12 +142,15 @@ class FlowModel(JointCoder, MotionModel):
             torch.randn((length, *shape), generator=make_generator(seed, "latent", line))
             for line, seed, length in zip(texts, seeds, lengths, strict=True)
         ]
-        device = text.device
+        noise, device = pad_sequence(noise, batch_first=True).to(text.device), text.device
+        flow = self.flow
+        if self.kept is not None:
+            flow = _Keeping(self.flow, self.path, noise, *self.kept)
         fast = torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
         with fast:
             return sample_flow(
-                self.flow,
-                pad_sequence(noise, batch_first=True).to(device),
+                flow,
+                noise,
                 text,
                 mask=lengths_to_mask(torch.tensor(lengths, device=device)),
                 word_mask=word_mask,
@@ -169,6 +183,27 @@ class FlowModel(JointCoder, MotionModel):
         signal, noise = self.path.signal(time) ** 2, self.path.noise(time) ** 2
         weights = WEIGHTINGS[options.weighting](signal / (signal + noise))
         return errors.sum(1) / real.sum(1) * weights
+
+
+class _Keeping(nn.Module):
+    """A flow some of whose latents go straight from their noise to where they are wanted."""
+
+    def __init__(self, flow: nn.Module, path: FlowPath, noise: Tensor, data: Tensor, kept: Tensor):
+        super().__init__()
+        tokens = min(noise.shape[1], len(data))
+        self.flow, self.path, self.noise = flow, path, noise
+        self.data, self.kept = torch.zeros_like(noise), torch.zeros_like(noise, dtype=torch.bool)
+        self.data[:, :tokens] = data[:tokens]
+        self.kept[:, :tokens] = kept[:tokens, None, None]
+
+    def forward(self, z_t: Tensor, time: Tensor, *condition: Tensor | None) -> Tensor:
+        """The flow's velocity, and their own for the kept latents; guidance asks for all twice."""
+        twice = len(z_t) // len(self.noise)
+        data, noise, kept = (torch.cat(twice * [x]) for x in (self.data, self.noise, self.kept))
+        z_t = torch.where(kept, self.path.at(data, noise, time), z_t)
+        return torch.where(
+            kept, self.path.velocity(data, noise, time), self.flow(z_t, time, *condition)
+        )
 
 
 def token_count(frames: int) -> int:

@@ -37,6 +37,7 @@ REFUSALS = {
     "rebuild": "this model encodes no motions: name a run with an auto-encoder",
     "match_moments": "controls with moments need latents of one size, which this model has not",
     "learn_words": "this model cannot learn words from motions: name a diffusion or projector run",
+    "keep_frames": "this model draws a clip as a whole: start= and keep= need a flow run",
     "embed_guidance": "this model is not distilled: name a run of stage=distill",
 }
 """What a model may be able to do, and what is said where it is asked of one that cannot."""
@@ -137,6 +138,13 @@ class MotionModel(MotionCoder):
     def with_projector(self, run: Run) -> "MotionModel":
         """The same model with the projector of another run."""
         raise RequestError(REFUSALS["swap_projectors"])
+
+    def with_kept(self, features: np.ndarray, kept: np.ndarray) -> "MotionModel":
+        """The same model, whose every clip has the frames of features (frames, F) that are kept.
+
+        ``kept`` (frames,) is true there; frames that share a latent with one that is not are new.
+        """
+        raise RequestError(REFUSALS["keep_frames"])
 
     def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> Sentences:
         """What the network reads of sentences, each (words, dim); gradients reach ``words``."""

@@ -17,6 +17,7 @@ from lead.generation.motion_model import GeneratedMotion, MotionModel, Sampling
 from lead.inversion import Word, read_word
 from lead.models.text_encoders.learned_words import check_taught, words_in
 from lead.representation import get_skeleton
+from lead.studies.continuing import with_motion
 from lead.studies.feet import with_clean_feet
 
 ON_SHEET = 40  # clips, the first ones
@@ -46,7 +47,7 @@ def generate_folder(
     sampling, project = make_sampling(config, model), config["project"]
     if project is None:
         project = model.can("project")
-    frames = [round(seconds * model.fps) for _, seconds in prompts]
+    model, frames = with_motion(model, [round(s * model.fps) for _, s in prompts], config)
     model.check(texts, frames, project=project)
     remarks = {text: remark for text, remark in model.remarks(texts).items() if remark}
     if remarks:

@@ -30,6 +30,24 @@ def test_it_generates_by_the_sampling_that_it_was_made_for(world, flow_run):
     np.testing.assert_allclose(again[0].joints, motions[3].joints, atol=1e-3)
 
 
+def test_it_goes_on_from_a_motion_and_fills_one(world, flow_run, refused):
+    figure = world.figure("walk.bvh", 25)
+    (longer,) = generated(
+        flow_run, world.here / "on", f"start={figure}", "text=someone bows", "seconds=1"
+    )
+    assert len(longer.joints) == 24 + 20  # a BVH file of 25 frames has 24 rows of features
+    fill = [f"keep={figure}", "text=someone bows", "keep_frames=[0-8,16-24]"]
+    assert len(generated(flow_run, world.here / "filled", *fill)[0].joints) == 24
+    words = ["generate", f"run={flow_run.folder}", "text=hop", "device=cpu", f"keep={figure}"]
+    for more, line in (
+        ([], "keep= needs keep_frames="),
+        (["keep_frames=[0-99]"], "keep_frames has 0-99"),
+        (["keep_frames=[8-4]"], "keep_frames has 8-4"),
+        ([f"start={figure}"], "give one of them"),
+    ):
+        assert line in refused([*words, *more])
+
+
 class PlainJudge:
     """A motion lies at the mean of its local positions, a sentence at its count of letters."""
 

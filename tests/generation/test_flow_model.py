@@ -140,6 +140,35 @@ def test_a_word_s_loss_is_that_of_the_velocity_over_real_latents(model):
             model.word_loss(batch, TEXTS[:2], {}, InversionOptions(objective=objective))
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("sampler", ["euler", "heun", "dopri5"])
+def test_kept_frames_come_out_as_the_auto_encoder_has_them(model, sticks, sampler):
+    """All real latents of the others stay free, those of the kept are met to rounding."""
+    features = sticks.stick_features(42, 0.03)
+    kept = np.arange(42) % 20 < 10  # 0-10, 20-30, 40-42: whole latents 0, 1, 5, 6
+    few = Sampling(sampler, steps=3, guidance_scale=2.0)
+    filling = model.with_kept(features, kept)
+    latents = filling.sample(TEXTS[:2], [42, 50], [1, 2], few)
+    x = torch.tensor(features)[None]
+    z, _ = model.posterior(x, torch.ones(1, 42, dtype=torch.bool))
+    fixed = [0, 1, 5, 6]
+    for row in latents:
+        torch.testing.assert_close(row[fixed], z[0, fixed], rtol=1e-3, atol=1e-3)
+        assert (row[[2, 3, 4, 7, 8, 9]] - z[0, [2] * 6]).abs().mean() > 0.1
+    assert (latents[0, 2:5] - latents[1, 2:5]).abs().mean() > 0.1
+    nothing = model.with_kept(features, np.zeros(42, bool))
+    plain = model.sample(TEXTS[:2], [42, 50], [1, 2], few)
+    assert torch.equal(nothing.sample(TEXTS[:2], [42, 50], [1, 2], few), plain)
+    starting = model.with_kept(features[:20], np.ones(20, bool)).generate(
+        TEXTS[:1], [40], [3], few
+    )[0]
+    (rebuilt,) = model.rebuild([features[:20]])
+    wanted = constant_bones(features_to_joints(rebuilt))
+    torch.testing.assert_close(
+        distances(starting.joints[:20]), distances(wanted), rtol=1e-3, atol=1e-2
+    )
+
+
 def test_bfloat16_is_nearly_the_same(model):
     wanted = model.sample(TEXTS, FRAMES, SEEDS, FEW)
     fast = model.prepared("bf16").sample(TEXTS, FRAMES, SEEDS, FEW)

@@ -46,7 +46,7 @@ def choose_motions(entry: Entry, model: MotionModel, seed: int) -> Chosen:
     if not names:
         raise RequestError("no motions: give motions=FILE (BVH, .npz, .npy) or dataset=DIR style=S")
     paths = [path for name in names for path in _files(Path(name))]
-    motions = tuple(_read(path, model) for path in paths)
+    motions = tuple(read_features(path, model) for path in paths)
     return Chosen(motions, tuple(map(plain, paths)), UNKNOWN_LICENCE)
 
 
@@ -61,7 +61,7 @@ def _files(path: Path) -> list[Path]:
     return [check_regular(path, "motions=")]
 
 
-def _read(path: Path, model: MotionModel) -> np.ndarray:
+def read_features(path: Path, model: MotionModel) -> np.ndarray:
     """Features of a file as the run has them."""
     kind = path.suffix.lower()
     if kind == ".bvh":
