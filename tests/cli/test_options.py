@@ -24,6 +24,7 @@ def found(name: str) -> tuple[str, str, list[str]]:
         ("prepare", ["data=bvh"]),
         ("prepare", ["data=bandai_namco"]),
         ("evaluate", ["protocol=open"]),
+        ("generate", ["sampling=euler16"]),
     ]
     places += [("evaluate", ["study=table3"]), ("sweep", ["launcher=submitit"])]
     for of, groups in places:
