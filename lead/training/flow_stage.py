@@ -4,7 +4,7 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from lead.core.batches import FlowBatch
 from lead.core.building import build
@@ -13,7 +13,6 @@ from lead.core.schema import Name
 from lead.data.packed import PackedDataset
 from lead.diffusion.flow_path import FlowPath
 from lead.diffusion.paths import find_path
-from lead.models.flow_transformer import FlowTransformer
 from lead.training.flow_inputs import FlowInputs
 from lead.training.latent_inputs import earlier_run
 from lead.training.losses import check_finite
@@ -44,7 +43,7 @@ class FlowStage(Stage):
 
     def __init__(
         self,
-        flow: FlowTransformer,
+        flow: nn.Module,
         path: FlowPath,
         options: FlowOptions,
         longest: int,
