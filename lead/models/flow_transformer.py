@@ -11,8 +11,9 @@ from torch.nn.functional import linear, silu
 from lead.core.errors import RequestError
 from lead.core.masks import without_padding
 from lead.core.sizes import Layers, Scale, Size, SizeOrNone
-from lead.models.blocks.flow_layers import FlowBlock, RmsNorm, modulate, rotary_base, rotary_waves
+from lead.models.blocks.flow_layers import FlowBlock, modulate, rotary_base, rotary_waves
 from lead.models.blocks.positions import sinusoid
+from lead.models.blocks.rms_norm import RmsNorm
 from lead.models.blocks.skip_stack import check_heads
 
 TIME_WAVES = 256

@@ -8,6 +8,7 @@ import torch
 from lead.core.errors import RequestError
 from lead.core.masks import lengths_to_mask
 from lead.models.blocks.flow_layers import MemorySlots, TextAttention, rotary_waves, rotate
+from lead.models.blocks.rms_norm import unit_rms
 from lead.models.blocks.watching import WatchedAttention, watch_attention
 from lead.models.flow_transformer import FlowTransformer, sink_mask
 
@@ -282,3 +283,16 @@ def test_sentence_and_words_have_a_scale_each():
     torch.testing.assert_close(scaled(Z, TIME, TEXT, *given), plain(Z, TIME, text, *given), **CLOSE)
     alone = scaled(Z, TIME, TEXT[:, :1], MASK)
     torch.testing.assert_close(alone, plain(Z, TIME, text[:, :1], MASK), **CLOSE)
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_gradient_of_rms_norm_is_that_of_its_formula(weighted):
+    x = draw(2, 3, 5).requires_grad_()
+    weight = draw(5, seed=1).requires_grad_() if weighted else None
+    given = (x, weight) if weighted else (x,)
+    formula = x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt() * (weight if weighted else 1)
+    torch.testing.assert_close(unit_rms(*given), formula, **CLOSE)
+    assert torch.autograd.gradcheck(unit_rms, given)
+    with torch.no_grad():
+        assert torch.equal(unit_rms(*given), unit_rms(*given)) and not unit_rms(x).requires_grad
+        torch.testing.assert_close(unit_rms(*given), formula, **CLOSE)
