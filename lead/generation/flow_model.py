@@ -18,6 +18,7 @@ from lead.core.seeding import make_generator
 from lead.data.cache import NULL_TEXT
 from lead.diffusion.flow_path import FlowPath
 from lead.diffusion.flow_times import flow_times
+from lead.diffusion.paths import find_path
 from lead.diffusion.paths.linear import LINEAR
 from lead.diffusion.samplers import find_solver
 from lead.diffusion.sinks import SinkControl
@@ -267,7 +268,15 @@ def load(
         fps=facts.fps,
         frame_limits=facts.frames,
         known_texts=known_captions(run, encoder.dim),
+        path=_path_of(run),
     )
+
+
+def _path_of(run: Run) -> FlowPath:
+    """The path that a run was trained on; an imported one says nothing, and has ACMDM's."""
+    stage = run.record.values.get("stage")
+    module = stage.get("module") if isinstance(stage, dict) else None
+    return find_path(module.get("path", "linear")) if isinstance(module, dict) else LINEAR
 
 
 def load_coder(run: Run) -> JointCoder:
