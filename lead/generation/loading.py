@@ -49,7 +49,7 @@ def load_named(config: dict) -> MotionModel:
     return load_motion_model(Run(Path(config["run"])), **named)
 
 
-def load_for_inference(config: dict, load=load_named) -> MotionModel:
+def load_for_inference(config: dict, load=load_named) -> MotionCoder:
     """The same model on device=, prepared in precision=, which is filled in, and compiled=."""
     device = choose_device(config["device"])
     config["precision"] = resolve_precision(config["precision"], device)

@@ -130,7 +130,7 @@ def test_it_is_served(flow_run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["generate", "text=hop", "project=true"], "project=true needs a projector"),
+        (["generate", "text=hop", "seconds=2", "project=true"], "project=true needs a projector"),
         (["generate", "text=hop", "sampling=ddim50"], "unknown sampler 'ddim' of a flow"),
         (["generate", "text=hop", "compiled=true"], "compiled=true is for diffusion runs"),
         (["evaluate", "controls=[moments]"], "controls with moments need latents of one size"),
