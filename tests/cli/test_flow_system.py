@@ -9,6 +9,7 @@ import torch
 
 from lead.cli.demo import make_server
 from lead.cli.main import main
+from lead.core.runs import Run
 from lead.export.motion_file import read_motion
 from lead.inversion import read_word
 from lead.studies.benchmark import protocol as evaluate_protocol
@@ -28,6 +29,14 @@ def test_it_generates_by_the_sampling_that_it_was_made_for(world, flow_run):
     assert not np.allclose(motions[0].joints, motions[1].joints, atol=1e-2)
     again = generated(flow_run, world.here / "alone", "text=someone jumps", "seconds=3", "seed=2")
     np.testing.assert_allclose(again[0].joints, motions[3].joints, atol=1e-3)
+
+
+def test_a_trained_flow_is_sampled_as_its_stage_says(world):
+    below, run = world.here / "below", world.here / "flow"
+    assert main(world.train("autoencoder", run=below)) == 0
+    assert main(world.train("flow", run=run, autoencoder=below)) == 0
+    (made,) = generated(Run(run), world.here / "clips", "text=a person walks", "seconds=3")
+    assert made.provenance["sampling"] == "euler 2 x3.0" and len(made.joints) == 60
 
 
 def test_it_goes_on_from_a_motion_and_fills_one(world, flow_run, refused):
