@@ -13,7 +13,7 @@ from lead.bench.setting import Setting
 from lead.bench.timing import alternate, median
 from lead.core.masks import lengths_to_mask
 from lead.core.seeding import make_generator
-from lead.generation.pipeline import TextToMotion
+from lead.generation import MotionModel
 from lead.representation import features_to_joints
 
 REPLACED = "beside the plain 50 guided steps, which it replaces"
@@ -56,16 +56,16 @@ def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:
     return [*rows, *_compared(setting, machine, students, plain, one, distilled=True)]
 
 
-def _compiled(pipeline: TextToMotion, machine: Machine) -> dict:
+def _compiled(pipeline: MotionModel, machine: Machine) -> dict:
     """The pipeline in each precision, with networks that torch compiles at their first use."""
     return {f"{name} compiled": pipeline.prepared(name, compiled=True) for name in machine.flops}
 
 
-def joints_of(pipeline: TextToMotion, job: Job, distilled: bool = False) -> Tensor:
+def joints_of(pipeline: MotionModel, job: Job, distilled: bool = False) -> Tensor:
     """What `lead generate` does between the text encoder and the files."""
     seeds = list(range(len(job.frames)))
     latents = pipeline.sample(
-        job.names, seeds, sampling(distilled), project=True, condition=job.condition
+        job.names, job.frames, seeds, sampling(distilled), project=True, condition=job.condition
     )
     return features_to_joints(pipeline.decode(latents, job.frames))
 
