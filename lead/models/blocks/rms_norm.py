@@ -1,4 +1,4 @@
-"""RMSNorm, in which half of a flow's training step on a processor went: few passes over memory."""
+"""RMSNorm in few passes over memory, forwards and back: a twentieth of a flow's training step."""
 
 import torch
 from jaxtyping import Float
