@@ -5,7 +5,7 @@ stage=STAGE      vae | diffusion | projector | distill (LEAD) | autoencoder | fl
 data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR
 vae=RUN          the run of stage 1; needed by stage=diffusion
 diffusion=RUN    the run of stage 2; needed by stage=projector (or vae=RUN for a projector alone)
-autoencoder=RUN  the run of stage 1 of a flow; needed by stage=flow
+autoencoder=RUN  the run of stage 1 of a flow; needed by stage=flow (or vae=RUN, of model/vae=timed)
 teacher=RUN      the run of stage 2 that stage=distill teaches to sample in one step
 size=SIZE        tiny | small | paper
 run=DIR          run directory; default checkpoints/NAME-SIZE-STAGE

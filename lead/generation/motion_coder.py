@@ -50,8 +50,10 @@ class MotionCoder(ABC):
         return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
     def _modules(self) -> list[nn.Module]:
-        values = (getattr(self, own.name) for own in fields(self))
-        return [value for value in values if isinstance(value, nn.Module)]
+        """Its networks, and those of the coder that it holds."""
+        values = [getattr(self, own.name) for own in fields(self)]
+        held = [part for one in values if isinstance(one, MotionCoder) for part in one._modules()]
+        return [*(value for value in values if isinstance(value, nn.Module)), *held]
 
     def to(self, device: torch.device | str) -> "MotionCoder":
         """Move every network to a device, in place."""

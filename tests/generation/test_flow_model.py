@@ -11,7 +11,7 @@ from lead.core.masks import lengths_to_mask
 from lead.core.runs import Run
 from lead.diffusion.paths.linear import LINEAR
 from lead.generation import Sampling, load_motion_model
-from lead.generation.flow_model import features_of, token_count
+from lead.generation.flow_coders import features_of
 from lead.generation.loading import load_coder
 from lead.generation.motion_coder import joined
 from lead.inversion import InversionOptions
@@ -50,7 +50,7 @@ def test_a_motion_depends_on_its_own_text_seed_and_length_alone(model, sampling)
     assert together.shape == (3, 15, 22, 4)
     for row, one in enumerate(zip(TEXTS, FRAMES, SEEDS, strict=True)):
         alone = model.sample(*([value] for value in one), sampling)[0]
-        assert len(alone) == token_count(one[1])
+        assert len(alone) == model.coder.token_count(one[1])
         torch.testing.assert_close(together[row, : len(alone)], alone, rtol=1e-3, atol=1e-3)
         assert not together[row, len(alone) :].any()
     assert (together[0, :2] - together[2, :2]).abs().max() > 0.1
@@ -74,8 +74,8 @@ def test_joints_are_the_decoded_ones_set_down_elsewhere(model):
     motions = model.generate(TEXTS, FRAMES, SEEDS, FEW)
     for row, (frames, motion) in enumerate(zip(FRAMES, motions, strict=True)):
         mask = torch.ones(1, frames, dtype=torch.bool)
-        x = model.autoencoder.decode(latents[row : row + 1, : token_count(frames)], mask)
-        decoded = constant_bones(x * model.normalizer.std + model.normalizer.mean)
+        x = model.coder.autoencoder.decode(latents[row : row + 1, : model.coder.token_count(frames)], mask)
+        decoded = constant_bones(x * model.coder.normalizer.std + model.coder.normalizer.mean)
         torch.testing.assert_close(
             distances(motion.joints), distances(decoded), rtol=1e-3, atol=1e-3
         )
@@ -102,10 +102,10 @@ def test_rebuilding_is_the_auto_encoder_on_joints(model, flow_run, sticks):
     for motion, rebuilt, alone in zip(
         motions, model.rebuild(motions), below.rebuild(motions), strict=True
     ):
-        x = (torch.tensor(features_to_joints(motion)) - model.normalizer.mean) / 0.5
+        x = (torch.tensor(features_to_joints(motion)) - model.coder.normalizer.mean) / 0.5
         mask = torch.ones(1, len(motion), dtype=torch.bool)
-        back = model.autoencoder.decode(model.autoencoder.encode(x[None], mask), mask)
-        wanted = distances(constant_bones(back * 0.5 + model.normalizer.mean))
+        back = model.coder.autoencoder.decode(model.coder.autoencoder.encode(x[None], mask), mask)
+        wanted = distances(constant_bones(back * 0.5 + model.coder.normalizer.mean))
         found = features_to_joints(rebuilt)
         assert rebuilt.shape == motion.shape and np.array_equal(rebuilt, alone)
         torch.testing.assert_close(distances(found), wanted, rtol=1e-3, atol=1e-3)
