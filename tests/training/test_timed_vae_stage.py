@@ -152,7 +152,10 @@ def test_resuming_ends_in_the_same_bits(
     monkeypatch.undo()
     train_stage(train_request({**stopped, "resume": True}))
     assert_same_run(tmp_path / "stopped", tmp_path / "whole")
-    kept, normalizer = Run(tmp_path / "whole").tensors("vae"), open_dataset(micro_dataset).normalizer
+    kept, normalizer = (
+        Run(tmp_path / "whole").tensors("vae"),
+        open_dataset(micro_dataset).normalizer,
+    )
     assert torch.equal(kept["mean"], normalizer.mean) and torch.equal(kept["std"], normalizer.std)
 
 
