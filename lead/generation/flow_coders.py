@@ -1,12 +1,11 @@
 """What flows work on: one latent frame for a few frames of motion, of its joints or of a VAE."""
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
@@ -33,21 +32,14 @@ class LatentFrame(NamedTuple):
     channels: int
 
 
+@dataclass(frozen=True, kw_only=True)
 class FlowCoder(MotionCoder):
     """Motions <-> latents (batch, tokens, joints, channels) of unit variance, as noise has.
 
     Each motion has one value of them: log-variances are minus infinity.
     """
 
-    @property
-    @abstractmethod
-    def network(self) -> nn.Module:
-        """What was trained."""
-
-    @property
-    @abstractmethod
-    def latent_frame(self) -> LatentFrame:
-        """What one latent holds."""
+    latent_frame: LatentFrame
 
     def token_count(self, frames: int | Tensor) -> int | Tensor:
         """Latents of so many frames."""
@@ -61,16 +53,6 @@ class JointCoder(FlowCoder):
     code: ClassVar[str] = "auto-encoder"
     autoencoder: JointAutoencoder
     normalizer: Normalizer  # of positions: three numbers
-
-    @property
-    def network(self) -> nn.Module:
-        """The auto-encoder."""
-        return self.autoencoder
-
-    @property
-    def latent_frame(self) -> LatentFrame:
-        """Four frames."""
-        return LatentFrame(FRAMES_PER_TOKEN, self.skeleton.joints, self.autoencoder.channels)
 
     def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The latents of the joints, and minus infinity: there is but one."""
@@ -95,16 +77,6 @@ class TimedCoder(VaeCoder, FlowCoder):
 
     vae: TimedVae
     latents: Normalizer  # of the means of the training clips
-
-    @property
-    def network(self) -> nn.Module:
-        """The VAE."""
-        return self.vae
-
-    @property
-    def latent_frame(self) -> LatentFrame:
-        """A patch of frames."""
-        return LatentFrame(self.vae.patch, 1, self.vae.latent_dim)
 
     def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The means, zero past a motion's own, and minus infinity."""
@@ -157,8 +129,9 @@ def load_flow_coder(run: Run) -> FlowCoder:
     if "vae" not in run.record.parents:
         return load_coder(run.ancestor("autoencoder"))
     below = run.ancestor("vae")
-    latents = load_normalizer(run, latent_frame(below).channels)
-    return TimedCoder(**vars(lead_model.load_coder(below)), latents=latents)
+    frame, inner = latent_frame(below), lead_model.load_coder(below)
+    latents = load_normalizer(run, frame.channels)
+    return TimedCoder(**vars(inner), latents=latents, latent_frame=frame)
 
 
 def load_coder(run: Run) -> JointCoder:
@@ -167,4 +140,5 @@ def load_coder(run: Run) -> JointCoder:
         autoencoder=freeze(run.load_part("autoencoder", coordinates=3)),
         normalizer=load_normalizer(run, 3),
         skeleton=get_skeleton(run.record.dataset.skeleton),
+        latent_frame=latent_frame(run),
     )

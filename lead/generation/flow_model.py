@@ -52,8 +52,8 @@ class FlowModel(MotionModel):
 
     @property
     def networks(self) -> tuple[nn.Module | None, ...]:
-        """Flow, and auto-encoder or VAE."""
-        return self.flow, self.coder.network
+        """Flow, and all of the coder."""
+        return self.flow, *self.coder.modules()
 
     @property
     def code(self) -> str:
