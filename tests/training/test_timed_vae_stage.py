@@ -34,7 +34,7 @@ def clips():
     """Joints that a network might say, the real ones, some of whose feet stand, and the mask."""
     torch.manual_seed(0)
     real = torch.randn(2, 9, 22, 3).double()
-    real[:, 3:6, FEET] = real[:, 3:4, FEET] + 0.005 * torch.randn(2, 3, 4, 3).double()
+    real[:, 3:6] = real[:, 3:4] + 0.005 * torch.randn(2, 3, 1, 3).double()
     return real + 0.1 * torch.randn_like(real), real, lengths_to_mask(torch.tensor(LENGTHS))
 
 
