@@ -7,16 +7,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 starter=${LEAD_STARTER:-checkpoints/starter}
 size=${SIZE:-$([ -f "$starter/run.json" ] && echo tiny || echo demo)}
-base=checkpoints/demo-$size
+run=checkpoints/demo-$size
 out=outputs/demo
 start=$(date +%s)
 say() { printf '\n[demo %d s] %s\n' "$(($(date +%s) - start))" "$1"; }
-finished() { grep -qs '"status": "finished"' "$1/run.json"; }
-train() { # stage, options...
-  local stage=$1
-  shift
-  finished "$base-$stage" || lead train "stage=$stage" "size=$size" "run=$base-$stage" resume=true "$@"
-}
+data=cmu_open
+source scripts/train_once.sh
 
 own="" # what the default run needs in front of a sentence
 if [ -f "$starter/run.json" ]; then
@@ -26,7 +22,7 @@ if [ -f "$starter/run.json" ]; then
   lead generate prompts=scripts/starter_prompts.txt "output=$out/starter" formats=[npz,gif,html] overwrite=true
   say "more clips: $out/starter/player.html"
 else
-  own="run=$base-projector "
+  own="run=$run-projector "
   say "no starter model at $starter: only what is trained here"
 fi
 
@@ -35,13 +31,13 @@ say "the same from nothing, at size $size: real motions with sentences -> datase
 say "stage 1 of 3: motion VAE"
 train vae
 say "stage 2 of 3: latent diffusion"
-train diffusion "vae=$base-vae"
+train diffusion "vae=$run-vae"
 say "stage 3 of 3: projector"
-train projector "diffusion=$base-diffusion"
+train projector "diffusion=$run-diffusion"
 say "text -> motion by the runs just trained"
-lead generate "run=$base-projector" prompts=scripts/demo_prompts.txt "output=$out/trained" overwrite=true
+lead generate "run=$run-projector" prompts=scripts/demo_prompts.txt "output=$out/trained" overwrite=true
 say "measures of real, rebuilt and generated clips (test split)"
-lead evaluate "run=$base-projector"
+lead evaluate "run=$run-projector"
 
 say "done. Where to look:"
 if [ -f "$starter/run.json" ]; then
@@ -49,6 +45,6 @@ if [ -f "$starter/run.json" ]; then
   echo "  $starter/README.md   what the starter model can and cannot do"
 fi
 echo "  $out/trained/index.html   clips of the runs trained here (size $size: quick, not good; SIZE=demo is better than tiny)"
-echo "  $base-projector   a run directory: options, weights, measures"
+echo "  $run-projector   a run directory: options, weights, measures"
 echo "Your own sentence: .venv/bin/lead generate ${own}text=\"a person raises the right hand\" seconds=3"
 echo "In a browser:      .venv/bin/lead demo ${own% }"

@@ -8,15 +8,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 size=${1:-small}
 run=checkpoints/bandai_namco-$size
-data=datasets/bandai_namco
+data=bandai_namco
 starter=checkpoints/starter
 out=outputs/starter
-train() { # stage, options...
-  grep -qs '"status": "finished"' "$run-$1/run.json" ||
-    lead train "stage=$1" data=bandai_namco "size=$size" "run=$run-$1" resume=true "${@:2}"
-}
+source scripts/train_once.sh
 word() { # word, init, style
-  lead invert "run=$run-projector" "dataset=$data" split=heldout "style=$3" "word=<$1>" "init=$2" \
+  lead invert "run=$run-projector" "dataset=datasets/$data" split=heldout "style=$3" "word=<$1>" "init=$2" \
     templates=style "output=$out/words/$1.safetensors" overwrite=true progress=false
 }
 
@@ -32,7 +29,7 @@ word elderly old elderly
 word childish child childish
 word chimpira tough chimpira
 parts+=("words=[$out/words/elderly.safetensors,$out/words/childish.safetensors,$out/words/chimpira.safetensors]")
-lead export "run=$run-projector" format=starter "dataset=$data" "${parts[@]}" "bits=${BITS:-8}" \
+lead export "run=$run-projector" format=starter "dataset=datasets/$data" "${parts[@]}" "bits=${BITS:-8}" \
   "output=$starter" overwrite=true
 
 measure() { # name of the measurement, table of sentences

@@ -8,10 +8,8 @@ size=${2:-small}
 source=$(realpath "$source")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 run=checkpoints/bandai_namco-$size
-train() { # stage, options...
-  grep -qs '"status": "finished"' "$run-$1/run.json" ||
-    lead train "stage=$1" data=bandai_namco "size=$size" resume=true "${@:2}"
-}
+data=bandai_namco
+source scripts/train_once.sh
 
 [ -f datasets/bandai_namco/manifest.json ] || lead prepare data=bandai_namco "source=$source"
 train vae

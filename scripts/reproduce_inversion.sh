@@ -8,17 +8,15 @@ size=${2:-small}
 source=$(realpath "$source")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 run=checkpoints/bandai_namco-$size
-train() { # name, stage, options...
-  grep -qs '"status": "finished"' "$run-$1/run.json" ||
-    lead train "stage=$2" data=bandai_namco "size=$size" "run=$run-$1" resume=true "${@:3}"
-}
+data=bandai_namco
+source scripts/train_once.sh
 
 scripts/reproduce_bandai_namco.sh "$source" "$size"
-train evaluator evaluator
-train classifier classifier
+train evaluator
+train classifier
 lead evaluate "run=$run-classifier"
 ablate() { # name, options...
-  train "projector-$1" projector "diffusion=$run-diffusion" "${@:2}"
+  train "projector-$1" "diffusion=$run-diffusion" "${@:2}"
 }
 ablate noalign stage.module.align_weight=0
 ablate nokl stage.module.var_weight=0

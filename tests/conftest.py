@@ -163,6 +163,18 @@ def styled(tmp_path_factory: pytest.TempPathFactory) -> "PackedDataset":  # noqa
 
 
 @pytest.fixture(scope="session")
+def sticks() -> ModuleType:
+    """A second motion model, which needs no training (tests/walking_sticks.py)."""
+    return load_beside("walking_sticks")
+
+
+@pytest.fixture(scope="session")
+def flow_run(tmp_path_factory: pytest.TempPathFactory) -> "Run":  # noqa: F821
+    """A small flow with random weights, and the auto-encoder it stands on (tests/flow_runs.py)."""
+    return load_beside("flow_runs").make_runs(tmp_path_factory.mktemp("flow"))
+
+
+@pytest.fixture(scope="session")
 def acclaim_figure() -> "Callable[..., Figure]":  # noqa: F821
     """Makes figures that write themselves as ASF and AMC files (tests/acclaim_files.py)."""
     module = load_beside("acclaim_files")

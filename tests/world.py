@@ -49,6 +49,7 @@ class World:
         earlier["projector"] = {"diffusion": self.run("diffusion")}
         earlier["distill"] = {"teacher": self.run("diffusion")}
         earlier |= {"evaluator": {}, "classifier": {"stage__labels": "[action]"}}
+        earlier |= {"autoencoder": {}, "flow": {}}
         values = {"dataset": self.data, "run": self.here / "run", **earlier[stage], **options}
         given = [f"{key.replace('__', '.')}={value}" for key, value in values.items()]
         return ["train", f"stage={stage}", *LIGHT, "trainer.max_steps=2", *given]

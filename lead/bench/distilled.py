@@ -4,35 +4,35 @@ from collections.abc import Callable
 
 from lead.bench.machine import Machine
 from lead.bench.record import Row
-from lead.bench.setting import Setting
+from lead.bench.setting import BenchOptions, Setting
 from lead.bench.timing import alternate, median
 from lead.core.errors import RequestError
-from lead.generation import Sampling, TextToMotion
-from lead.generation.loading import load_text_to_motion, make_sampling
+from lead.generation import MotionModel, Sampling
+from lead.generation.loading import load_named, make_sampling
 
 TEXT = "a person walks forward and waves the right hand."
 
 
-def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:  # noqa: ARG001
+def measure(setting: Setting, machine: Machine, options: BenchOptions) -> list[Row]:  # noqa: ARG001
     """The rows of `lead bench distilled`: ``plain`` is the teacher in the same form.
 
     ``teacher`` and ``taught`` of the options are the values by which each of them generates.
     """
-    teacher, teacher_sampling = _loaded(setting, config["teacher"])
-    taught, taught_sampling = _loaded(setting, config["taught"])
-    if not taught.denoiser.embeds_guidance:
+    teacher, teacher_sampling = _loaded(setting, options.teacher)
+    taught, taught_sampling = _loaded(setting, options.taught)
+    if not taught.can("embed_guidance"):
         raise RequestError(
-            f"student={config['student']} is not distilled: name a run of stage=distill"
+            f"student={options.student} is not distilled: name a run of stage=distill"
         )
     shortest, longest = teacher.frame_limits
-    frames = min(max(config["frames"], shortest), longest)
+    frames = min(max(options.frames, shortest), longest)
     rows = []
     for form in ("trained modules", "prepared fp32"):
         if form == "prepared fp32":
             teacher, taught = teacher.prepared(), taught.prepared()
         theirs, own = (
-            _works(pipeline, sampling, frames)
-            for pipeline, sampling in ((teacher, teacher_sampling), (taught, taught_sampling))
+            _works(model, sampling, frames)
+            for model, sampling in ((teacher, teacher_sampling), (taught, taught_sampling))
         )
         for name in own:
             seconds = alternate({"plain": theirs[name], "ours": own[name]}, setting)
@@ -47,21 +47,16 @@ def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:  # n
     return rows
 
 
-def _loaded(setting: Setting, values: dict) -> tuple[TextToMotion, Sampling]:
-    return load_text_to_motion(values).to(setting.device), make_sampling(values)
+def _loaded(setting: Setting, values: dict) -> tuple[MotionModel, Sampling]:
+    return load_named(values).to(setting.device), make_sampling(values)
 
 
-def _works(
-    pipeline: TextToMotion, sampling: Sampling, frames: int
-) -> dict[str, Callable[[], object]]:
+def _works(model: MotionModel, sampling: Sampling, frames: int) -> dict[str, Callable[[], object]]:
     """A whole motion from its sentence, and its latent from the embedded sentence."""
-    project = pipeline.projector is not None
-    condition = pipeline.embed([TEXT, ""])
+    condition = model.embed([TEXT, ""])
     return {
-        "text to joints": lambda: pipeline.generate(
-            [TEXT], [frames], [1], sampling, project=project
-        ),
-        "sampling alone": lambda: pipeline.sample(
-            [TEXT], [1], sampling, project=False, condition=condition
+        "text to joints": lambda: model.generate([TEXT], [frames], [1], sampling),
+        "sampling alone": lambda: model.sample(
+            [TEXT], [frames], [1], sampling, condition=condition
         ),
     }

@@ -9,11 +9,11 @@ from lead.bench import counts
 from lead.bench.machine import Machine
 from lead.bench.models import PlainModels, distilled_denoiser, embeddings, paper_models, sampling
 from lead.bench.record import Row
-from lead.bench.setting import Setting
+from lead.bench.setting import BenchOptions, Setting
 from lead.bench.timing import alternate, median
 from lead.core.masks import lengths_to_mask
 from lead.core.seeding import make_generator
-from lead.generation.pipeline import TextToMotion
+from lead.generation import MotionModel
 from lead.representation import features_to_joints
 
 REPLACED = "beside the plain 50 guided steps, which it replaces"
@@ -39,33 +39,33 @@ class Job:
         ).to(device)
 
 
-def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:
+def measure(setting: Setting, machine: Machine, options: BenchOptions) -> list[Row]:
     """The rows of `lead bench generate`."""
     pipeline, plain = paper_models(setting)
     fast = {name: pipeline.prepared(name) for name in machine.flops}
-    compiled = _compiled(pipeline, machine) if config["compiled"] else {}
-    sizes = dict.fromkeys([1, 32, *([config["batch"]] if config["batch"] else [])])
+    compiled = _compiled(pipeline, machine) if options.compiled else {}
+    sizes = dict.fromkeys([1, 32, *([options.batch] if options.batch else [])])
     rows = []
     for batch in sizes:
-        job = Job(embeddings(setting, batch), [config["frames"]] * batch)
+        job = Job(embeddings(setting, batch), [options.frames] * batch)
         rows += _compared(setting, machine, fast | compiled, plain, job)
-    one = Job(embeddings(setting, 1), [config["frames"]])
+    one = Job(embeddings(setting, 1), [options.frames])
     student = replace(pipeline, denoiser=distilled_denoiser(setting))
     students = {name: student.prepared(name) for name in machine.flops}
-    students |= _compiled(student, machine) if config["compiled"] else {}
+    students |= _compiled(student, machine) if options.compiled else {}
     return [*rows, *_compared(setting, machine, students, plain, one, distilled=True)]
 
 
-def _compiled(pipeline: TextToMotion, machine: Machine) -> dict:
+def _compiled(pipeline: MotionModel, machine: Machine) -> dict:
     """The pipeline in each precision, with networks that torch compiles at their first use."""
     return {f"{name} compiled": pipeline.prepared(name, compiled=True) for name in machine.flops}
 
 
-def joints_of(pipeline: TextToMotion, job: Job, distilled: bool = False) -> Tensor:
+def joints_of(pipeline: MotionModel, job: Job, distilled: bool = False) -> Tensor:
     """What `lead generate` does between the text encoder and the files."""
     seeds = list(range(len(job.frames)))
     latents = pipeline.sample(
-        job.names, seeds, sampling(distilled), project=True, condition=job.condition
+        job.names, job.frames, seeds, sampling(distilled), project=True, condition=job.condition
     )
     return features_to_joints(pipeline.decode(latents, job.frames))
 

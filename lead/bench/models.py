@@ -11,7 +11,8 @@ from lead.bench.setting import Setting
 from lead.core.freezing import freeze
 from lead.core.seeding import make_generator
 from lead.diffusion.schedules import scaled_linear
-from lead.generation.pipeline import Sampling, TextToMotion
+from lead.generation import Sampling
+from lead.generation.lead_model import LeadModel
 from lead.models.denoiser import MldDenoiser
 from lead.models.projector import Projector
 from lead.models.text_encoders.hash import HashTextEncoder
@@ -54,7 +55,7 @@ class PlainModels:
         return features_to_joints(x * mask[..., None])
 
 
-def paper_models(setting: Setting) -> tuple[TextToMotion, PlainModels]:
+def paper_models(setting: Setting) -> tuple[LeadModel, PlainModels]:
     """Both sides, frozen, on the setting's device. Sentences come embedded."""
     with torch.random.fork_rng():
         torch.manual_seed(setting.seed)
@@ -66,8 +67,10 @@ def paper_models(setting: Setting) -> tuple[TextToMotion, PlainModels]:
     skeleton = get_skeleton("humanml3d")
     normalizer = Normalizer(np.zeros(skeleton.features), np.full(skeleton.features, 0.05))
     parts = [freeze(part).to(setting.device) for part in (vae, denoiser, projector, *plain)]
-    pipeline = TextToMotion(
-        *parts[:3],
+    pipeline = LeadModel(
+        vae=parts[0],
+        denoiser=parts[1],
+        projector=parts[2],
         text_encoder=HashTextEncoder(dim=TEXT_DIM, buckets=64),  # never asked
         normalizer=normalizer.to(setting.device),
         schedule=scaled_linear(),

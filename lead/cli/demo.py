@@ -1,7 +1,7 @@
 """lead demo [run=RUN] [key=value ...] : a web page on this machine that turns text into motion.
 
-run=RUN          a diffusion run (MLD) or a projector run (LEAD); default: the starter model,
-                 checkpoints/starter or $LEAD_STARTER
+run=RUN          a diffusion run (MLD), a projector run (LEAD) or a flow (MLA-Gen); default: the
+                 starter model, checkpoints/starter or $LEAD_STARTER
 projector=RUN    a projector to use with a diffusion run
 diffusion=RUN    a denoiser to use with a projector that was trained on a VAE alone
 words=[A,B]      files of learned words (`lead invert`) to offer; default: the run's own words/
@@ -85,7 +85,7 @@ def make_server(overrides: Sequence[str], folder: Path):
 def _studio(config: dict, overrides: Sequence[str], folder: Path):
     """The model with its words; those in the run's own folder where none are named."""
     from lead.core.devices import choose_device
-    from lead.generation.loading import load_text_to_motion, make_sampling, with_words
+    from lead.generation.loading import load_named, make_sampling, with_words
     from lead.inversion import read_word
     from lead.service.studio import Studio
     from lead.studies.feet import with_clean_feet
@@ -95,10 +95,10 @@ def _studio(config: dict, overrides: Sequence[str], folder: Path):
         files = sorted((Path(config["run"]) / "words").glob("*.safetensors"))
     words = [read_word(path) for path in files]
     print("loading the model", flush=True)
-    pipeline = load_text_to_motion(config).to(choose_device(config["device"]))
-    recipe = _recipe(overrides, projector=pipeline.projector is not None)
+    model = load_named(config).to(choose_device(config["device"]))
+    recipe = _recipe(overrides, projector=model.can("project"))
     name = Path(config["run"]).resolve().name
-    sampling, known = make_sampling(config, pipeline), with_words(pipeline, words)
+    sampling, known = make_sampling(config, model), with_words(model, words)
     return Studio(known, sampling, name, words, recipe, with_clean_feet, folder)
 
 

@@ -1,10 +1,12 @@
 """lead generate text="a person walks forward" [run=RUN] [key=value ...] : text -> motion files.
 
-run=RUN          a diffusion run (MLD) or a projector run (LEAD); default: the starter model,
-                 checkpoints/starter or $LEAD_STARTER
+run=RUN          a diffusion run (MLD), a projector run (LEAD) or a flow (MLA-Gen); default: the
+                 starter model, checkpoints/starter or $LEAD_STARTER
 text="..."       the sentence; or prompts=FILE, one a line ("sentence # SECONDS" sets a length)
 seconds=4        length of each clip
 seed=1 count=3   three clips per sentence, of seeds 1, 2 and 3
+start=FILE       a motion (npz, BVH) that each clip begins with: it goes on from there. For flows
+keep=FILE keep_frames=[0-20,60-80]   frames of a motion that stay; those between are new. For flows
 project=BOOL     realign the latents by the projector; default: where the run has one
 projector=RUN    a projector to use with a diffusion run
 diffusion=RUN    a denoiser to use with a projector that was trained on a VAE alone
@@ -14,8 +16,9 @@ formats=[npz,gif]   npz | gif | webp | mp4 | png | bvh | glb | html (one player 
 format=html      the same as formats=[npz,html]
 clean_feet=true  stop feet from sliding, and say by how much that changes the motion
 output=DIR       default outputs/RUN-FIRST-WORDS; overwrite=true replaces it
-sampling=S       ddim50 | ddpm1000; for a distilled run lcm1 (its default) | lcm2 | lcm4
-sampling.KEY=V   steps, guidance_scale, timesteps, eta
+sampling=S       ddim50 | ddpm1000; for a distilled run lcm1 (its default) | lcm2 | lcm4; for a flow
+                 euler16 | heun16 | midpoint16 | dopri5 | euler16_sink
+sampling.KEY=V   steps, guidance_scale, timesteps, eta; of a flow shift, guidance_start, sink_...
 device=auto      cpu | cuda
 profile=true     say at the end where the time went
 precision=fp32   fp32 | bf16 | auto (bf16 where the processor has it; joints move by 1 mm)

@@ -1,6 +1,7 @@
 """lead invert run=RUN motions=FILES word="<zombie>" init=walk [key=value ...] : motions -> a word.
 
-run=RUN          a projector run (LEAD); with inversion=mld or feat also a diffusion run
+run=RUN          a projector run (LEAD); with inversion=mld or feat also a diffusion run, with
+                 inversion=mld also a flow (MLA-Gen): the loss that it was trained with
 motions=A,B      BVH, AMC (with its ASF), .npz or .npy (features) files, or folders of them
 dataset=DIR      take clips of a prepared dataset: motions=ID,ID, or by style= and content=
 split=heldout style=S content=C examples=N   which of its clips; examples=0 (default) takes all

@@ -13,7 +13,7 @@ STARTED = ("generate", "demo")
 
 
 def compose_for_run(verb: str, overrides: Sequence[str]) -> dict:
-    """The options of a verb; where no sampling is chosen, the one that the run's denoiser needs."""
+    """The options of a verb; where no sampling is chosen, the one that the run needs."""
     config = _with_run(verb, compose(verb, overrides))
     own = _own_sampling(config["diffusion"] or config["run"])
     if own is None or any(word.startswith("sampling=") for word in overrides):
@@ -22,14 +22,16 @@ def compose_for_run(verb: str, overrides: Sequence[str]) -> dict:
 
 
 def _own_sampling(folder: str | None) -> str | None:
+    """What the run was made for, else what the denoiser was that it stands on."""
     from lead.core.runs import Run
 
     run = Run(Path(folder or ""))
     if not run.exists():
         return None
-    if "denoiser" not in run.record.parts and not run.has_ancestor("diffusion"):
-        return None
-    return run.holding("denoiser", "diffusion").record.sampling
+    own = run.record.sampling
+    if own is not None or "denoiser" in run.record.parts or not run.has_ancestor("diffusion"):
+        return own
+    return run.ancestor("diffusion").record.sampling
 
 
 def _with_run(verb: str, config: dict) -> dict:

@@ -1,10 +1,11 @@
 """lead train stage=STAGE data=NAME [key=value ...] : one stage of LEAD -> a run directory.
 
-stage=STAGE      vae | diffusion | projector | distill | evaluator (the judge of `lead evaluate`)
-                 | classifier (names styles and contents)
+stage=STAGE      vae | diffusion | projector | distill (LEAD) | autoencoder | flow (MLA-Gen)
+                 | evaluator (the judge of `lead evaluate`) | classifier (names styles and contents)
 data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR
 vae=RUN          the run of stage 1; needed by stage=diffusion
 diffusion=RUN    the run of stage 2; needed by stage=projector (or vae=RUN for a projector alone)
+autoencoder=RUN  the run of stage 1 of a flow; needed by stage=flow
 teacher=RUN      the run of stage 2 that stage=distill teaches to sample in one step
 size=SIZE        tiny | small | paper
 run=DIR          run directory; default checkpoints/NAME-SIZE-STAGE
@@ -35,6 +36,7 @@ OTHERS = {"WORLD_SIZE", "MASTER_ADDR", "SLURM_NTASKS"}
 NEXT = {
     "vae": "lead train stage=diffusion data={data} vae={run}",
     "diffusion": "lead train stage=projector data={data} diffusion={run}",
+    "autoencoder": "lead train stage=flow data={data} autoencoder={run}",
     "classifier": "lead evaluate run={run}",
     "evaluator": "lead evaluate run=RUN protocol=open evaluator={run}",
 }

@@ -97,6 +97,8 @@ OWN = {
     "sampling.steps": Takes(int, 1, 10_000),
     "sampling.eta": Takes(float, 0, 1),
     "sampling.timesteps": Takes(list, null=True, each=Takes(int, 0, 10_000)),
+    "sampling.sink_base": Takes(float, 0, 1000, null=True),
+    "sampling.sink_memory": Takes(float, 0, 1000, null=True),
     "devices": Takes(int, 1, 16),
     "protocol.replications": Takes(int, 1, 10_000),
     "study.seeds": Takes(int, 1, 1000),

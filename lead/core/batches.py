@@ -1,4 +1,4 @@
-"""The two kinds of batch that training sees."""
+"""The kinds of batch that training sees."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,3 +49,25 @@ class LatentBatch:
         tensors = (self.mu, self.logvar, self.text, self.null_text)
         generated = None if self.generated is None else change(self.generated)
         return LatentBatch(*map(change, tensors), self.ids, generated)
+
+
+@dataclass
+class FlowBatch:
+    """Latents of joints with one caption each: its pooled vector, then its words."""
+
+    z: Float[Tensor, "batch tokens joints channels"]
+    mask: Bool[Tensor, "batch tokens"]
+    text: Float[Tensor, "batch words text_dim"]
+    word_mask: Bool[Tensor, "batch words"]
+    ids: list[str]
+
+    def to(self, device) -> "FlowBatch":
+        """The same batch on another device."""
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "FlowBatch":
+        """In memory that a GPU fetches from without anyone waiting."""
+        return self._changed(Tensor.pin_memory)
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> "FlowBatch":
+        return FlowBatch(*map(change, (self.z, self.mask, self.text, self.word_mask)), self.ids)

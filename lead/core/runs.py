@@ -13,7 +13,7 @@ Each file is replaced whole, so a killed run leaves the state before it.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -239,16 +239,21 @@ def run_option(stage: str) -> str:
     return f"{stage}=RUN"
 
 
+def misfits(wanted: Mapping[str, tuple[int, ...]], tensors: Mapping) -> list[str]:
+    """What is missing, unexpected or of another shape than ``wanted``, a phrase each."""
+    problems = [f"missing {name}" for name in wanted.keys() - tensors.keys()]
+    problems += [f"unexpected {name}" for name in tensors.keys() - wanted.keys()]
+    for name in wanted.keys() & tensors.keys():
+        shape = tuple(getattr(tensors[name], "shape", ()))
+        if shape != wanted[name]:
+            problems.append(f"{name} is {shape}, expected {wanted[name]}")
+    return problems
+
+
 def fill(module, tensors: dict, where: str) -> None:
     """Load weights; WorkError lists what is missing, unexpected or of another shape."""
     own = module.state_dict()
-    problems = [f"missing {name}" for name in own.keys() - tensors.keys()]
-    problems += [f"unexpected {name}" for name in tensors.keys() - own.keys()]
-    problems += [
-        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(own[name].shape)}"
-        for name in own.keys() & tensors.keys()
-        if own[name].shape != tensors[name].shape
-    ]
+    problems = misfits({name: tuple(tensor.shape) for name, tensor in own.items()}, tensors)
     problems += [
         f"{name} is {tensors[name].dtype}, expected {own[name].dtype}"
         for name in own.keys() & tensors.keys()

@@ -8,17 +8,19 @@ cannot be written is used without: everything is encoded anew each time, and tha
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from lead.core.batches import MotionBatch
 from lead.core.errors import LeadError, RequestError, one_line
-from lead.core.files import content_hash, write_tensors
-from lead.core.reading import read_tensors
+from lead.core.files import atomic_path, content_hash, write_tensors
+from lead.core.reading import map_floats, read_tensors
 from lead.data.clips import ClipDataset, length_sorted_batches, pad_clips
 from lead.data.packed import PackedDataset
 
@@ -39,7 +41,7 @@ def cached_posteriors(
     key = content_hash(dataset.data_hash, split, weights_hash)[:16]
     path = dataset.folder / "cache" / f"posterior-{split}-{key}.safetensors"
     clips = ClipDataset(dataset, split)
-    cached = _read_or_none(path, ("mu", "logvar"), len(clips))
+    cached = read_or_none(path, ("mu", "logvar"), len(clips))
     if cached is not None:
         return cached["mu"], cached["logvar"]
     batches = length_sorted_batches(clips.split.frames, batch_size)
@@ -56,7 +58,7 @@ def cached_posteriors(
         rows.update(zip(places, encoded, strict=True))
     mu = torch.stack([rows[place][0] for place in range(len(clips))])
     logvar = torch.stack([rows[place][1] for place in range(len(clips))])
-    _keep(path, {"mu": mu, "logvar": logvar})
+    keep_tensors(path, {"mu": mu, "logvar": logvar})
     return mu, logvar
 
 
@@ -74,10 +76,10 @@ def cached_generated(
     own = hashlib.sha256(posterior_mean.contiguous().numpy().tobytes()).hexdigest()
     key = content_hash(split, own, *map(str, keys))[:16]
     path = dataset.folder / "cache" / f"generated-{split}-{key}.safetensors"
-    cached = _read_or_none(path, ("z",), len(posterior_mean))
+    cached = read_or_none(path, ("z",), len(posterior_mean))
     if cached is None:
         cached = {"z": make()}
-        _keep(path, cached)
+        keep_tensors(path, cached)
     return cached["z"]
 
 
@@ -97,7 +99,7 @@ def cached_texts(
     rows = {text: row for row, text in enumerate(texts)}
     key = content_hash(fingerprint, *texts)[:16]
     path = dataset.folder / "cache" / f"text-{split}-{key}.safetensors"
-    cached = _read_or_none(path, ("embeddings",), len(texts))
+    cached = read_or_none(path, ("embeddings",), len(texts))
     if cached is not None:
         return cached["embeddings"], rows
     starts = range(0, len(texts), batch_size)
@@ -106,19 +108,45 @@ def cached_texts(
         for start in tqdm(starts, desc=f"embed {split} captions", unit="batch", disable=None)
     ]
     embeddings = torch.cat(parts)
-    _keep(path, {"embeddings": embeddings})
+    keep_tensors(path, {"embeddings": embeddings})
     return embeddings, rows
 
 
-def _keep(path: Path, tensors: dict[str, Tensor]) -> None:
+def cached_array(
+    path: Path, shape: tuple[int, ...], dtype: str, fill: Callable[[np.ndarray], None]
+) -> np.ndarray:
+    """The mapped array of a cache file, made by ``fill`` where it is missing or not whole."""
+    with suppress(LeadError):
+        array = map_floats(path, shape)
+        if array.dtype == dtype:
+            return array
+    try:
+        with atomic_path(path) as temporary:
+            array = np.lib.format.open_memmap(temporary, "w+", dtype, shape)
+            fill(array)
+            array.flush()
+        return map_floats(path, shape)
+    except (OSError, LeadError) as error:
+        _not_kept(path, error)
+    array = np.empty(shape, dtype)
+    fill(array)
+    return array
+
+
+def keep_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a cache file where that goes, else say that it does not."""
     try:
         write_tensors(path, tensors)
     except (OSError, LeadError) as error:
-        reason = getattr(error, "strerror", None) or error
-        _say_once(
-            f"lead: encodings are not kept for the next time, {path.parent} cannot be written "
-            f"({reason}): copy the dataset to a disk that can"
-        )
+        _not_kept(path, error)
+
+
+def _not_kept(path: Path, error: Exception) -> None:
+    reason = getattr(error, "strerror", None) or error
+    _say_once(
+        f"lead: encodings are not kept for the next time, {path.parent} cannot be written "
+        f"({reason}): copy the dataset to a disk that can"
+    )
 
 
 @cache
@@ -126,7 +154,7 @@ def _say_once(text: str) -> None:
     tqdm.write(one_line(text), file=sys.stderr)
 
 
-def _read_or_none(path: Path, names: Sequence[str], rows: int) -> dict[str, Tensor] | None:
+def read_or_none(path: Path, names: Sequence[str], rows: int) -> dict[str, Tensor] | None:
     """A cache file's tensors; None where it is missing or not whole, so that it is made again."""
     if not path.is_file():
         return None

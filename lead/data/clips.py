@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from lead.core.batches import MotionBatch
-from lead.core.errors import RequestError
 from lead.core.masks import lengths_to_mask
 from lead.core.seeding import derive_seed
 from lead.data.packed import PackedDataset, PackedSplit
@@ -31,11 +30,6 @@ class ClipDataset(torch.utils.data.Dataset):
         crop_most: int = 0,
         seed: int = 0,
     ):
-        if crop_unit < 1 or crop_min < 0:
-            raise RequestError(
-                f"crop_unit is {crop_unit} and crop_min {crop_min}: "
-                "they must be at least 1 and at least 0"
-            )
         self.split: PackedSplit = dataset.split(split)
         self.mean = dataset.normalizer.mean.numpy()
         self.std = dataset.normalizer.std.numpy()

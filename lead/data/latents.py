@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lead.core.batches import LatentBatch
+from lead.core.batches import FlowBatch, LatentBatch
 from lead.core.seeding import derive_seed
 from lead.data.cache import NULL_TEXT
 from lead.data.packed import PackedSplit
@@ -81,6 +81,6 @@ class LatentDataset(torch.utils.data.Dataset):
         return index
 
 
-def keep(batch: LatentBatch) -> LatentBatch:
+def keep(batch: LatentBatch | FlowBatch) -> LatentBatch | FlowBatch:
     """Collate function of a dataset that makes whole batches itself."""
     return batch

@@ -101,7 +101,8 @@ class Source(Protocol):
         """Load some motions, one result per item, in any order."""
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """The collection's own (mean, std), or None to compute them from the train split."""
+        """The collection's own (mean, std); None, as here, to compute them from the train split."""
+        return None
 
     def describe(self, items: Sequence[Item]) -> Mapping[str, object]:
         """For ``inspect=true``: what would be read, e.g. units, up-axis, frame rate, skeleton.

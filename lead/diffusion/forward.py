@@ -16,7 +16,7 @@ Timestep = Int[Tensor, " batch"] | int
 def add_noise(
     clean: Latents, noise: Latents, timestep: Timestep, schedule: NoiseSchedule
 ) -> Latents:
-    """Sample q(z_t | clean) for the given standard normal ``noise`` (Ho et al. 2020, eq. 4)."""
+    """Sample q(z_t | clean) for standard normal ``noise``: LEAD eq. 1, t times (Ho et al. 2020)."""
     a, b = schedule.signal_and_noise(timestep, clean)
     return a * clean + b * noise
 

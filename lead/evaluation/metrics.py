@@ -15,10 +15,10 @@ Rows = np.ndarray | torch.Tensor
 
 
 def frechet_distance(real: Rows, generated: Rows) -> float:
-    """Squared Fréchet distance of the two Gaussians with the sets' moments (FID; Heusel 2017).
+    """Squared Fréchet distance of the two Gaussians with the sets' moments (FID, LEAD eq. 11).
 
-    ``|m1 - m2|² + tr(S1 + S2 - 2 (S1 S2)^½)`` with covariances over n - 1. With centred rows
-    ``A = Q R``, ``S = RᵀR``, the eigenvalues of ``S1 S2`` are the squared singular values of
+    Heusel 2017: ``|m1 - m2|² + tr(S1 + S2 - 2 (S1 S2)^½)``, covariances over n - 1. With centred
+    rows ``A = Q R``, ``S = RᵀR``, the eigenvalues of ``S1 S2`` are the squared singular values of
     ``R1 R2ᵀ``, so the trace of the root is the sum of those: no root of a matrix is taken, and
     fewer rows than dimensions do no harm to the arithmetic. They do bias the distance itself
     upwards: compare only sets of equal sizes. At least two rows each.
@@ -57,7 +57,7 @@ def r_precision(text: Rows, motion: Rows, pool_size: int = 32, top_k: int = 3) -
 
 
 def multimodal_distance(text: Rows, motion: Rows) -> float:
-    """Mean Euclidean distance of a sentence to its motion (MM-dist), over all rows given.
+    """Mean Euclidean distance of a sentence to its motion (MM-dist, LEAD eq. 12), over all rows.
 
     The protocol gives it the rows of whole pools alone, as it does for ``r_precision``.
     """
@@ -68,7 +68,7 @@ def multimodal_distance(text: Rows, motion: Rows) -> float:
 def diversity(
     motion: Rows, num_pairs: int = 300, generator: torch.Generator | None = None
 ) -> float:
-    """Mean Euclidean distance of ``num_pairs`` random pairs of motions.
+    """Mean Euclidean distance of ``num_pairs`` random pairs of motions (LEAD eq. 13).
 
     Two sets of rows are drawn, each without replacement, and paired in order; a row may meet
     itself. Without a ``generator`` torch's global one draws. At least ``num_pairs`` rows.
@@ -81,10 +81,10 @@ def diversity(
 def multimodality(
     motion: Rows, num_pairs: int = 10, generator: torch.Generator | None = None
 ) -> float:
-    """Mean Euclidean distance of motions of the same sentence; ``motion`` is (texts, repeats, dim).
+    """Mean Euclidean distance of motions of the same sentence (LEAD eq. 14).
 
-    Two sets of ``num_pairs`` repeats are drawn as in ``diversity``, the same for every sentence. At
-    least ``num_pairs`` repeats.
+    ``motion`` is (texts, repeats, dim). Two sets of ``num_pairs`` repeats are drawn as in
+    ``diversity``, the same for every sentence. At least ``num_pairs`` repeats.
     """
     return float(multimodality_of_texts(motion, num_pairs, generator).mean())
 

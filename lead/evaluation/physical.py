@@ -10,13 +10,10 @@ bones changed before that is a measure of its own, which nothing that holds them
 A clip that is too short, of the wrong shape or not finite is a RequestError.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
 from lead.core.errors import RequestError
-from lead.evaluation.estimate import Estimate, estimate
 from lead.evaluation.table import Column
 from lead.representation import Skeleton, constant_bones
 
@@ -144,32 +141,6 @@ def floor_penetration(joints: Joints) -> float:
 def root_speed(joints: Joints, fps: float) -> float:
     """Mean horizontal speed of the pelvis, m/s."""
     return float(_ground_speed(_clip(joints, at_least=2)[:, 0], fps).mean())
-
-
-def summary(
-    clips: Sequence[Joints],
-    fps: float,
-    skeleton: Skeleton,
-    references: Sequence[Joints] | None = None,
-) -> dict[str, Estimate]:
-    """Every measure, averaged over clips of any lengths; each clip weighs the same.
-
-    With ``references``, the real motion of each clip, the five errors are measured too. Keys are
-    those of COLUMNS. Raises RequestError that numbers the first clip which cannot be measured.
-    """
-    if references is not None and len(references) != len(clips):
-        raise RequestError(f"{len(clips)} clips were given with {len(references)} references")
-    values: dict[str, list[float]] = {}
-    for place, clip in enumerate(clips):
-        reference = None if references is None else references[place]
-        try:
-            for name, value in measure(clip, fps, skeleton, reference).items():
-                values.setdefault(name, []).append(value)
-        except RequestError as error:
-            raise RequestError(f"clip {place}: {error}") from error
-    if not values:
-        raise RequestError("no clips were given: nothing to measure")
-    return {name: estimate(column) for name, column in values.items()}
 
 
 def measure(

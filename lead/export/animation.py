@@ -1,6 +1,6 @@
 """Moving pictures of a clip: GIF and WebP with Pillow, MP4 with PyAV (the optional extra)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -17,87 +17,67 @@ SIZE = (320, 320)
 GIF_FPS = 50.0  # viewers slow down what asks for less than 2/100 s a frame
 
 
-def write_gif(
+def write_animation(
     path: Path | str,
     joints: np.ndarray,
     caption: str,
     fps: float | int = 20,
     *,
+    format: str = "gif",
     parents: Sequence[int] | None = None,
     size: Sequence[int] = SIZE,
-    follow: bool = False,
 ) -> None:
-    """Write a looping GIF with one palette, atomically; equal input makes equal bytes.
+    """Write a clip as ``gif``, ``webp`` or ``mp4``, atomically; equal input makes equal bytes.
 
     joints (frames, J, 3) metres, y up; ``parents`` default to HumanML3D's. The camera stands still
-    and sees all of the clip, or moves along with ``follow``. Faster clips than 50 fps lose frames,
-    not time. Raises RequestError for wrong shapes, values that are not finite, fps or size.
+    and sees all of the clip. A GIF has one palette and loops, as a WebP does; clips faster than 50
+    fps lose frames in it, not time. An MP4 is H.264 as browsers play it, and needs PyAV. Raises
+    RequestError without it, and for wrong shapes, values that are not finite, fps or size.
     """
-    scene = prepare_scene(joints, caption, fps, parents=parents, size=size, follow=follow)
+    encode = _mp4_encoder() if format == "mp4" else {"gif": _gif, "webp": _webp}[format]
+    scene = prepare_scene(joints, caption, fps, parents=parents, size=size)
+    with atomic_path(path) as temporary:
+        encode(scene, temporary)
+
+
+def _gif(scene: Scene, path: Path) -> None:
     shown = _at_most(scene, GIF_FPS)
     palette, nearest = _palette()
     pictures = (nearest[_cell(np.asarray(picture))] for picture in render(scene, shown))
     hundredths = _durations(scene, len(shown), per_second=100)
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+    with path.open("wb") as stream:
         stream.writelines(gif_blocks(pictures, hundredths, palette))
 
 
-def write_webp(
-    path: Path | str,
-    joints: np.ndarray,
-    caption: str,
-    fps: float | int = 20,
-    *,
-    parents: Sequence[int] | None = None,
-    size: Sequence[int] = SIZE,
-    follow: bool = False,
-) -> None:
-    """Write a looping animated WebP, atomically. Arguments and errors as in write_gif."""
-    scene = prepare_scene(joints, caption, fps, parents=parents, size=size, follow=follow)
+def _webp(scene: Scene, path: Path) -> None:
     first, *rest = render(scene, range(scene.frames))
-    with atomic_path(path) as temporary:
-        first.save(
-            temporary,
-            format="WEBP",
-            save_all=True,
-            append_images=rest,
-            duration=_durations(scene, scene.frames, per_second=1000),
-            loop=0,
-            lossless=True,
-            quality=30,
-            method=1,
-        )
+    times = _durations(scene, scene.frames, per_second=1000)
+    quality = {"lossless": True, "quality": 30, "method": 1}
+    first.save(
+        *(path, "WEBP"), save_all=True, append_images=rest, duration=times, loop=0, **quality
+    )
 
 
-def write_mp4(
-    path: Path | str,
-    joints: np.ndarray,
-    caption: str,
-    fps: float | int = 20,
-    *,
-    parents: Sequence[int] | None = None,
-    size: Sequence[int] = SIZE,
-    follow: bool = False,
-) -> None:
-    """Write an H.264 MP4 that browsers play, atomically. Arguments as in write_gif.
-
-    Needs PyAV: without it, RequestError says how to install it.
-    """
+def _mp4_encoder() -> Callable[[Scene, Path], None]:
     try:
         import av
     except ImportError as error:
         raise RequestError(
             'MP4 needs PyAV: pip install "lead[video]", or choose gif or webp'
         ) from error
-    scene = prepare_scene(joints, caption, fps, parents=parents, size=size, follow=follow)
-    with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(scene.fps).limit_denominator(1001))
-        stream.width, stream.height = scene.size
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": "20", "preset": "veryfast"}
-        for picture in render(scene, range(scene.frames)):
-            container.mux(stream.encode(av.VideoFrame.from_image(picture)))
-        container.mux(stream.encode())
+
+    def encode(scene: Scene, path: Path) -> None:
+        with av.open(str(path), "w", format="mp4") as container:
+            rate = Fraction(scene.fps).limit_denominator(1001)
+            stream = container.add_stream("libx264", rate=rate)
+            stream.width, stream.height = scene.size
+            stream.pix_fmt = "yuv420p"
+            stream.options = {"crf": "20", "preset": "veryfast"}
+            for picture in render(scene, range(scene.frames)):
+                container.mux(stream.encode(av.VideoFrame.from_image(picture)))
+            container.mux(stream.encode())
+
+    return encode
 
 
 def _at_most(scene: Scene, fps: float) -> list[int]:

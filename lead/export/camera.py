@@ -50,11 +50,6 @@ class Camera:
         """
         return self.picture(self.view(points))
 
-    def moved(self, x: float, z: float) -> "Camera":
-        """The same camera, shifted along the floor."""
-        left, height, back = self.position
-        return replace(self, position=(left + x, height, back + z))
-
     def outline(self, corners: Float[np.ndarray, "n 3"]) -> list[tuple[float, float]]:
         """Pixels of a world polygon's (or segment's) corners, cut off just before the camera.
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from lead.core.errors import RequestError, did_you_mean
-from lead.export.animation import write_gif, write_mp4, write_webp
+from lead.export.animation import write_animation
 from lead.export.bvh import write_bvh
 from lead.export.contact_sheet import write_contact_sheet
 from lead.export.glb import write_glb
@@ -36,12 +36,9 @@ def export_motion(
     return write(path, motion)
 
 
-def _moving_picture(write: Callable) -> Callable[[Path | str, Motion], None]:
-    def write_picture(path: Path | str, motion: Motion) -> None:
-        parents = get_skeleton(motion.skeleton).parents
-        write(path, motion.joints, motion.text, motion.fps, parents=parents)
-
-    return write_picture
+def _moving_picture(path: Path | str, motion: Motion, format: str) -> None:
+    parents = get_skeleton(motion.skeleton).parents
+    write_animation(path, motion.joints, motion.text, motion.fps, format=format, parents=parents)
 
 
 def _write_sheet(path: Path | str, motion: Motion) -> None:
@@ -58,9 +55,7 @@ def _write_sheet(path: Path | str, motion: Motion) -> None:
 
 FORMATS: Mapping[str, Callable[[Path | str, Motion], str | None]] = {
     "npz": write_motion,
-    "gif": _moving_picture(write_gif),
-    "webp": _moving_picture(write_webp),
-    "mp4": _moving_picture(write_mp4),
+    **{name: partial(_moving_picture, format=name) for name in ("gif", "webp", "mp4")},
     "png": _write_sheet,
     "bvh": write_bvh,
     "glb": write_glb,

@@ -26,20 +26,19 @@ AZIMUTH, ELEVATION = float(np.radians(-45)), float(np.radians(14))  # front righ
 FOCAL = 1.9  # focal length / longer side of the picture: a gentle perspective
 MARGIN = 0.8  # mean bone lengths kept free around every joint
 REACH = 3.0  # mean bone lengths around the joints that are drawn anew in each frame
-TRACK_REACH = 10  # frames to either side that smooth the way of a camera that follows
 CLOCK = 0.5  # seconds between changes of the time shown: each change costs a GIF 250 bytes
 
 
 @dataclass(frozen=True)
 class Scene:
-    """All that stays the same while a clip plays. Cameras count pixels of the oversampled size."""
+    """All that stays the same while a clip plays; the camera counts oversampled pixels."""
 
     joints: Float[np.ndarray, "frames joints 3"]
     body: Body
     bone_length: float
     fps: float
     size: tuple[int, int]
-    cameras: tuple[Camera, ...]  # one, or one per frame where the camera follows
+    camera: Camera
     header: Image.Image  # the caption's band, as wide as the picture
 
     @property
@@ -55,9 +54,8 @@ def prepare_scene(
     *,
     parents: Sequence[int] | None,
     size: Sequence[int],
-    follow: bool,
 ) -> Scene:
-    """Check a clip and place its camera: still and seeing all of it, or moving with the root.
+    """Check a clip and place its camera, which stands still and sees all of it.
 
     joints (frames, J, 3) metres, y up. Raises RequestError for wrong shapes, values that are not
     finite, an impossible fps or size.
@@ -68,28 +66,25 @@ def prepare_scene(
     fps = frame_rate(fps)
     header = draw_header(caption, (width, height))
     unit = body.bone_length(joints)
-    track = smooth_track(joints) if follow else np.zeros((1, 3))
-    camera = place_camera(joints - track[:, None], unit, (0, header.height, width, height))
-    cameras = tuple(camera.moved(float(x), float(z)) for x, _, z in track)
-    return Scene(joints, body, unit, fps, (width, height), cameras, header)
+    camera = place_camera(joints, unit, (0, header.height, width, height))
+    return Scene(joints, body, unit, fps, (width, height), camera, header)
 
 
 def render(scene: Scene, frames: Iterable[int]) -> Iterator[Image.Image]:
     """One RGB picture for each of the chosen frames.
 
-    Where the camera stands still, only the part around the figure is drawn anew.
+    Only the part around the figure is drawn anew.
     """
     whole = (0, 0, OVERSAMPLE * scene.size[0], OVERSAMPLE * scene.size[1])
-    still = len(scene.cameras) == 1
-    floor = _floor(scene, scene.cameras[0])
+    camera = scene.camera
+    floor = draw_floor(scene.joints, scene.bone_length, camera, scene.size)
     empty = floor.reduce(OVERSAMPLE)
     for frame in frames:
-        camera = scene.cameras[0 if still else frame]
         figure = camera.project(scene.joints[frame])
         ground = camera.project(on_floor(scene.joints[frame]))
         seen = np.concatenate([figure, ground])
-        part = _around(seen, scene.bone_length, whole) if still else whole
-        drawn = floor.crop(part) if still else _floor(scene, camera)
+        part = _around(seen, scene.bone_length, whole)
+        drawn = floor.crop(part)
         draw = ImageDraw.Draw(drawn)
         corner = np.array([part[0], part[1], 0])
         draw_shadow(draw, ground - corner, np.sin(ELEVATION), scene.bone_length)
@@ -117,14 +112,6 @@ def place_camera(
     )
 
 
-def smooth_track(joints: Float[np.ndarray, "frames joints 3"]) -> Float[np.ndarray, "frames 3"]:
-    """The root's way over the floor (y = 0), averaged over neighbouring frames."""
-    root = on_floor(joints[:, 0].astype(np.float64))
-    padded = np.pad(root, ((TRACK_REACH, TRACK_REACH), (0, 0)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * TRACK_REACH + 1, axis=0)
-    return windows.mean(axis=-1)
-
-
 def draw_header(caption: str, size: tuple[int, int]) -> Image.Image:
     """The caption in up to three lines on a band of its own; no height without a caption."""
     font = get_font(max(10, round(min(size) / 22)))
@@ -134,10 +121,6 @@ def draw_header(caption: str, size: tuple[int, int]) -> Image.Image:
     band = Image.new("RGB", (size[0], height), BACKGROUND)
     draw_lines(ImageDraw.Draw(band), (pad, pad), lines, font, TEXT)
     return band
-
-
-def _floor(scene: Scene, camera: Camera) -> Image.Image:
-    return draw_floor(scene.joints, scene.bone_length, camera, scene.size)
 
 
 def _around(

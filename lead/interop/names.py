@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from lead.core.errors import RequestError
+from lead.core.runs import misfits
 
 Names = Mapping[str, str]
 
@@ -65,17 +66,11 @@ def from_published(
     Raises RequestError that lists all tensors that are missing, unexpected or of another shape.
     """
     wanted = {
-        published_name(name, names): (module, name, tuple(own.shape))
+        published_name(name, names): published_shape(name, tuple(own.shape))
         for module, names in parts
         for name, own in module.state_dict().items()
     }
-    problems = [f"missing {name}" for name in wanted.keys() - tensors.keys()]
-    problems += [f"unexpected {name}" for name in tensors.keys() - wanted.keys()]
-    for name in wanted.keys() & tensors.keys():
-        expected = published_shape(*wanted[name][1:])
-        if tuple(tensors[name].shape) != expected:
-            problems.append(f"{name} is {tuple(tensors[name].shape)}, expected {expected}")
-    if problems:
+    if problems := misfits(wanted, tensors):
         shown = sorted(problems)[:SHOWN]
         more = [f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
         raise RequestError(

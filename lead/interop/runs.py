@@ -147,6 +147,7 @@ def import_flow(
             parents={"autoencoder": below.as_parent(flow.folder)},
             text_encoder=text_encoder,
             text_fingerprint=None,
+            sampling="dopri5",
         )
         for run in (below, flow):
             write_json(run.folder / "environment.json", environment(0))

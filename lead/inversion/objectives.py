@@ -25,8 +25,8 @@ Rows = Float[Tensor, " batch"]
 class Noised:
     """A batch of clean latents on their way through the diffusion."""
 
-    clean: Float[Tensor, "batch tokens dim"]
-    noise: Float[Tensor, "batch tokens dim"]
+    clean: Float[Tensor, "batch tokens *dims"]
+    noise: Float[Tensor, "batch tokens *dims"]
     timestep: Int[Tensor, " batch"]
     mask: Bool[Tensor, "batch frames"]  # real frames of the motion behind each latent
 

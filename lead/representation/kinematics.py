@@ -14,7 +14,6 @@ from lead.representation.rotations import (
     quaternion_between,
     quaternion_inverse,
     quaternion_multiply,
-    quaternion_rotate,
 )
 from lead.representation.skeletons import Skeleton, get_skeleton
 
@@ -44,24 +43,6 @@ def inverse_kinematics(
     before = rotations.index_select(-2, parents)
     local = quaternion_multiply(quaternion_inverse(before), rotations[..., 1:, :])
     return torch.cat([root_rotation[..., None, :], local], dim=-2)
-
-
-def forward_kinematics(
-    rotations: Float[Tensor, "*shape joints 4"],
-    root_position: Float[Tensor, "*shape 3"],
-    offsets: Float[Tensor, "joints 3"],
-    skeleton: Skeleton,
-) -> Float[Tensor, "*shape joints 3"]:
-    """Joint positions from local rotations and rest bone vectors; inverts inverse_kinematics."""
-    world = {0: rotations[..., 0, :]}
-    positions = {0: root_position}
-    for chain in skeleton.chains:
-        rotation = world[0]
-        for parent, joint in zip(chain, chain[1:], strict=False):
-            rotation = quaternion_multiply(rotation, rotations[..., joint, :])
-            offset = offsets[joint].to(rotation)
-            positions[joint] = positions[parent] + quaternion_rotate(rotation, offset)
-    return torch.stack([positions[joint] for joint in range(skeleton.joints)], dim=-2)
 
 
 def constant_bones(joints, skeleton: str = "humanml3d"):

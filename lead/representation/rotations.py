@@ -119,16 +119,3 @@ def quaternion_to_rotation_6d(quaternion: Quaternion) -> Float[Tensor, "*shape 6
     first = [minus(zz, y, y2), plus(xy, w, z2), minus(x * z2, w, y2)]
     second = [minus(xy, w, z2), minus(zz, x, x2), plus(y * z2, w, x2)]
     return torch.stack([*first, *second], dim=-1)
-
-
-def matrix_to_rotation_6d(matrix: Float[Tensor, "*shape 3 3"]) -> Float[Tensor, "*shape 6"]:
-    """First two columns of a rotation matrix, one after the other (Zhou et al. 2019)."""
-    return torch.cat([matrix[..., 0], matrix[..., 1]], dim=-1)
-
-
-def rotation_6d_to_matrix(rotation: Float[Tensor, "*shape 6"]) -> Float[Tensor, "*shape 3 3"]:
-    """Gram-Schmidt on the two columns, third column by the cross product (Zhou et al. 2019)."""
-    x = torch.nn.functional.normalize(rotation[..., :3], dim=-1)
-    y = rotation[..., 3:]
-    y = torch.nn.functional.normalize(y - (x * y).sum(-1, keepdim=True) * x, dim=-1)
-    return torch.stack([x, y, torch.linalg.cross(x, y)], dim=-1)

@@ -45,7 +45,7 @@ class Desk:
 
     def __init__(self, studio: Studio, settings: forms.Settings) -> None:
         self.studio, self.settings = studio, settings
-        self.form = forms.clip_form(studio.pipeline, studio.sampling)
+        self.form = forms.clip_form(studio.model, studio.sampling)
         self.queue = JobQueue(settings.waiting, settings.kept)
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._writing, self._closed = threading.Lock(), False

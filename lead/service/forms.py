@@ -96,18 +96,18 @@ class Settings(Form):
         return round(self.upload_mb * 1e6)
 
 
-def clip_form(pipeline, sampling: Sampling) -> type[ClipForm]:
+def clip_form(model, sampling: Sampling) -> type[ClipForm]:
     """The form of one model, with its limits and with what it does where a request says nothing."""
 
     def check_side(side: str) -> str:
-        if side != "off" and pipeline.projector is None:
+        if side != "off" and not model.can("project"):
             raise RequestError('the model has no projector: ask for "projector": "off"')
         return side
 
-    shortest, longest = (frames / pipeline.fps for frames in pipeline.frame_limits)
+    shortest, longest = (frames / model.fps for frames in model.frame_limits)
     usual = min(max(SECONDS, math.ceil(shortest * 10) / 10), longest)
     steps = sampling.steps if sampling.timesteps is None else len(sampling.timesteps)
-    side = "on" if pipeline.projector is not None else "off"
+    side = "on" if model.can("project") else "off"
     return create_model(
         "Clip",
         __base__=ClipForm,

@@ -66,7 +66,7 @@ class JobFacts(BaseModel):
 
 def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str, object]:
     """All that a page or a bridge has to know before it asks."""
-    skeleton = get_skeleton(studio.pipeline.skeleton.name)
+    skeleton = get_skeleton(studio.model.skeleton.name)
     fields = form.model_json_schema()["properties"]
     ranges = {
         name: [facts["minimum"], facts["maximum"]]
@@ -77,8 +77,8 @@ def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str,
         "lead": __version__,
         "run": studio.run,
         "sampler": studio.sampling.sampler,
-        "projector": studio.pipeline.projector is not None,
-        "fps": studio.pipeline.fps,
+        "projector": studio.model.can("project"),
+        "fps": studio.model.fps,
         "skeleton": {
             "name": skeleton.name,
             "joints": list(skeleton.joint_names),

@@ -1,13 +1,14 @@
 """The loaded model behind the page: sentences become clips, an upload becomes a word."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from lead.core.errors import RequestError
 from lead.export.motion_file import Motion
-from lead.generation import Sampling
+from lead.generation import MotionModel, Sampling
 from lead.inversion import Concept, InversionOptions, Word
 from lead.models.text_encoders.learned_words import check_taught
 from lead.service.forms import ClipForm, WordForm
@@ -38,15 +39,15 @@ class Recipe:
 
 
 class Studio:
-    """A pipeline that knows ``words``. One thread may generate and teach; any may ask the rest.
+    """A motion model that knows ``words``. One thread may generate and teach; any may ask the rest.
 
-    ``pipeline`` is a TextToMotion, or answers like one, of ``run``. ``clean_feet`` stills the feet
+    ``model`` is of ``run``. ``clean_feet`` stills the feet
     of motions and says what that changed. Files stand in ``folder``.
     """
 
     def __init__(
         self,
-        pipeline,
+        model: MotionModel,
         sampling: Sampling,
         run: str,
         words: Sequence[Word],
@@ -54,7 +55,7 @@ class Studio:
         clean_feet: CleanFeet,
         folder: Path,
     ) -> None:
-        self.pipeline, self.sampling, self.run = pipeline, sampling, run
+        self.model, self.sampling, self.run = model, sampling, run
         self.recipe, self.clean_feet, self.folder = recipe, clean_feet, folder
         self.given = {word.word: word for word in words}
         self.taught: dict[str, Word] = {}
@@ -81,19 +82,17 @@ class Studio:
         sides = ("on", "off") if form.projector == "both" else (form.projector,)
         sampling = self._sampling(form)
         vectors = {name: word.vector for name, word in self.words.items()}
-        pipeline = self.pipeline.with_words(vectors)
-        frames = round(form.seconds * pipeline.fps)
-        steps = len(sampling.timesteps or range(sampling.steps)) * len(sides)
+        model = self.model.with_words(vectors)
+        frames = round(form.seconds * model.fps)
+        steps = model.calls(sampling) * len(sides)
         made = []
-        with _counted(pipeline.denoiser, steps, "drawing the motion", report):
+        with _counted(model, steps, "drawing the motion", report):
             for side in sides:
-                (motion,) = pipeline.generate(
+                (motion,) = model.generate(
                     [form.text], [frames], [form.seed], sampling, project=side == "on"
                 )
                 made.append(self._as_motion(motion, sampling, side))
-        remarks = [
-            f"the sentence is {far}" for far in pipeline.remarks([form.text]).values() if far
-        ]
+        remarks = [f"the sentence is {far}" for far in model.remarks([form.text]).values() if far]
         if form.clean_feet:
             report(1.0, "cleaning the feet")
             made, remark = self.clean_feet(made)
@@ -106,7 +105,7 @@ class Studio:
         from lead.training.inversion_stage import MEASURED_BATCHES, invert
         from lead.training.quiet import quiet_lightning
 
-        features = read_upload(data, form.file, self.folder, self.pipeline)
+        features = read_upload(data, form.file, self.folder, self.model)
         templates = self.recipe.templates[form.means]
         licence = "unknown: ask the owner of the file"
         concept = Concept(form.word, form.init, (features,), (form.file,), templates, licence)
@@ -114,8 +113,8 @@ class Studio:
             raise RequestError(f"{concept.word} is taught already: choose another word")
         quiet_lightning()
         calls = self.recipe.options.steps + 2 * MEASURED_BATCHES
-        with _counted(self.pipeline.denoiser, calls, f"learning {concept.word}", report):
-            (word,) = invert([concept], self.pipeline, self.recipe.options)
+        with _counted(self.model, calls, f"learning {concept.word}", report):
+            (word,) = invert([concept], self.model, self.recipe.options)
         kept = [*self.taught.items()][-WORDS_MOST + 1 :]
         self.taught = {**dict(kept), word.word: word}
         return word
@@ -132,21 +131,10 @@ class Studio:
             "project": "true" if side == "on" else "false",
             "sampling": f"{sampling.sampler} {sampling.steps} x{sampling.guidance_scale}",
         }
-        return as_motion(made, self.pipeline, about)
+        return as_motion(made, self.model, about)
 
 
-@contextmanager
-def _counted(network, calls: int, doing: str, report: Report) -> Iterator[None]:
-    """Report after each call of a network; the report may raise to end the work."""
-    count = 0
-
-    def called(*_: object) -> None:
-        nonlocal count
-        count += 1
-        report(count / calls, doing)
-
-    hook = network.register_forward_hook(called)
-    try:
-        yield
-    finally:
-        hook.remove()
+def _counted(model: MotionModel, calls: int, doing: str, report: Report) -> AbstractContextManager:
+    """Report after each step of a sampler; the report may raise to end the work."""
+    done = count(1)
+    return model.heard(lambda: report(min(next(done) / calls, 1.0), doing))

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from lead.core.errors import LeadError, RequestError
 from lead.data.bvh import read_bvh_header
-from lead.inversion import read_bvh_example
+from lead.inversion import read_recorded_example
 
 SECONDS_MOST = 120.0
 
 
-def read_upload(data: bytes, name: str, folder: Path, pipeline):
+def read_upload(data: bytes, name: str, folder: Path, model):
     """Un-normalised features (frames, F) of a BVH file; ``name`` is what messages call it.
 
     Raises RequestError where it is no BVH file, holds no person's skeleton or values that are not
@@ -27,7 +27,7 @@ def read_upload(data: bytes, name: str, folder: Path, pipeline):
                     f"{name} lasts {seconds:.0f} s: cut out the part that shows the word, "
                     f"{SECONDS_MOST:.0f} s at most"
                 )
-            return read_bvh_example(path, pipeline.skeleton.name, pipeline.fps)
+            return read_recorded_example(path, model.skeleton.name, model.fps)
         except Exception as error:  # numbers beyond all sense make NumPy raise whatever it likes
             reason = str(error) if isinstance(error, LeadError) else f"no motion: {error!r:.200}"
             reason = reason.replace(str(path), name)

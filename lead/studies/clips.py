@@ -13,10 +13,11 @@ from lead.export.formats import PAGES, export_motion
 from lead.export.index import IndexEntry, write_index
 from lead.export.motion_file import Motion
 from lead.generation.loading import load_for_inference, make_sampling, with_words
-from lead.generation.pipeline import GeneratedMotion, Sampling, TextToMotion
+from lead.generation.motion_model import GeneratedMotion, MotionModel, Sampling
 from lead.inversion import Word, read_word
 from lead.models.text_encoders.learned_words import check_taught, words_in
 from lead.representation import get_skeleton
+from lead.studies.continuing import with_motion
 from lead.studies.feet import with_clean_feet
 
 ON_SHEET = 40  # clips, the first ones
@@ -41,14 +42,14 @@ def generate_folder(
     texts = [text for text, _ in prompts]
     words = _words_of(texts, config)
     lap("load libraries")
-    pipeline = with_words(load_for_inference(config), words)
+    model = with_words(load_for_inference(config), words)
     lap("load the run")
-    sampling, project = make_sampling(config, pipeline), config["project"]
+    sampling, project = make_sampling(config, model), config["project"]
     if project is None:
-        project = pipeline.projector is not None
-    frames = [round(seconds * pipeline.fps) for _, seconds in prompts]
-    pipeline.check(texts, frames, project=project)
-    remarks = {text: remark for text, remark in pipeline.remarks(texts).items() if remark}
+        project = model.can("project")
+    model, frames = with_motion(model, [round(s * model.fps) for _, s in prompts], config)
+    model.check(texts, frames, project=project)
+    remarks = {text: remark for text, remark in model.remarks(texts).items() if remark}
     if remarks:
         first, remark = next(iter(remarks.items()))
         others = f"; so are {len(remarks) - 1} more" if len(remarks) > 1 else ""
@@ -58,7 +59,7 @@ def generate_folder(
     lap("compare sentences")
     about = _provenance(config, sampling, project)
     clips = make_clips(
-        *(pipeline, *zip(*jobs, strict=True), sampling, project, config["batch_size"]),
+        *(model, *zip(*jobs, strict=True), sampling, project, config["batch_size"]),
         about=lambda text: about | ({"remark": remarks[text]} if text in remarks else {}),
         lap=lap,
         progress=len(jobs) > 1,
@@ -73,12 +74,12 @@ def generate_folder(
 
 
 def make_clips(
-    pipeline: TextToMotion,
+    model: MotionModel,
     texts: Sequence[str],
     frames: Sequence[int],
     seeds: Sequence[int],
     sampling: Sampling,
-    project: bool,
+    project: bool | None,
     batch_size: int,
     *,
     about: Callable[[str], Mapping[str, str]] = lambda _: {},
@@ -93,17 +94,17 @@ def make_clips(
     batches = length_sorted_batches(frames, batch_size)
     for rows in tqdm(batches, desc="generate", unit="batch", disable=None if progress else True):
         asked = ([of[row] for row in rows] for of in (texts, frames, seeds))
-        motions = pipeline.generate(*asked, sampling, project=project, lap=lap)
+        motions = model.generate(*asked, sampling, project=project, lap=lap)
         for row, motion in zip(rows, motions, strict=True):
-            made[row] = as_motion(motion, pipeline, about(motion.text))
+            made[row] = as_motion(motion, model, about(motion.text))
     return made
 
 
-def as_motion(made: GeneratedMotion, pipeline, provenance: Mapping[str, str]) -> Motion:
-    """A clip that ``pipeline`` made as motion files have it, with where it comes from."""
+def as_motion(made: GeneratedMotion, model: MotionModel, provenance: Mapping[str, str]) -> Motion:
+    """A clip that ``model`` made as motion files have it, with where it comes from."""
     return Motion(
         *(made.joints, made.features, made.text, made.seed),
-        *(pipeline.fps, pipeline.skeleton.name, provenance),
+        *(model.fps, model.skeleton.name, provenance),
     )
 
 

@@ -18,8 +18,7 @@ from lead.evaluation.estimate import Estimate, estimate
 from lead.evaluation.planes import choose_method, to_plane
 from lead.evaluation.report.scatter import Panel, write_scatter
 from lead.evaluation.separation import neighbour_hits, silhouettes
-from lead.generation.pipeline import load_projector, load_vae
-from lead.representation.normalizer import load_normalizer
+from lead.generation.lead_model import load_coder, load_projector
 
 LABELS = ("content", "action", "verb")  # tried in this order
 FEWEST = 7  # clips for a vote of five others and a picture
@@ -84,15 +83,13 @@ def _spaces(
 ) -> dict[str, np.ndarray]:
     """Posterior means (clips, dim) and the projector's encoding of them, a mean over tokens."""
     device, split = choose_device(config["device"]), dataset.split(config["split"])
-    vae_run = named.ancestor("vae")
-    vae = load_vae(vae_run).to(device)
+    coder = load_coder(named.ancestor("vae")).to(device)
     projector = load_projector(named, named).to(device)
-    normalizer = load_normalizer(vae_run, vae.features).to(device)
     rows: dict[int, tuple] = {}
     clips = [split.clip(place) for place in places]
     with torch.no_grad():
         for at, batch in padded_batches(clips, config["batch_size"], device):
-            mu, _ = vae.encode(normalizer.normalize(batch.x), batch.mask)
+            mu, _ = coder.posterior(batch.x, batch.mask)
             realigned = projector.encode(mu).mean(dim=1)
             both = (mu.flatten(start_dim=1).cpu().numpy(), realigned.cpu().numpy())
             rows.update(zip(at, zip(*both, strict=True), strict=True))

@@ -15,8 +15,8 @@ from lead.core.seeding import derive_seed
 from lead.data.packed import open_dataset
 from lead.export.motion_file import Motion, read_motion
 from lead.export.study import Pair, Study
-from lead.generation.loading import load_text_to_motion, make_sampling
-from lead.generation.pipeline import Sampling, TextToMotion
+from lead.generation.loading import load_named, make_sampling
+from lead.generation.motion_model import MotionModel, Sampling
 from lead.studies.clips import make_clips
 
 INDEX = "index.json"  # of a folder that `lead generate` wrote
@@ -66,13 +66,13 @@ def _systems(runs: Sequence[str], config: dict, values_of: Callable[[str], dict]
     if len(runs) == 1:
         if _is_clips(runs[0]):
             raise RequestError(f"{runs[0]} holds clips of one system: name another to compare with")
-        pipeline, sampling = _load(config, values_of(runs[0]))
-        if pipeline.projector is None:
+        model, sampling = _load(config, values_of(runs[0]))
+        if not model.can("project"):
             raise RequestError(
                 f"{runs[0]} has no projector to be compared with itself without: name two runs"
             )
         return [
-            _making(f"{last_name(runs[0])} {how} projector", pipeline, sampling, config, project)
+            _making(f"{last_name(runs[0])} {how} projector", model, sampling, config, project)
             for how, project in (("without", False), ("with", True))
         ]
     short = [last_name(run) for run in runs]
@@ -111,24 +111,23 @@ def _clips(folder: str, name: str) -> System:
     return System(name, clips, lambda wishes: [clips[wish.text, wish.seed] for wish in wishes])
 
 
-def _load(config: dict, values: dict) -> tuple[TextToMotion, Sampling]:
-    """A run's pipeline, and how it draws latents: as asked for, else in its own way."""
-    pipeline = load_text_to_motion(values).to(choose_device(config["device"]))
-    return pipeline, make_sampling(values, pipeline)
+def _load(config: dict, values: dict) -> tuple[MotionModel, Sampling]:
+    """A run's model, and how it draws latents: as asked for, else in its own way."""
+    model = load_named(values).to(choose_device(config["device"]))
+    return model, make_sampling(values, model)
 
 
 def _making(
-    name: str, pipeline: TextToMotion, sampling: Sampling, config: dict, project: bool | None = None
+    name: str, model: MotionModel, sampling: Sampling, config: dict, project: bool | None = None
 ) -> System:
     """A system that makes what is asked for; with its projector, if it has one, unless told."""
-    low, high = pipeline.frame_limits
-    project = pipeline.projector is not None if project is None else project
+    low, high = model.frame_limits
 
     def make(wishes: Sequence[Wish]) -> list[Motion]:
-        frames = [min(max(round(wish.seconds * pipeline.fps), low), high) for wish in wishes]
+        frames = [min(max(round(wish.seconds * model.fps), low), high) for wish in wishes]
         texts, seeds = zip(*((wish.text, wish.seed) for wish in wishes), strict=True)
         size = config["batch_size"]
-        return make_clips(pipeline, texts, frames, seeds, sampling, project, size)
+        return make_clips(model, texts, frames, seeds, sampling, project, size)
 
     return System(name, None, make)
 

@@ -19,7 +19,7 @@ from lead.evaluation.classifier import Classifier, load_classifier
 from lead.evaluation.estimate import Estimate, estimate
 from lead.evaluation.table import Column, format_table
 from lead.generation.loading import load_for_inference, make_sampling
-from lead.generation.pipeline import TextToMotion
+from lead.generation.motion_model import MotionModel
 from lead.studies.benchmark.record import record, rows_record
 
 COLUMNS = ("content", "style", "seconds", "sentence")
@@ -68,11 +68,11 @@ def measure_sentences(named: Run, dataset: PackedDataset, config: dict, output: 
             raise RequestError(
                 f"sentences={config['sentences']}: the classifier knows no content '{content}'"
             )
-    pipeline = load_for_inference(config)
-    seen = _generated_contents(pipeline, classifier, sentences, config)
+    model = load_for_inference(config)
+    seen = _generated_contents(model, classifier, sentences, config)
     rows = {"real clips": _of_real_clips(classifier, dataset.split(config["split"]), contents)}
     rows |= {name: _rates(sentences, labels, contents) for name, labels in seen.items()}
-    remarks = pipeline.remarks([sentence.text for sentence in sentences])
+    remarks = model.remarks([sentence.text for sentence in sentences])
     listed = [
         {
             **dict(sentence),
@@ -94,22 +94,19 @@ def measure_sentences(named: Run, dataset: PackedDataset, config: dict, output: 
 
 
 def _generated_contents(
-    pipeline: TextToMotion, classifier: Classifier, sentences: Sequence[Sentence], config: dict
+    model: MotionModel, classifier: Classifier, sentences: Sequence[Sentence], config: dict
 ) -> dict[str, list[list[str]]]:
     """Row of the table -> for each sentence the contents that its SEEDS clips are taken for."""
     texts = [sentence.text for sentence in sentences]
-    frames = [round(sentence.seconds * pipeline.fps) for sentence in sentences]
-    sampling = make_sampling(config, pipeline)
-    pipeline.check(texts, frames, project=False)
-    kinds = {"generated (MLD)": False}
-    if pipeline.projector is not None:
-        kinds["generated (LEAD)"] = True
+    frames = [round(sentence.seconds * model.fps) for sentence in sentences]
+    sampling = make_sampling(config, model)
+    model.check(texts, frames, project=False)
     seen: dict[str, list[list[str]]] = {}
-    for name, project in kinds.items():
+    for name, project in model.ways.items():
         found = []
         for number in range(SEEDS):
             seeds = [derive_seed(config["seed"], "sentences", number)] * len(texts)
-            made = pipeline.generate(texts, frames, seeds, sampling, project=project)
+            made = model.generate(texts, frames, seeds, sampling, project=project)
             motions = [motion.features for motion in made]
             found.append(classifier.predict(motions)["content"].labels)
         seen[name] = [list(labels) for labels in zip(*found, strict=True)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import TQDMProgressBar
@@ -11,7 +12,8 @@ from lead.core.errors import RequestError, WorkError
 from lead.core.masks import lengths_to_mask
 from lead.core.seeding import make_generator
 from lead.data.clips import pad_clips
-from lead.generation.pipeline import TextToMotion
+from lead.generation import MotionModel
+from lead.generation.motion_coder import joined
 from lead.inversion.concepts import (
     Concept,
     Draw,
@@ -21,9 +23,9 @@ from lead.inversion.concepts import (
     draw,
     windows,
 )
-from lead.inversion.objectives import FrozenParts, Noised, word_loss
+from lead.inversion.objectives import Noised
 from lead.inversion.options import InversionOptions
-from lead.inversion.word import Word, state_hash
+from lead.inversion.word import Word
 
 MEASURED_BATCHES = 4
 
@@ -39,19 +41,18 @@ class InversionStage(pl.LightningModule):
 
     def __init__(
         self,
-        model: TextToMotion,
+        model: MotionModel,
         exemplars: Sequence[Exemplar],
         options: InversionOptions,
         seed: int = 0,
     ):
         super().__init__()
         self.model, self.exemplars, self.options, self.seed = model, exemplars, options, seed
-        last = model.schedule.num_train_timesteps - 1
+        last = model.noise_levels - 1
         if options.timestep_max > last:
             raise RequestError(
                 f"timestep_max={options.timestep_max}, but the last timestep of the run is {last}"
             )
-        self.frozen = FrozenParts(model.vae, model.denoiser, model.projector, model.schedule)
         starts = torch.stack(
             [model.text_encoder.word_vector(e.concept.init).float() for e in exemplars]
         )
@@ -107,20 +108,18 @@ class InversionStage(pl.LightningModule):
             for exemplar, drawn in zip(self.exemplars, draws, strict=True)
             for template, window in zip(drawn.templates, drawn.windows.tolist(), strict=True)
         ]
-        text = self.model.text_encoder.encode_with_words(sentences, self.words()).pooled[:, None]
-        objective, weighting = self.options.objective, self.options.weighting
-        rows = word_loss(self.frozen, self._batch(draws), text, objective, weighting)
+        rows = self.model.word_loss(self._batch(draws), sentences, self.words(), self.options)
         return rows.reshape(len(draws), -1).mean(dim=1)
 
     def _batch(self, draws: Sequence[Draw]) -> Noised:
         pairs = list(zip(self.exemplars, draws, strict=True))
-        clean = torch.cat([e.mu[d.windows] for e, d in pairs])
+        clean = joined([e.mu[d.windows] for e, d in pairs])
         if self.options.latent == "sample":
-            deviation = torch.cat([(0.5 * e.logvar[d.windows]).exp() for e, d in pairs])
-            clean = clean + deviation * torch.cat([d.posterior_noise for d in draws])
+            deviation = joined([(0.5 * e.logvar[d.windows]).exp() for e, d in pairs])
+            clean = clean + deviation * joined([d.posterior_noise for d in draws])
         return Noised(
             clean=clean.to(self.device),
-            noise=torch.cat([d.noise for d in draws]).to(self.device),
+            noise=joined([d.noise for d in draws]).to(self.device),
             timestep=torch.cat([d.timestep for d in draws]).to(self.device),
             mask=lengths_to_mask(torch.cat([e.frames[d.windows] for e, d in pairs])).to(
                 self.device
@@ -138,7 +137,7 @@ class InversionStage(pl.LightningModule):
 
 def invert(
     concepts: Sequence[Concept],
-    model: TextToMotion,
+    model: MotionModel,
     options: InversionOptions,
     *,
     seed: int = 0,
@@ -150,6 +149,7 @@ def invert(
     1e-5. No part of ``model`` changes. Raises RequestError for motions, words and starting words
     that cannot be used, WorkError where a loss is not finite.
     """
+    model.need("learn_words")
     check_distinct(concepts)
     for concept in concepts:
         check_word(concept, model.text_encoder)
@@ -164,10 +164,10 @@ def invert(
 
 @torch.no_grad()
 def encode_windows(
-    concept: Concept, model: TextToMotion, options: InversionOptions, seed: int
+    concept: Concept, model: MotionModel, options: InversionOptions, seed: int
 ) -> Exemplar:
     """The posteriors of a concept's windows, which the optimisation draws from (on the CPU)."""
-    width = model.vae.features
+    width = model.skeleton.features
     for motion, source in zip(concept.motions, concept.sources, strict=True):
         if motion.shape[1] != width:
             raise RequestError(
@@ -175,10 +175,8 @@ def encode_windows(
                 f"(skeleton '{model.skeleton.name}')"
             )
     cut = windows(concept, options.windows, options.window_min, model.frame_limits, seed)
-    device = model.normalizer.mean.device
-    normal = [model.normalizer.normalize(torch.tensor(w, device=device)).cpu() for w in cut]
-    batch = pad_clips([(concept.word, window.float().numpy()) for window in normal]).to(device)
-    mu, logvar = model.vae.encode(batch.x, batch.mask)
+    batch = pad_clips([(concept.word, np.float32(window)) for window in cut]).to(model.device)
+    mu, logvar = model.posterior(batch.x, batch.mask)
     frames = torch.tensor([len(window) for window in cut])
     owners = tuple(place // options.windows for place in range(len(cut)))
     return Exemplar(concept, mu.float().cpu(), logvar.float().cpu(), frames, owners)
@@ -194,7 +192,7 @@ class _InterruptLetThrough(pl.Callback):
 
 
 def _optimise(stage: InversionStage, progress: bool) -> list[Word]:
-    device = stage.model.normalizer.mean.device
+    device = stage.model.device
     stage.to(device)
     before = stage.measure()
     callbacks: list[pl.Callback] = [_InterruptLetThrough()]
@@ -218,7 +216,7 @@ def _optimise(stage: InversionStage, progress: bool) -> list[Word]:
 
 def _as_words(stage: InversionStage, before: Tensor, after: Tensor) -> list[Word]:
     model, options = stage.model, stage.options
-    run = state_hash(model.vae, model.denoiser, model.projector)
+    run = model.weights_hash()
     vectors = stage.words()
     words = []
     for place, exemplar in enumerate(stage.exemplars):

@@ -10,7 +10,7 @@ from lead.core.runs import Run
 from lead.data.cache import cached_posteriors, cached_texts
 from lead.data.latents import LatentDataset
 from lead.data.packed import PackedDataset
-from lead.generation.pipeline import load_vae
+from lead.generation.lead_model import load_vae
 from lead.representation.normalizer import load_normalizer
 from lead.training.datamodule import StepDataModule, latent_data, validation_split
 from lead.training.fit import choose_precision
@@ -40,6 +40,8 @@ def earlier_run(request: TrainRequest, key: str, dataset: PackedDataset, wanted:
             f"'{dataset.skeleton.name}': use one data set for all stages"
         )
     data_hash = run.record.dataset.data_hash
+    if data_hash is None and stage == "autoencoder":
+        return run  # its positions are in metres, and stand beside its own statistics
     if data_hash is None:
         _check_statistics(run, dataset)
     elif data_hash != dataset.data_hash and not _knows_motions(run, dataset):
@@ -51,8 +53,8 @@ def earlier_run(request: TrainRequest, key: str, dataset: PackedDataset, wanted:
 
 
 def _knows_motions(run: Run, dataset: PackedDataset) -> bool:
-    """Whether new captions alone came since a VAE that reads none was trained."""
-    reads_no_captions = run.stage == "vae" and run.record.text_fingerprint is None
+    """Whether new captions alone came since a stage 1 that reads none was trained."""
+    reads_no_captions = run.stage in ("vae", "autoencoder") and run.record.text_fingerprint is None
     return reads_no_captions and run.record.dataset.data_hash in dataset.same_motions
 
 

@@ -12,7 +12,6 @@ from torch import nn
 from lead.core.schema import ClosedSchema, Count, one_of
 
 SCHEDULES = ("constant", "cosine")
-COSINE_END = 0.02  # of the full learning rate
 Rate = Annotated[float, Field(gt=0, le=100)]  # of learning
 Weight = Annotated[float, Field(ge=0, le=1e6)]  # of a term of a loss
 Positive = Annotated[float, Field(gt=0, le=1e6)]
@@ -21,12 +20,14 @@ Steps = Annotated[int, Field(ge=1, le=10**9)]
 
 
 class OptimizerOptions(ClosedSchema):
-    """AdamW with linear warm-up, then constant or cosine."""
+    """AdamW with linear warm-up, then constant or cosine, which ends at the share ``end``."""
 
     lr: Rate = 1e-4
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999  # memory of squared gradients
     weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.01
     warmup_steps: Count = 0
     schedule: Annotated[str, one_of(SCHEDULES)] = "constant"
+    end: Share = 0.02
 
 
 def make_optimizer(
@@ -34,17 +35,23 @@ def make_optimizer(
 ) -> dict:
     """AdamW and its learning rates in Lightning's dictionary form.
 
-    The cosine ends at 2 % of the rate after ``total_steps``.
+    The cosine ends at the share ``end`` of the rate after ``total_steps``.
     """
-    lr, weight_decay, warmup_steps = options.lr, options.weight_decay, options.warmup_steps
-    optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+    warmup_steps, end = options.warmup_steps, options.end
+    optimizer = torch.optim.AdamW(
+        parameters,
+        lr=options.lr,
+        betas=(0.9, options.beta2),
+        weight_decay=options.weight_decay,
+        fused=True,
+    )
 
     def factor(step: int) -> float:
         warm = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
         if options.schedule == "cosine" and total_steps:
             done = min(1.0, step / total_steps)
             fall = 0.5 * (1 + math.cos(math.pi * done))
-            return warm * (COSINE_END + (1 - COSINE_END) * fall)
+            return warm * (end + (1 - end) * fall)
         return warm
 
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

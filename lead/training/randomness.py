@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lead.core.seeding import derive_seed, make_generator
+from lead.diffusion.flow_times import draw_times
 from lead.training.processes import world_size
 
 
@@ -26,6 +27,10 @@ class StepDraws:
     def uniform(self, shape: Sequence[int]) -> Tensor:
         """Numbers from 0 up to 1."""
         return self._own(torch.rand(self._whole(shape), **self._where()))
+
+    def times(self, rows: int, spread: float) -> Tensor:
+        """Times of a flow, see ``draw_times``."""
+        return self._own(draw_times(rows * self.processes, self.generator, spread))
 
     def integers(self, high: int, shape: Sequence[int]) -> Tensor:
         """Whole numbers from 0 up to ``high``, which is left out."""

@@ -106,14 +106,14 @@ def test_clean_feet_says_what_it_changed(demo):
 
 
 def test_a_sentence_far_from_the_training_captions_is_remarked_on(demo, monkeypatch):
-    pipeline = type(demo.studio.pipeline)
+    pipeline = type(demo.studio.model)
     monkeypatch.setattr(pipeline, "remarks", lambda self, texts: {texts[0]: "far from all"})
     answer = ask(demo, "/generate", {"text": "a cloud of bees", "seconds": 3})
     assert answer["remarks"] == ["the sentence is far from all"]
 
 
 def test_words_of_the_run_s_own_folder_are_offered(demo, world, tmp_path):
-    encoder = demo.studio.pipeline.text_encoder
+    encoder = demo.studio.model.text_encoder
     run = world.copy_run("projector")
     word = Word("<limp>", encoder.word_vector("walk").detach(), encoder.fingerprint)
     write_word(run / "words" / "limp.safetensors", word)

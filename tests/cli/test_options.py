@@ -24,6 +24,7 @@ def found(name: str) -> tuple[str, str, list[str]]:
         ("prepare", ["data=bvh"]),
         ("prepare", ["data=bandai_namco"]),
         ("evaluate", ["protocol=open"]),
+        ("generate", ["sampling=euler16"]),
     ]
     places += [("evaluate", ["study=table3"]), ("sweep", ["launcher=submitit"])]
     for of, groups in places:
@@ -341,9 +342,9 @@ def test_a_generation_is_judged_as_a_whole_before_it_begins(
     def computed(*_args, **_options):
         raise AssertionError("something was computed")
 
-    from lead.generation import TextToMotion
+    from lead.generation.lead_model import LeadModel
 
-    monkeypatch.setattr(TextToMotion, "sample", computed)
+    monkeypatch.setattr(LeadModel, "sample", computed)
     prompts = world.file("prompts.txt", "a person walks # 3\na person runs\n")
     assert message in refused([*world.generate(prompts=prompts), *words])
 

@@ -69,11 +69,11 @@ def test_generate_takes_it_where_no_run_is_named(packed, nowhere, capfd) -> None
 def test_far_sentences_are_remarked_everywhere(packed, nowhere, capfd) -> None:
     known = read_known_texts(Run(packed.folder / "diffusion"))
     assert 0 < known.threshold < 2 and known.facts["captions"] >= len(known.vectors) > 0
-    from lead.generation import load_pipeline
+    from lead.generation import load_motion_model
     from lead.generation.known_texts import KnownTexts, write_known_texts
 
     write_known_texts(Run(packed.folder / "diffusion"), KnownTexts(known.vectors, -1.0))
-    assert load_pipeline(packed).remarks(["a person walks"])["a person walks"]
+    assert load_motion_model(packed).remarks(["a person walks"])["a person walks"]
     assert main(nowhere.generate(run=None)) == 0
     assert capfd.readouterr().err.count("lead: note: 'a person walks' is far") == 1
     index = json.loads((nowhere.here / "clips" / "index.json").read_text())

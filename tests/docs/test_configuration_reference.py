@@ -62,7 +62,7 @@ def test_comments_become_remarks(page):
 def test_every_command_stands_with_its_help(page):
     for verb in VERBS:
         assert f"### lead {verb}\n" in page
-    assert "run=RUN          a diffusion run (MLD) or a projector run (LEAD)" in page
+    assert "run=RUN          a diffusion run (MLD), a projector run (LEAD) or a flow" in page
 
 
 def test_the_modules_of_verbs_are_those_of_the_command_line(pages):

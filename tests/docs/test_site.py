@@ -25,7 +25,7 @@ def test_the_site_builds(repository, tmp_path):
     for page, words in {
         "index": "a man walks forward and then turns left",
         "generated/configuration": "stage.module.align_weight",
-        "api/generation": "load_pipeline",
+        "api/generation": "load_motion_model",
         "reference/motion_features": "layout263.png",
     }.items():
         assert words in (tmp_path / "site" / f"{page}.html").read_text(encoding="utf-8"), page

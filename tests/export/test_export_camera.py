@@ -73,13 +73,6 @@ def test_a_fitted_camera_sees_every_ball_and_wastes_no_room(
     assert min(max(spare[:2]), max(spare[2:])) < 3  # full from side to side, or top to bottom
 
 
-def test_moved_shifts_the_camera_along_the_floor() -> None:
-    still = camera((1.0, 2.0, 10.0), azimuth=0.4, elevation=0.2)
-    point = np.array([0.3, 0.7, -0.2])
-    shifted = still.moved(5.0, -3.0).project(point + np.array([5.0, 0.0, -3.0]))
-    assert shifted == pytest.approx(still.project(point))
-
-
 def test_what_lies_behind_the_camera_is_cut_off() -> None:
     view = camera((0.0, 1.0, 0.0))  # looks along -Z
     before, behind = [1.0, 0.0, -2.0], [1.0, 0.0, 2.0]

@@ -37,7 +37,7 @@ def t_pose(frames: int = 1) -> np.ndarray:
 
 
 def scene_of(joints: np.ndarray, **options):
-    chosen = {"parents": None, "size": (320, 320), "follow": False, **options}
+    chosen = {"parents": None, "size": (320, 320), **options}
     return prepare_scene(joints, "", 20, **chosen)
 
 
@@ -80,7 +80,7 @@ def test_limbs_have_the_colour_of_their_side(bone: tuple, side: str) -> None:
     scene = scene_of(t_pose())
     picture = next(render(scene, [0]))
     middle = scene.joints[0, list(bone)].mean(axis=0)
-    u, v, _ = scene.cameras[0].project(middle) / OVERSAMPLE
+    u, v, _ = scene.camera.project(middle) / OVERSAMPLE
     assert picture.getpixel((round(u), round(v))) == LIMBS[side]
 
 
@@ -130,7 +130,7 @@ def test_the_nearer_bone_hides_the_farther(left_scale: float) -> None:
 def test_drawing_only_what_changes_equals_drawing_everything(sample_data) -> None:
     joints = np.load(sample_data / "humanml3d" / "new_joints" / "012314.npy")
     scene = scene_of(joints)
-    camera = scene.cameras[0]
+    camera = scene.camera
     for frame, picture in zip((0, 60, 169), render(scene, (0, 60, 169)), strict=True):
         whole = draw_floor(joints, scene.bone_length, camera, scene.size)
         draw = ImageDraw.Draw(whole)
@@ -141,26 +141,11 @@ def test_drawing_only_what_changes_equals_drawing_everything(sample_data) -> Non
         assert np.array_equal(np.asarray(picture)[:290], expected)
 
 
-def test_a_following_camera_keeps_the_figure_in_the_middle() -> None:
-    walk = t_pose(80)
-    walk[:, :, 2] += 0.1 * np.arange(80)[:, None]
-    columns = {}
-    for follow in (False, True):
-        pictures = np.stack(
-            [np.asarray(p) for p in render(scene_of(walk, follow=follow), (20, 60))]
-        )
-        limbs = (pictures[..., None, :] == np.array([*LIMBS.values()])).all(-1).any(-1)
-        columns[follow] = [np.argwhere(limb)[:, 1].mean() for limb in limbs]
-    assert abs(columns[True][1] - columns[True][0]) < 1
-    assert abs(columns[False][1] - columns[False][0]) > 40
-
-
 @pytest.mark.parametrize("scale", [0.0, 1e-4, 1e6, 1e30])
 def test_any_finite_motion_can_be_drawn(scale: float) -> None:
     joints = np.random.default_rng(0).normal(size=(4, 22, 3)) * scale
-    for follow in (False, True):
-        pictures = list(render(scene_of(joints, follow=follow), range(4)))
-        assert [picture.size for picture in pictures] == [(320, 320)] * 4
+    pictures = list(render(scene_of(joints), range(4)))
+    assert [picture.size for picture in pictures] == [(320, 320)] * 4
 
 
 @pytest.mark.parametrize(
@@ -178,4 +163,4 @@ def test_wrong_requests_are_one_clear_line(changes: dict, says: str) -> None:
     request = {"joints": t_pose(), "fps": 20, "parents": None, "size": (320, 320), **changes}
     joints, fps = request.pop("joints"), request.pop("fps")
     with pytest.raises(RequestError, match=says):
-        prepare_scene(joints, "", fps, follow=False, **request)
+        prepare_scene(joints, "", fps, **request)

@@ -12,7 +12,9 @@ from lead.core.building import build
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
 from lead.diffusion.schedules import scaled_linear
-from lead.generation.pipeline import DECODED_ON_CPU, Sampling, TextToMotion
+from lead.generation import Sampling
+from lead.generation.lead_model import LeadModel
+from lead.generation.motion_coder import DECODED_ON_CPU
 from lead.models.denoiser import MldDenoiser
 from lead.models.inference.compiled import CPU_OPTIONS
 from lead.models.projector import Projector
@@ -27,21 +29,20 @@ FRAMES, SEEDS = [31, 12, 60, 20], [1, 2, 3, 4]
 
 
 @pytest.fixture(scope="module")
-def pipeline() -> TextToMotion:
+def pipeline() -> LeadModel:
     torch.manual_seed(0)
     encoder = {"_target_": "hash", "dim": TEXT}
     normalizer = Normalizer(np.zeros(263), np.full(263, 0.1))
-    return TextToMotion(
-        *(freeze(MotionVAE(263, 1, DIM, **SIZES)), freeze(MldDenoiser(DIM, TEXT, **SIZES))),
-        freeze(Projector(DIM, TEXT, **SIZES)),
-        *(
-            build("text_encoder", encoder),
-            normalizer,
-            scaled_linear(),
-            get_skeleton("humanml3d"),
-            20.0,
-            (10, 60),
-        ),
+    return LeadModel(
+        vae=freeze(MotionVAE(263, 1, DIM, **SIZES)),
+        denoiser=freeze(MldDenoiser(DIM, TEXT, **SIZES)),
+        projector=freeze(Projector(DIM, TEXT, **SIZES)),
+        text_encoder=build("text_encoder", encoder),
+        normalizer=normalizer,
+        schedule=scaled_linear(),
+        skeleton=get_skeleton("humanml3d"),
+        fps=20.0,
+        frame_limits=(10, 60),
     )
 
 
@@ -65,8 +66,8 @@ def test_a_distilled_denoiser_samples_as_before(pipeline):
     torch.nn.init.normal_(student.guidance_layer.weight)
     own = replace(pipeline, denoiser=freeze(student))
     sampling = Sampling("lcm", 2)
-    wanted = own.sample(TEXTS, SEEDS, sampling, project=True)
-    got = own.prepared().sample(TEXTS, SEEDS, sampling, project=True)
+    wanted = own.sample(TEXTS, FRAMES, SEEDS, sampling, project=True)
+    got = own.prepared().sample(TEXTS, FRAMES, SEEDS, sampling, project=True)
     torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
 
 
@@ -93,7 +94,7 @@ def test_many_lengths_are_decoded_each_as_alone(pipeline):
 
 def test_time_and_text_are_computed_once_a_run(pipeline, monkeypatch):
     counted = Counter()
-    for name in ("time_tokens", "text_tokens"):
+    for name in ("time_condition", "text_tokens"):
         own = getattr(MldDenoiser, name)
 
         def counting(self, *inputs, name=name, own=own):
@@ -102,9 +103,9 @@ def test_time_and_text_are_computed_once_a_run(pipeline, monkeypatch):
 
         monkeypatch.setattr(MldDenoiser, name, counting)
     pipeline.prepared().generate(TEXTS, FRAMES, SEEDS, Sampling(steps=6))
-    assert counted == {"time_tokens": 1, "text_tokens": 1}
+    assert counted == {"time_condition": 1, "text_tokens": 1}
     pipeline.generate(TEXTS, FRAMES, SEEDS, Sampling(steps=6))
-    assert counted["time_tokens"] == 7  # trained parts compute them in every step
+    assert counted["time_condition"] == 7  # trained parts compute them in every step
 
 
 def test_equal_sentences_are_read_once(pipeline, monkeypatch):

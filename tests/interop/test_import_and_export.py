@@ -21,7 +21,7 @@ from lead.data.contents import STAMPS
 from lead.data.packing import pack
 from lead.data.sources.cmu_open import CmuOpenSource
 from lead.evaluation.extractor import FeatureExtractor
-from lead.generation import Sampling, load_pipeline
+from lead.generation import Sampling, load_motion_model
 from lead.interop import load_mld, load_motionlcm
 from lead.interop.checkpoint import SIZES
 from lead.interop.names import DENOISER, VAE, to_published
@@ -79,14 +79,14 @@ def imported(capfd, source: str, folder: Path, dataset: Path) -> Path:
 @pytest.mark.parametrize("source", ["mld", "motionlcm"])
 def test_imported_runs_generate_what_the_loaded_networks_compute(capfd, tmp_path, dataset, source):
     runs = imported(capfd, source, tmp_path, dataset)
-    pipeline = load_pipeline(Run(runs / "diffusion"))
+    pipeline = load_motion_model(Run(runs / "diffusion"))
     models = (load_mld if source == "mld" else load_motionlcm)(tmp_path / "foreign.ckpt")
     for name in ("vae", "denoiser"):
         state = getattr(models, name).state_dict()
         for key, tensor in getattr(pipeline, name).state_dict().items():
             assert torch.equal(tensor, state[key])
     sampling = Sampling("lcm", steps=1) if source == "motionlcm" else Sampling(steps=2)
-    z = pipeline.sample(["a person walks"], [3], sampling, project=False)
+    z = pipeline.sample(["a person walks"], [20], [3], sampling, project=False)
     assert z.shape == (1, 2, 16) and torch.isfinite(z).all()
     assert np.allclose(pipeline.normalizer.mean, np.load(dataset / "Mean.npy"))
     record = Run(runs / "diffusion").contents
@@ -186,7 +186,7 @@ def projector_values(runs: Path, dataset: Path, folder: Path) -> dict:
 def test_a_projector_is_trained_on_an_imported_run(capfd, tmp_path, dataset):
     runs = imported(capfd, "mld", tmp_path, dataset)
     run = train_stage(train_request(projector_values(runs, dataset, tmp_path / "projector")))
-    assert load_pipeline(run).projector is not None
+    assert load_motion_model(run).projector is not None
     other = tmp_path / "other"
     shutil.copytree(dataset, other, ignore=shutil.ignore_patterns(STAMPS))
     np.save(other / "Mean.npy", np.load(other / "Mean.npy") + 0.1)

@@ -8,7 +8,7 @@ import torch
 
 from lead.core.freezing import freeze
 from lead.diffusion.schedules import scaled_linear
-from lead.generation.pipeline import TextToMotion
+from lead.generation.lead_model import LeadModel
 from lead.inversion import Concept
 from lead.models.denoiser import MldDenoiser
 from lead.models.projector import Projector
@@ -21,9 +21,9 @@ SIZES = {"latent_dim": 8, "width": 16, "layers": 3, "heads": 2, "feed_forward": 
 
 
 @pytest.fixture
-def model() -> TextToMotion:
+def model() -> LeadModel:
     torch.manual_seed(3)
-    return TextToMotion(
+    return LeadModel(
         vae=freeze(MotionVAE(latent_tokens=2, **SIZES)),
         denoiser=freeze(MldDenoiser(text_dim=12, relu_before_text=False, **SIZES)),
         projector=freeze(Projector(text_dim=12, **SIZES)),

@@ -112,7 +112,7 @@ def test_a_learned_word_changes_what_is_generated(model, make_concept):
 
     def latents(pipeline, text):
         return pipeline.sample(
-            [text], [1], few, project=False, condition=pipeline.embed([text, ""])
+            [text], [20], [1], few, project=False, condition=pipeline.embed([text, ""])
         )
 
     learned, plain = latents(speaking, "a <zombie> waves"), latents(same, "a <plain> waves")

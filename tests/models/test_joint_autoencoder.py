@@ -118,3 +118,41 @@ def test_what_does_not_fit_is_told(autoencoder):
     for clips in ([], [(torch.zeros(1, 4, 1, 3).double(), real(4, frames=4))]):
         with pytest.raises(RequestError, match="never change"):
             JointAutoencoder(width=2).double().eval().fit_rescaling(clips)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("width", "depth", "channels"), [(6, 1, 3), (8, 2, 4), (16, 3, 5)])
+def test_a_fresh_one_can_start_as_a_copy_of_every_fourth_frame(width, depth, channels):
+    """And so is off by no more than what a joint moves in three frames."""
+    torch.manual_seed(0)
+    network = JointAutoencoder(width=width, depth=depth, channels=channels).double().eval()
+    network.start_as_copy()
+    x = 0.01 * draw(1, FRAMES, JOINTS, 3).cumsum(1)
+    latents = network.encode(x, real(FRAMES))
+    torch.testing.assert_close(latents[..., :3], x[:, 3::4], **CLOSE)
+    rebuilt = network.decode(latents, real(FRAMES))
+    torch.testing.assert_close(rebuilt, x[:, 3::4].repeat_interleave(4, 1), **CLOSE)
+    step = x.diff(dim=1).norm(dim=-1).max()
+    assert (rebuilt - x).norm(dim=-1).max() <= 3 * step + 1e-9
+
+
+def test_a_copy_learns_with_every_weight():
+    """What the copy does not use has no say at first, and gets it within three steps."""
+    torch.manual_seed(0)
+    network = JointAutoencoder(width=8, depth=2)
+    network.start_as_copy()
+    x = draw(1, FRAMES, JOINTS, 3).float()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    for _ in range(4):
+        optimizer.zero_grad()
+        made = network.decode(network.encode(x, real(FRAMES)), real(FRAMES))
+        (made - x).square().sum().backward()
+        optimizer.step()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad.any(), name
+
+
+@pytest.mark.parametrize("sizes", [{"channels": 2}, {"width": 5}])
+def test_a_copy_needs_room_for_the_coordinates(sizes):
+    with pytest.raises(RequestError, match="start_as_copy=false"):
+        JointAutoencoder(**{"width": 8, **sizes}).start_as_copy()

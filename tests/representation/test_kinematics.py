@@ -1,4 +1,4 @@
-"""Inverse and forward kinematics, and retargeting to the reference bones."""
+"""Inverse kinematics, and retargeting to the reference bones."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,6 @@ from lead.representation.kinematics import (
     bone_rotations,
     bone_vectors,
     constant_bones,
-    forward_kinematics,
     inverse_kinematics,
     retarget,
 )
@@ -42,18 +41,8 @@ def test_bones_point_from_parent_to_joint(name, figure):
 
 
 @BOTH
-def test_forward_kinematics_inverts_inverse_kinematics_whatever_the_root_turns(name, figure):
-    skeleton = get_skeleton(name)
-    joints = retarget(torch.tensor(figure(name, frames=40))[None], skeleton)[0]
-    rotations = inverse_kinematics(joints, root_rotation(40), skeleton)
-    assert rotations.shape == (40, skeleton.joints, 4)
-    back = forward_kinematics(rotations, joints[:, 0], skeleton.reference_offsets(), skeleton)
-    torch.testing.assert_close(back, joints, atol=1e-9, rtol=0)
-
-
-@BOTH
 def test_local_rotations_chain_up_to_the_bones_by_matrices(name, figure):
-    """The same by hand: products of matrices along each chain turn rest bones to real ones."""
+    """By hand: products of matrices along each chain turn rest bones to real ones."""
     skeleton = get_skeleton(name)
     joints = torch.tensor(figure(name, frames=8))
     root = root_rotation(8)

@@ -1,77 +1,28 @@
 """A server whose model is a stick figure that slides by its seed; only HTTP is real."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 import requests
 import torch
 
 from lead.generation import Sampling
-from lead.generation.pipeline import GeneratedMotion
 from lead.inversion import InversionOptions, Word
-from lead.representation import features_to_joints, get_skeleton, joints_to_features
 from lead.service import server
 from lead.service.forms import Settings
 from lead.service.studio import Recipe, Studio
 from lead.service.uploads import read_upload
-
-SKELETON = get_skeleton("humanml3d")
-
-
-def stick_figure(frames: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Joints and features of a figure that slides forward, faster for a higher seed."""
-    pose = np.zeros((SKELETON.joints, 3), np.float32)
-    for joint, parent in enumerate(SKELETON.parents):
-        if parent >= 0:
-            step = np.array(SKELETON.directions[joint]) * SKELETON.bone_lengths[joint]
-            pose[joint] = pose[parent] + step
-    pose[:, 1] -= pose[:, 1].min()
-    ways = np.arange(frames + 1)[:, None, None] * [0, 0, 0.01 + 0.01 * (seed % 5)]
-    features = joints_to_features(np.float32(pose + ways), "humanml3d")
-    return features_to_joints(features, "humanml3d"), features
-
-
-@dataclass
-class WalkingStick:
-    """What the page asks of a pipeline, without a network. It waits while ``gate`` is shut."""
-
-    projector: object = "yes"
-    skeleton: object = SKELETON
-    fps: float = 20.0
-    frame_limits: tuple[int, int] = (12, 196)
-    denoiser: torch.nn.Module = field(default_factory=torch.nn.Identity)
-    gate: threading.Event = field(default_factory=threading.Event)
-    steps: int = 0  # made so far
-    fails: Exception | None = None
-
-    def with_words(self, words) -> "WalkingStick":
-        return self
-
-    def remarks(self, texts) -> dict:
-        return {}
-
-    def generate(self, texts, frames, seeds, sampling, project):
-        for _ in range(sampling.steps):
-            assert self.gate.wait(60)
-            if self.fails is not None:
-                raise self.fails
-            self.denoiser(torch.zeros(1))
-            self.steps += 1
-        joints, features = stick_figure(frames[0], seeds[0])
-        return [GeneratedMotion(texts[0], seeds[0], joints, features)]
 
 
 class Toy(Studio):
     """A studio that learns a word by reading its file."""
 
     def teach(self, form, data, report):
-        self.read = read_upload(data, form.file, self.folder, self.pipeline)
-        word = Word(form.word, torch.zeros(3), "stick", {"init": form.init})
+        self.read = read_upload(data, form.file, self.folder, self.model)
+        word = Word(form.word, torch.zeros(4), "stick", {"init": form.init})
         self.taught = {**self.taught, word.word: word}
         return word
 
@@ -81,7 +32,7 @@ class Visitor:
     """A server and a way to ask it."""
 
     server: server.DemoServer
-    stick: WalkingStick
+    stick: object  # the strings of its model
     folder: Path
 
     def ask(self, method: str, path: str, **given) -> requests.Response:
@@ -108,27 +59,27 @@ class Visitor:
 
 
 @contextmanager
-def opened_in(folder: Path) -> Iterator[Visitor]:
+def opened_in(folder: Path, make_sticks) -> Iterator[Visitor]:
     """A server that keeps its files in a folder."""
-    stick, recipe = WalkingStick(), Recipe(InversionOptions(), {})
+    stick, recipe = make_sticks(able=frozenset({"project"})), Recipe(InversionOptions(), {})
     studio = Toy(stick, Sampling(steps=2), "stick", [], recipe, lambda made: (made, ""), folder)
     settings = Settings(port=0, upload_mb=0.3, waiting=2, kept=6, names=["Box.example"])
     listener = server.listen(settings.host, settings.port)
     with server.DemoServer(listener, studio, settings) as running:
-        yield Visitor(running, stick, folder)
+        yield Visitor(running, stick.strings, folder)
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory):
+def opened(tmp_path_factory, sticks):
     """One server for the tests of a module."""
-    with opened_in(tmp_path_factory.mktemp("service")) as visitor:
+    with opened_in(tmp_path_factory.mktemp("service"), sticks.make_sticks) as visitor:
         yield visitor
 
 
 @pytest.fixture
-def open_server(tmp_path):
+def open_server(tmp_path, sticks):
     """Opens a server that a test may close."""
-    return lambda: opened_in(tmp_path)
+    return lambda: opened_in(tmp_path, sticks.make_sticks)
 
 
 @pytest.fixture

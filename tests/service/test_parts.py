@@ -13,7 +13,7 @@ from lead.service.forms import Settings, WordForm, clip_form, fill
 from lead.service.guard import refusal
 from lead.service.jobs import BusyError, CancelledError, JobQueue
 
-MODEL = SimpleNamespace(fps=20.0, frame_limits=(12, 196), projector="one")
+MODEL = SimpleNamespace(fps=20.0, frame_limits=(12, 196), can="project".__eq__)
 CLIP = clip_form(MODEL, Sampling(steps=10, guidance_scale=2.0))
 
 
@@ -29,7 +29,7 @@ def test_a_form_keeps_what_is_given_and_fills_in_the_rest():
     ("frames", "usual"), [((12, 196), 4.0), ((12, 40), 2.0), ((90, 196), 4.5), ((81, 83), 4.1)]
 )
 def test_a_clip_is_as_long_as_is_usual_where_the_model_can(frames, usual):
-    model = SimpleNamespace(fps=20.0, frame_limits=frames, projector="one")
+    model = SimpleNamespace(fps=20.0, frame_limits=frames, can="project".__eq__)
     form = fill(clip_form(model, Sampling()), b'{"text": "walk"}')
     assert form.seconds == pytest.approx(usual)
 
@@ -69,7 +69,7 @@ def test_a_wrong_form_is_one_line(values, says):
 
 
 def test_a_model_without_projector_is_asked_without():
-    model = SimpleNamespace(fps=20.0, frame_limits=(12, 196), projector=None)
+    model = SimpleNamespace(fps=20.0, frame_limits=(12, 196), can=lambda _: False)
     form = clip_form(model, Sampling())
     with pytest.raises(RequestError, match="the model has no projector"):
         fill(form, b'{"text": "walk", "projector": "both"}')

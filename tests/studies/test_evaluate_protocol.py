@@ -175,9 +175,9 @@ def test_rows_start_from_the_same_latents_drawn_once(rows, monkeypatch):
     drawn = []
     sample = DrawnLatents._sample
 
-    def counted(self, texts, seeds, sampling):
+    def counted(self, texts, frames, seeds, sampling):
         drawn.append((len(texts), sampling.guidance_scale))
-        return sample(self, texts, seeds, sampling)
+        return sample(self, texts, frames, seeds, sampling)
 
     monkeypatch.setattr(DrawnLatents, "_sample", counted)
     for generate in rows(controls=["guidance2"]).generators.values():
@@ -188,9 +188,9 @@ def test_rows_start_from_the_same_latents_drawn_once(rows, monkeypatch):
 
 
 def test_a_row_is_what_the_pipeline_generates(rows, world):
-    from lead.generation.pipeline import Sampling, load_pipeline
+    from lead.generation import Sampling, load_motion_model
 
-    pipeline = load_pipeline(Run(world.run("projector")))
+    pipeline = load_motion_model(Run(world.run("projector")))
     frames, seeds = [60, 48, 52, 56, 64], [5, 4, 3, 2, 1]
     for name, project in (("generated (MLD)", False), ("generated (LEAD)", True)):
         made = rows().generators[name](TEXTS, frames, seeds)
@@ -214,8 +214,8 @@ def test_matched_moments_are_those_of_the_training_latents(rows, world, monkeypa
     seen = {}
     draw = DrawnLatents.draw
 
-    def watched(self, texts, seeds, sampling):
-        seen.setdefault("first", draw(self, texts, seeds, sampling))
+    def watched(self, texts, frames, seeds, sampling):
+        seen.setdefault("first", draw(self, texts, frames, seeds, sampling))
         return seen["first"]
 
     def kept(self, latents, lengths):

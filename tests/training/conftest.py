@@ -28,7 +28,10 @@ MICRO = (
 )
 """18 clips in batches of 4: training crosses the epoch's end at step 4, validates at 3 and 6."""
 
-EARLIER = {"vae": (), "diffusion": ("vae",), "projector": ("diffusion",)}
+EARLIER = {
+    **{"vae": (), "diffusion": ("vae",), "projector": ("diffusion",)},
+    **{"autoencoder": (), "flow": ("autoencoder",)},
+}
 """The stages in order, with the earlier runs that each one names."""
 
 MakeValues = Callable[..., dict]

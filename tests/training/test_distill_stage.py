@@ -19,7 +19,7 @@ from lead.core.schema import check
 from lead.core.seeding import make_generator
 from lead.diffusion.schedules import scaled_linear
 from lead.diffusion.timesteps import solver_timesteps
-from lead.generation import Sampling, load_pipeline, sample_latents
+from lead.generation import Sampling, load_motion_model, sample_latents
 from lead.models.denoiser import MldDenoiser
 from lead.training.distill_stage import DistillOptions, DistillStage
 from lead.training.losses import pseudo_huber
@@ -209,17 +209,17 @@ def test_generation_takes_its_one_step_and_the_teachers_projector(chain, distill
         chosen = compose_for_run("generate", [*words, "sampling=lcm4", "sampling.steps=3"])
         assert chosen["sampling"]["steps"] == 3
     assert compose_for_run("generate", [f"run={chain['projector']}"])["sampling"]["steps"] == 50
-    pipeline = load_pipeline(distilled, projector_run=Run(chain["projector"]))
+    pipeline = load_motion_model(distilled, projector_run=Run(chain["projector"]))
     calls = []
     pipeline.denoiser.register_forward_hook(lambda *_: calls.append(1))
     sampling = Sampling("lcm", steps=1)
-    z = pipeline.sample(["a person walks"] * 2, [1, 2], sampling, project=True)
-    alone = pipeline.sample(["a person walks"], [2], sampling, project=True)
+    z = pipeline.sample(["a person walks"] * 2, [20] * 2, [1, 2], sampling, project=True)
+    alone = pipeline.sample(["a person walks"], [20], [2], sampling, project=True)
     assert len(calls) == 2 and torch.isfinite(z).all()
     torch.testing.assert_close(alone[0], z[1])
-    plain = load_pipeline(Run(chain["diffusion"]))
+    plain = load_motion_model(Run(chain["diffusion"]))
     with pytest.raises(RequestError, match="distilled for it"):
-        plain.sample(["a person walks"], [1], sampling, project=False)
+        plain.sample(["a person walks"], [20], [1], sampling, project=False)
 
 
 def test_stopped_and_resumed_it_ends_in_the_same_bits(

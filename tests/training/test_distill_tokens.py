@@ -6,7 +6,7 @@ from lead.cli.config import compose
 from lead.cli.train_request import train_request
 from lead.core.building import build
 from lead.core.runs import Run
-from lead.generation import load_pipeline
+from lead.generation import load_motion_model
 from lead.generation.loading import make_sampling
 from lead.training.stages import train_stage
 
@@ -54,9 +54,9 @@ def test_several_tokens_from_stage_1_to_one_step(train_chain, make_values, tmp_p
     options = ("stage.module.solver_steps=10", "stage.module.huber_c=0.5")
     words = (f"teacher={chain['diffusion']}", "stage.sampling=lcm1_skip100", *TOKENS, *options)
     run = train_stage(train_request(make_values("distill", tmp_path / "run", *words)))
-    pipeline = load_pipeline(run, projector_run=Run(chain["projector"]))
+    pipeline = load_motion_model(run, projector_run=Run(chain["projector"]))
     for steps in (1, 2, 4):
         sampling = make_sampling(compose("generate", [f"sampling=lcm{steps}_skip100"]))
-        z = pipeline.sample(["a person walks"], [3], sampling, project=True)
+        z = pipeline.sample(["a person walks"], [20], [3], sampling, project=True)
         assert z.shape == (1, 3, 8) and torch.isfinite(z).all()
     assert run.record.sampling == "lcm1_skip100"

@@ -14,8 +14,10 @@ from lead.core.errors import WorkError
 from lead.core.runs import Run
 from lead.training.stages import train_stage
 
-STAGES = ("vae", "diffusion", "projector")
-EARLIER = {"vae": (), "diffusion": ("vae",), "projector": ("diffusion",)}
+EARLIER = {
+    **{"vae": (), "diffusion": ("vae",), "projector": ("diffusion",)},
+    **{"autoencoder": (), "flow": ("autoencoder",)},
+}
 
 
 class CrashError(Exception):
@@ -27,7 +29,7 @@ def crash() -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", EARLIER)
 def test_crashed_then_terminated_then_finished(
     make_values, train_chain, at_step, assert_same_run, monkeypatch, tmp_path, stage, precision
 ):

@@ -57,10 +57,19 @@ def load_bvh_items(
             clips.append((place, _load_joints(item.path, settings, cut)))
         except RequestError as error:
             results[place] = Rejected(item.id, str(item.path), str(error))
-    for (place, _), features in zip(clips, clip_features([c for _, c in clips]), strict=True):
-        item = items[place]
-        results[place] = LoadedClip(item.id, item.split, features, item.captions, item.labels)
+    places = [place for place, _ in clips]
+    loaded = loaded_clips([items[place] for place in places], [joints for _, joints in clips])
+    for place, clip in zip(places, loaded, strict=True):
+        results[place] = clip
     return results
+
+
+def loaded_clips(items: Sequence[Item], motions: Sequence[np.ndarray]) -> list[LoadedClip]:
+    """Items with the features of their joints (frames, 22, 3)."""
+    return [
+        LoadedClip(item.id, item.split, features, item.captions, item.labels)
+        for item, features in zip(items, clip_features(motions), strict=True)
+    ]
 
 
 def clip_features(motions: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -23,7 +23,6 @@ from lead.core.schema import Count, Name, Positive, Schema, check
 from lead.data.captions.tagged_lines import read_tagged_lines
 from lead.data.source import Caption
 
-KINDS = ("humanml3d", "kit_ml", "cmu")
 _NO_SENTENCE = re.compile(r"https?:|www\.|<[a-z/]", re.IGNORECASE)
 _INDEXED = re.compile(r"(?:.*/)?pose_data/CMU/\d+/(\d+_\d+)_poses\.npy")
 

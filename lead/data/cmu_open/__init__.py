@@ -13,7 +13,6 @@ from lead.data.source import Caption, Item
 
 FOLDER = Path(__file__).parent
 UNIT = 0.0005  # metres; joints are rounded to it
-JOINTS = 22
 ADVICE = "install lead again"
 
 

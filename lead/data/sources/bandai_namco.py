@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from lead.core.errors import RequestError, did_you_mean
 from lead.data.archives import ARCHIVE_SUFFIXES, is_archive, unpack
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
@@ -24,6 +22,7 @@ from lead.data.source import (
     Item,
     LoadedClip,
     Rejected,
+    Source,
     problem_item,
     problems,
     usable,
@@ -42,7 +41,7 @@ _PATTERN = "dataset-D_CONTENT_STYLE_ID.bvh"
 
 
 @dataclass(frozen=True)
-class BandaiNamcoSource:
+class BandaiNamcoSource(Source):
     """``source`` is a folder with the BVH files anywhere below it, or archives of them.
 
     Archives (one file, or all of a folder that has no BVH files below it) are unpacked into
@@ -111,10 +110,6 @@ class BandaiNamcoSource:
         count = self.captions_per_clip
         texts = self._book.describe(content, style, seed_text=clip_id, count=count)
         return tuple(Caption(text) for text in texts)
-
-    def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """None: they are computed from the train split."""
-        return None
 
     def describe(self, items: Sequence[Item]) -> Mapping[str, object]:
         """What the headers and a few files say, counts per split, content and style, captions."""

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from lead.core.errors import RequestError
 from lead.data.bvh.caption_tables import (
     CaptionRow,
@@ -25,6 +23,7 @@ from lead.data.source import (
     Item,
     LoadedClip,
     Rejected,
+    Source,
     problem_item,
     problems,
     usable,
@@ -35,7 +34,7 @@ _DEFAULT_SPLITS = {"train": 0.8, "val": 0.05, "test": 0.15}
 
 
 @dataclass
-class BvhSource:
+class BvhSource(Source):
     """BVH and AMC files in a folder and its subfolders, brought to 22 joints at 20 fps.
 
     An AMC file needs its ASF skeleton beside it (see lead.data.acclaim.find_skeleton). A file's id
@@ -99,10 +98,6 @@ class BvhSource:
     def load(self, items: Sequence[Item]) -> list[LoadedClip | Rejected]:
         """One result per item: features, or Rejected with file, line and reason."""
         return load_bvh_items(items, self.settings)
-
-    def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """None: they are computed from the train split."""
-        return None
 
     def describe(self, items: Sequence[Item]) -> Mapping[str, object]:
         """Files, frames, rates, skeletons and lengths from the headers; units and axis of a few."""

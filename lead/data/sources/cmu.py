@@ -19,13 +19,13 @@ import torch
 from lead.core.errors import RequestError
 from lead.core.reading import read_yaml
 from lead.data.archives import is_archive, unpack
-from lead.data.bvh.loading import clip_features
+from lead.data.bvh.loading import loaded_clips
 from lead.data.bvh.motion_files import SUFFIXES
 from lead.data.caption_kinds import count_kinds, table_lines
 from lead.data.cmu.pieces import Piece, lost_cuts, pieces_of
 from lead.data.cmu.sentences import Sentences, read_sentences
 from lead.data.cmu.trials import FPS, Trial, find_trials, read_trial
-from lead.data.source import PROBLEM, Item, LoadedClip, Rejected, problem_item, usable
+from lead.data.source import PROBLEM, Item, LoadedClip, Rejected, Source, problem_item, usable
 from lead.data.splits import check_frame_limits, stratified_splits
 from lead.representation.mirroring import mirror_joints
 
@@ -34,7 +34,7 @@ _TEST_TRIALS = Path(__file__).parents[1] / "cmu" / "test_trials.yaml"
 
 
 @dataclass(frozen=True)
-class CmuSource:
+class CmuSource(Source):
     """``source`` is a folder with the trials anywhere below it, or with a tar archive of them.
 
     ``captions`` is the JSON file of sentences, by default captions.json in the folder or the one
@@ -93,12 +93,8 @@ class CmuSource:
     def load(self, items: Sequence[Item]) -> list[LoadedClip | Rejected]:
         """Features of each item at 20 fps, or Rejected with its reason; a trial is read once."""
         clips, results = self.load_joints(items)
-        features = clip_features([joints for _, joints in clips])
-        loaded = [
-            LoadedClip(item.id, item.split, rows, item.captions, item.labels)
-            for (item, _), rows in zip(clips, features, strict=True)
-        ]
-        return [*results, *loaded]
+        used, motions = [item for item, _ in clips], [joints for _, joints in clips]
+        return [*results, *loaded_clips(used, motions)]
 
     def load_joints(
         self, items: Sequence[Item]
@@ -115,10 +111,6 @@ class CmuSource:
             except RequestError as error:
                 rejected += [Rejected(item.id, str(path), str(error)) for item in pieces]
         return clips, rejected
-
-    def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """None: they are computed from the train split."""
-        return None
 
     def describe(self, items: Sequence[Item]) -> Mapping[str, object]:
         """Trials by form and split, and clips, sentences and hours by kind and split."""

@@ -8,15 +8,15 @@ from typing import ClassVar
 import numpy as np
 
 from lead.core.errors import RequestError
-from lead.data.bvh.loading import clip_features
+from lead.data.bvh.loading import loaded_clips
 from lead.data.caption_kinds import count_kinds, table_lines
 from lead.data.cmu_open import read_index, read_joints
-from lead.data.source import Item, LoadedClip, Rejected
+from lead.data.source import Item, LoadedClip, Rejected, Source
 from lead.data.sources.cmu import CmuSource
 
 
 @dataclass(frozen=True)
-class CmuOpenSource:
+class CmuOpenSource(Source):
     """What ``data=cmu`` makes of the trials that may be passed on, joints to half a millimetre.
 
     ``clips`` takes about that many, spread evenly over every split; None takes all.
@@ -55,15 +55,7 @@ class CmuOpenSource:
     def load(self, items: Sequence[Item]) -> list[LoadedClip | Rejected]:
         """The features of some clips, in their order."""
         joints = dict(read_joints({item.id for item in items}))
-        features = clip_features([joints[item.id] for item in items])
-        return [
-            LoadedClip(item.id, item.split, rows, item.captions, item.labels)
-            for item, rows in zip(items, features, strict=True)
-        ]
-
-    def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """None: they are computed from the train split."""
-        return None
+        return loaded_clips(items, [joints[item.id] for item in items])
 
     def describe(self, items: Sequence[Item]) -> Mapping[str, object]:
         """Clips by split, and clips, sentences and hours by kind and split."""

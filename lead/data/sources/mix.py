@@ -11,14 +11,14 @@ import numpy as np
 
 from lead.core.errors import RequestError, did_you_mean
 from lead.data.packed import WEIGHT, PackedDataset, open_dataset
-from lead.data.source import Caption, Item, LoadedClip, Rejected
+from lead.data.source import Caption, Item, LoadedClip, Rejected, Source
 
 MOST_WEIGHT = 1000
 LONGEST = 1 << 30  # frames: parts have their own limits, and were prepared with them
 
 
 @dataclass
-class MixSource:
+class MixSource(Source):
     """Packed datasets of one skeleton and frame rate as one dataset.
 
     ``parts`` are their folders; a clip is called NAME/ID, and its labels say which ``part`` it is
@@ -142,10 +142,6 @@ class MixSource:
             for name, dataset in self._datasets.items()
             for split in dataset.manifest.clips
         }
-
-    def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """None: they are computed from the training clips of all parts."""
-        return None
 
     def describe(self, items: Sequence[Item]) -> Mapping[str, object]:
         """Clips and captions of each part, and its licence."""

@@ -11,8 +11,9 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,23 +31,46 @@ _SAMPLE = 16
 
 
 @dataclass(frozen=True)
-class OfficialLayout:
-    """One data set in the official layout: where it is and what it must look like."""
+class OfficialSource:
+    """A data set in the official layout: where it is, and the rules of the field for it.
 
-    folder: Path
-    skeleton_name: str
-    min_frames: int
-    max_frames: int
-    drop_long: bool
-    known_bad: Mapping[str, str] = field(default_factory=dict)  # id -> why it is skipped
+    ``source`` is the folder, ``splits`` are the lists to read.
+    """
+
+    source: Path | str | None
+    splits: Sequence[str] = ("train", "val", "test")
+    min_frames: int = 1
+    max_frames: int = 199
+    long_clips: str = "drop"
+
+    name: ClassVar[str]
+    skeleton: ClassVar[str]
+    fps: ClassVar[float]
+    licence: ClassVar[str]
+    known_bad: ClassVar[Mapping[str, str]] = {}  # id -> why it is skipped
+
+    def __post_init__(self) -> None:
+        if not self.source:
+            raise RequestError("no source folder given: say source=DIR")
+        if isinstance(self.splits, str) or not self.splits:
+            raise RequestError(
+                f"splits={self.splits!r} is not a list of names: say splits=[train,val,test]"
+            )
+        if not 1 <= self.min_frames <= self.max_frames:
+            raise RequestError(
+                f"min_frames={self.min_frames} and max_frames={self.max_frames} leave no clip: "
+                "1 <= min_frames <= max_frames"
+            )
+        if self.long_clips not in ("drop", "split"):
+            raise RequestError(f"unknown long_clips '{self.long_clips}': drop or split")
 
     @property
-    def skeleton(self) -> Skeleton:
-        """The skeleton of the features."""
-        return get_skeleton(self.skeleton_name)
+    def folder(self) -> Path:
+        """Where the data set is."""
+        return Path(self.source)
 
-    def list_items(self, splits: Sequence[str]) -> list[Item]:
-        """Every clip of the named split lists, with its captions.
+    def list_items(self) -> list[Item]:
+        """Every clip of the split lists, with its captions.
 
         What is wrong with a clip becomes an item labelled ``problem``, so that one result per
         item reports it. An id in two lists stays in the one named last. Raises RequestError where
@@ -55,7 +79,7 @@ class OfficialLayout:
         self._check_folder()
         self.statistics()
         present = {path.name for path in (self.folder / "new_joint_vecs").iterdir()}
-        listed, items = self._listed(splits)
+        listed, items = self._listed()
         for name, (split, place) in listed.items():
             items.extend(self._items_of(name, split, place, present))
         if all(PROBLEM in item.labels for item in items):
@@ -66,8 +90,11 @@ class OfficialLayout:
             )
         return items
 
-    def load(self, item: Item) -> LoadedClip | Rejected:
-        """The features of one item, float32 in the data set's unit; Rejected with its reason."""
+    def load(self, items: Sequence[Item]) -> list[LoadedClip | Rejected]:
+        """One result per item, in order: its features, float32 in the data set's unit."""
+        return [self._load(item) for item in items]
+
+    def _load(self, item: Item) -> LoadedClip | Rejected:
         if PROBLEM in item.labels:
             return Rejected(item.id, str(item.path), item.labels[PROBLEM])
         try:
@@ -93,7 +120,7 @@ class OfficialLayout:
         usable = [item for item in items if PROBLEM not in item.labels]
         captions = [caption for item in usable for caption in item.captions]
         per_clip = [len(item.captions) for item in usable] or [0]
-        skeleton = self.skeleton
+        skeleton = self._skeleton
         return {
             "layout": f"official, {skeleton.features} features a frame",
             "skeleton": skeleton.name,
@@ -115,13 +142,18 @@ class OfficialLayout:
             "problems": dict(
                 Counter(item.labels[PROBLEM] for item in items if PROBLEM in item.labels)
             ),
+            "licence": self.licence,
         }
 
-    def _listed(self, splits: Sequence[str]) -> tuple[dict[str, tuple[str, str]], list[Item]]:
+    @property
+    def _skeleton(self) -> Skeleton:
+        return get_skeleton(self.skeleton)
+
+    def _listed(self) -> tuple[dict[str, tuple[str, str]], list[Item]]:
         """id -> (split, file:line) of every listed clip, and a problem for each repetition."""
         found: dict[str, tuple[str, str]] = {}
         problems = []
-        for split in splits:
+        for split in self.splits:
             for place, name in self._read_list(split):
                 if name in found:
                     earlier_split, earlier = found[name]
@@ -157,7 +189,7 @@ class OfficialLayout:
             yield _problem(name, split, path, "the motion file is missing")
             return
         captions, bad_lines = read_tagged_lines(
-            self.folder / "texts" / f"{name}.txt", seconds_per_tag=TAG_FPS / self.skeleton.fps
+            self.folder / "texts" / f"{name}.txt", seconds_per_tag=TAG_FPS / self._skeleton.fps
         )
         for bad in bad_lines:
             yield _problem(name, split, bad.place, bad.reason)
@@ -181,17 +213,17 @@ class OfficialLayout:
 
     def _check_length(self, frames: int) -> None:
         """The official rule looks at the whole file, before segments are cut out of it."""
-        if frames < self.min_frames or (self.drop_long and frames > self.max_frames):
+        if frames < self.min_frames or (self.long_clips == "drop" and frames > self.max_frames):
             limits = f"{self.min_frames}..{self.max_frames}"
             raise RequestError(f"{frames} frames, outside {limits}: left out")
 
     def _features(self, item: Item) -> np.ndarray:
-        return read_floats(item.path, ("frames", self.skeleton.features))
+        return read_floats(item.path, ("frames", self._skeleton.features))
 
     def _vector(self, name: str) -> np.ndarray:
-        path, width = self.folder / name, self.skeleton.features
+        path, width = self.folder / name, self._skeleton.features
         shape = map_array(path).shape
-        other = [s.name for s in SKELETONS.values() if s.name != self.skeleton_name]
+        other = [s.name for s in SKELETONS.values() if s.name != self.skeleton]
         hints = [name for name in other if shape == (get_skeleton(name).features,)]
         hint = f"this is a folder for the skeleton '{hints[0]}'" if hints else "get it again"
         return read_floats(path, (width,), hint)
@@ -207,23 +239,6 @@ class OfficialLayout:
             return {}
         middle = int(np.median(lengths))
         return {"clips": len(lengths), "min": min(lengths), "median": middle, "max": max(lengths)}
-
-
-def check_options(
-    source: object, splits: object, min_frames: int, max_frames: int, long_clips: str
-) -> None:
-    """RequestError for options that no folder could satisfy."""
-    if not source:
-        raise RequestError("no source folder given: say source=DIR")
-    if isinstance(splits, str) or not splits:
-        raise RequestError(f"splits={splits!r} is not a list of names: say splits=[train,val,test]")
-    if not 1 <= min_frames <= max_frames:
-        raise RequestError(
-            f"min_frames={min_frames} and max_frames={max_frames} leave no clip: "
-            "1 <= min_frames <= max_frames"
-        )
-    if long_clips not in ("drop", "split"):
-        raise RequestError(f"unknown long_clips '{long_clips}': drop or split")
 
 
 def _problem(name: str, split: str, place: Path | str, reason: str) -> Item:

@@ -14,8 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from lead.core.errors import RequestError, did_you_mean
 from lead.data.bvh.caption_tables import name_words
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
@@ -26,6 +24,7 @@ from lead.data.source import (
     Item,
     LoadedClip,
     Rejected,
+    Source,
     problem_item,
     problems,
     usable,
@@ -56,7 +55,7 @@ _FIELDS = ("content", "style")
 
 
 @dataclass(frozen=True)
-class Style100Source:
+class Style100Source(Source):
     """``source`` is a folder with Frame_Cuts.csv and the BVH files, anywhere below it.
 
     ``captions`` are sentences in which ``{content}`` and ``{style}`` become words. ``held_out``
@@ -111,10 +110,6 @@ class Style100Source:
         cuts = self._cuts
         chosen = {item.id: cuts[_parts(item.path)] for item in items}
         return load_bvh_items(items, self._settings, chosen)
-
-    def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """None: they are computed from the train split."""
-        return None
 
     def describe(self, items: Sequence[Item]) -> Mapping[str, object]:
         """What the headers and a few files say, counts per split, content and style."""

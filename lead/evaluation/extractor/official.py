@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.reading import check_regular, read_floats
+from lead.core.runs import misfits
 from lead.evaluation.extractor.glove import read_glove
 from lead.evaluation.extractor.networks import FeatureExtractor
 from lead.evaluation.extractor.parts import EvaluatorParts
@@ -148,13 +149,8 @@ def make_official_extractor(
     Raises RequestError that lists every tensor that is missing, unexpected or of another shape.
     """
     extractor = FeatureExtractor(find_published(dataset).features)
-    own = extractor.state_dict()
-    problems = [f"missing {name}" for name in own.keys() - tensors.keys()]
-    problems += [f"unexpected {name}" for name in tensors.keys() - own.keys()]
-    for name in own.keys() & tensors.keys():
-        shape, wanted = tuple(getattr(tensors[name], "shape", ())), tuple(own[name].shape)
-        if shape != wanted:
-            problems.append(f"{name} is {shape}, expected {wanted}")
+    shapes = {name: tuple(tensor.shape) for name, tensor in extractor.state_dict().items()}
+    problems = misfits(shapes, tensors)
     if problems:
         raise RequestError(
             f"{where}: {len(problems)} tensors do not fit the evaluator of {dataset}: "

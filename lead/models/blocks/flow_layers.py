@@ -7,29 +7,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from lead.models.blocks.rms_norm import RmsNorm, unit_rms
 from lead.models.blocks.watching import WatchedAttention
 
 Tokens = Float[Tensor, "batch tokens width"]
 Condition = Float[Tensor, "batch one_or_tokens width"]
 Waves = Float[Tensor, "2 tokens head_dim"]
-
-
-class RmsNorm(nn.Module):
-    """x / sqrt(mean(x^2) + 1e-6) times a weight per channel; in float32, or double where x is."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., width) -> the same shape and dtype."""
-        return (self.weight * unit_rms(x)).to(x.dtype)
-
-
-def unit_rms(x: Tensor) -> Tensor:
-    """``x`` (..., width) with mean square one along the last axis, at least in float32."""
-    x = x.to(torch.promote_types(x.dtype, torch.float32))
-    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
 
 
 def rotary_base(tokens: int) -> int:
@@ -103,7 +86,7 @@ class MemorySlots(nn.Module):
 
     def forward(self, h: Tokens) -> Tokens:
         """The tokens with what they read from the slots added."""
-        q = unit_rms(split_heads(h, self.heads)).to(h.dtype)
+        q = unit_rms(split_heads(h, self.heads))
         memory = split_heads(self.slots[None], self.heads).expand(len(h), -1, -1, -1)
         k = unit_rms(memory).to(h.dtype)
         return h + join_heads(self.attend(q, k, memory.to(h.dtype)))
@@ -133,7 +116,7 @@ class TextAttention(nn.Module):
         seen: Bool[Tensor, "batch words"] | None,
     ) -> Tokens:
         """What each motion token reads from the words that are ``seen``; nothing where none is."""
-        q = self.q_norm(split_heads(self.query(unit_rms(z).to(z.dtype)), self.heads))
+        q = self.q_norm(split_heads(self.query(unit_rms(z)), self.heads))
         values = split_heads(self.up(words), self.heads)
         if seen is None:
             return self.down(join_heads(self.attend(q, self.k_norm(values), values)))

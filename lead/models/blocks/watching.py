@@ -9,7 +9,11 @@ from torch.nn.functional import scaled_dot_product_attention
 
 
 class WatchedAttention(nn.Module):
-    """Scaled dot-product attention whose map a watcher can have. It has no weights."""
+    """Scaled dot-product attention whose map a watcher can have. It has no weights.
+
+    Where gradients are wanted on a processor it is two products: torch's form of the backward pass
+    takes many times as long there for sequences as short as motions and sentences.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,7 +24,7 @@ class WatchedAttention(nn.Module):
 
         ``seen`` (batch, 1, rows or 1, keys) is True where a key may be read, at least one a row.
         """
-        if not self.watchers:
+        if not self.watchers and not (q.requires_grad and q.device.type == "cpu"):
             return scaled_dot_product_attention(q, k, v, attn_mask=seen)
         logits = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
         if seen is not None:
@@ -28,7 +32,7 @@ class WatchedAttention(nn.Module):
         weights = logits.softmax(-1)
         for maps in self.watchers:
             maps.append(weights.detach())
-        return weights @ v
+        return weights.to(v.dtype) @ v
 
 
 @contextmanager

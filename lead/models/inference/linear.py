@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-FOLLOWING = ("none", "relu", "gelu")
-
 
 class PackedLinear(nn.Module):
     """y = following(W x + b), for inference.

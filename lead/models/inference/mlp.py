@@ -1,16 +1,16 @@
 """The MLP denoiser over a whole sampling run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from lead.models.inference.bound import FastDenoiser, Timeline
 from lead.models.inference.linear import packed_from
-from lead.models.inference.timeline import Timeline
 from lead.models.mlp_denoiser import MlpDenoiser
 
 
-class FastMlpDenoiser(nn.Module):
+class FastMlpDenoiser(FastDenoiser):
     """An MlpDenoiser for inference; in bf16 the blocks' large matrices alone are rounded.
 
     Scales and shifts are computed once for each distinct sentence of a batch: the empty sentence of
@@ -18,8 +18,7 @@ class FastMlpDenoiser(nn.Module):
     """
 
     def __init__(self, denoiser: MlpDenoiser, dtype: torch.dtype):
-        super().__init__()
-        self.denoiser = denoiser
+        super().__init__(denoiser)
         blocks = denoiser.blocks
         self.expand = nn.ModuleList(packed_from(b.expand, dtype, "gelu") for b in blocks)
         self.contract = nn.ModuleList(packed_from(b.contract, dtype) for b in blocks)
@@ -27,37 +26,14 @@ class FastMlpDenoiser(nn.Module):
         self.input_layer = packed_from(denoiser.input_layer, torch.float32)
         self.output_layer = packed_from(denoiser.output_layer, torch.float32)
 
-    @property
-    def embeds_guidance(self) -> bool:
-        """Whether the guidance scale is an input."""
-        return self.denoiser.embeds_guidance
-
-    def forward(
-        self,
-        z_t: Tensor,
-        timestep: Tensor,
-        text_embedding: Tensor,
-        guidance_scale: Tensor | None = None,
-    ) -> Tensor:
-        """Predicted noise as the trained module has it, in its own precision."""
-        return self.denoiser(z_t, timestep, text_embedding, guidance_scale)
-
-    def bind(
+    def _bound(
         self,
         text_embedding: Tensor,
-        timesteps: Sequence[int],
+        timeline: Timeline,
+        time: Tensor,
         tokens: int,  # noqa: ARG002
-        guidance_scale: float | None = None,
     ) -> Callable[[Tensor, Tensor], Tensor]:
-        """Noise prediction (z_t, timestep) for these sentences at these timesteps.
-
-        All rows of a call have the same timestep.
-        """
-        own, timeline = self.denoiser, Timeline(timesteps, text_embedding.device)
-        scale = None
-        if guidance_scale is not None:
-            scale = torch.full_like(timeline.values, guidance_scale, dtype=torch.float32)
-        time = own.time_condition(timeline.values, text_embedding, scale)
+        own = self.denoiser
         text, row = torch.unique(own.text_condition(text_embedding), dim=0, return_inverse=True)
 
         def predict(z_t: Tensor, timestep: Tensor) -> Tensor:

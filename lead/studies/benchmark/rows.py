@@ -5,29 +5,27 @@ Loaded only where a run is measured. Motions are un-normalised features (frames,
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lead.core.devices import choose_device
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import last_name
-from lead.core.precision import resolve_precision
 from lead.core.runs import Run
 from lead.core.seeding import derive_seed
 from lead.data.cache import NULL_TEXT
 from lead.data.clips import length_sorted_batches, padded_batches
 from lead.data.packed import PackedDataset
-from lead.generation.loading import load_for_inference, make_sampling
-from lead.generation.pipeline import Sampling, TextToMotion, load_projector, load_vae
-from lead.models.inference import prepare
-from lead.models.vae import MotionVAE, sample_posterior
-from lead.representation.normalizer import Normalizer, load_normalizer
+from lead.generation.loading import CODERS, load_coder, load_for_inference, make_sampling
+from lead.generation.motion_coder import joined
+from lead.generation.motion_model import MotionModel, Sampling
+from lead.models.vae import sample_posterior
 
 FITTED = 1024  # latents of each kind that moment matching is fitted on
-DECODED = 32  # motions through the VAE at once: of nearly equal lengths, and in a CPU's caches
+DECODED = 32  # motions decoded at once: of nearly equal lengths, and in a CPU's caches
 
 Motions = Sequence[np.ndarray]
 Rebuild = Callable[[Motions], Motions]
@@ -44,38 +42,39 @@ class Rows:
 
 
 def load_rows(named: Run, dataset: PackedDataset, config: dict) -> Rows:
-    """Reconstruction by the VAE, MLD, LEAD where there is a projector, then the controls.
+    """Reconstruction, what the model draws, realigned where it can, then the controls.
 
-    A vae run has the reconstruction alone. Raises RequestError for options that do not fit.
+    A run of an auto-encoder has the reconstruction alone. Raises RequestError for options that do
+    not fit.
     """
     controls = [_control(config, name) for name in config["controls"]]
-    if named.stage == "vae":
+    if named.stage in CODERS:
         if controls or config["projectors"]:
-            raise RequestError(f"{named.folder} is a vae run, which generates nothing to compare")
-        device = choose_device(config["device"])
-        config["precision"] = resolve_precision(config["precision"], device)
-        vae = prepare(load_vae(named).to(device), config["precision"])
-        normalizer = load_normalizer(named, vae.features).to(device)
-        return Rows({"VAE reconstruction": rebuilding(vae, normalizer)}, {})
-    pipeline = load_for_inference(config)
-    latents = DrawnLatents(pipeline, config["batch_size"])
-    plain = make_sampling(config, pipeline)
-    projectors = _projectors(pipeline, named, config)
-    rebuilt = {"VAE reconstruction": None} | {
-        f"VAE + {'projector' if name == 'LEAD' else name} reconstruction": realign
-        for name, realign in projectors.items()
-    }
-    made = {"generated (MLD)": (plain, None)}
+            raise RequestError(
+                f"{named.folder} is a {named.stage} run, which generates nothing to compare"
+            )
+        coder = load_for_inference(config, lambda _: load_coder(named))
+        return Rows({f"{coder.code} reconstruction": coder.rebuild}, {})
+    model = load_for_inference(config)
+    latents = DrawnLatents(model, config["batch_size"])
+    plain = make_sampling(config, model)
+    projectors = _projectors(model, config)
+    rebuilt: dict[str, Rebuild] = {}
+    if model.can("rebuild"):
+        rebuilt = {f"{model.code} reconstruction": model.rebuild} | {
+            f"{model.code} + {'projector' if name == 'LEAD' else name} reconstruction": partial(
+                model.rebuild, change=realign
+            )
+            for name, realign in projectors.items()
+        }
+    made = {f"generated ({model.title})": (plain, None)}
     made |= {f"generated ({name})": (plain, realign) for name, realign in projectors.items()}
     for control in controls:
         sampling = replace(plain, guidance_scale=control["guidance_scale"])
         matched = _matched(latents, sampling, dataset, config) if control["moments"] else None
-        made[f"generated (MLD, {control['title']})"] = (sampling, matched)
+        made[f"generated ({model.title}, {control['title']})"] = (sampling, matched)
     return Rows(
-        {
-            name: rebuilding(pipeline.vae, pipeline.normalizer, realign)
-            for name, realign in rebuilt.items()
-        },
+        rebuilt,
         {name: latents.generating(sampling, change) for name, (sampling, change) in made.items()},
     )
 
@@ -86,54 +85,66 @@ class DrawnLatents:
     Sentences are embedded once for good; latents are kept until others are asked for.
     """
 
-    def __init__(self, pipeline: TextToMotion, batch_size: int):
-        self.pipeline, self.batch_size = pipeline, batch_size
+    def __init__(self, model: MotionModel, batch_size: int):
+        self.model, self.batch_size = model, batch_size
         self.conditions: dict[str, Tensor] = {}
         self.asked: tuple = ()
         self.drawn: dict[Sampling, Tensor] = {}
 
     def generating(self, sampling: Sampling, change: LatentMap | None) -> Generate:
         """Generation from these latents, changed before they are decoded."""
-        low, high = self.pipeline.frame_limits
 
         def generate(texts: Sequence[str], frames: Sequence[int], seeds: Sequence[int]) -> Motions:
-            latents = self.draw(texts, seeds, sampling)
-            lengths = [min(max(length, low), high) for length in frames]
+            lengths = self.within_limits(frames)
+            latents = self.draw(texts, lengths, seeds, sampling)
             return self._decode(latents if change is None else change(latents), lengths)
 
         return generate
 
-    def draw(self, texts: Sequence[str], seeds: Sequence[int], sampling: Sampling) -> Tensor:
-        """Latents (texts, tokens, dim), before any projector."""
-        asked = (tuple(texts), tuple(seeds))
+    def within_limits(self, frames: Sequence[int]) -> list[int]:
+        """The nearest lengths that the model can make."""
+        low, high = self.model.frame_limits
+        return [min(max(length, low), high) for length in frames]
+
+    def draw(
+        self,
+        texts: Sequence[str],
+        frames: Sequence[int],
+        seeds: Sequence[int],
+        sampling: Sampling,
+    ) -> Tensor:
+        """Latents (texts, tokens, ...), before any projector."""
+        asked = (tuple(texts), tuple(frames), tuple(seeds))
         if asked != self.asked:
             self.asked, self.drawn = asked, {}
         if sampling not in self.drawn:
             self._embed(texts)
-            places = range(0, len(texts), self.batch_size)
-            self.drawn[sampling] = torch.cat(
-                [
-                    self._sample(texts[at : at + self.batch_size], seeds[at:], sampling)
-                    for at in places
-                ]
-            )
+            batches = [
+                slice(at, at + self.batch_size) for at in range(0, len(texts), self.batch_size)
+            ]
+            parts = [self._sample(texts[b], frames[b], seeds[b], sampling) for b in batches]
+            self.drawn[sampling] = joined(parts)
         return self.drawn[sampling]
 
-    def _sample(self, texts: Sequence[str], seeds: Sequence[int], sampling: Sampling) -> Tensor:
-        condition = torch.stack([self.conditions[text] for text in (*texts, NULL_TEXT)])
-        return self.pipeline.sample(
-            texts, seeds[: len(texts)], sampling, project=False, condition=condition
-        )
+    def _sample(
+        self,
+        texts: Sequence[str],
+        frames: Sequence[int],
+        seeds: Sequence[int],
+        sampling: Sampling,
+    ) -> Tensor:
+        condition = [self.conditions[text] for text in (*texts, NULL_TEXT)]
+        return self.model.sample(texts, frames, seeds, sampling, condition=condition)
 
     def _embed(self, texts: Sequence[str]) -> None:
         new = [text for text in dict.fromkeys((*texts, NULL_TEXT)) if text not in self.conditions]
         if new:
-            self.conditions.update(zip(new, self.pipeline.embed(new), strict=True))
+            self.conditions.update(zip(new, self.model.embed(new), strict=True))
 
     def _decode(self, latents: Tensor, lengths: Sequence[int]) -> Motions:
         motions: list = [None] * len(lengths)
         for rows in length_sorted_batches(lengths, DECODED):
-            x = self.pipeline.decode(latents[rows], [lengths[row] for row in rows]).numpy()
+            x = self.model.decode(latents[rows], [lengths[row] for row in rows]).numpy()
             for place, row in enumerate(rows):
                 motions[row] = x[place, : lengths[row]].copy()
         return motions
@@ -146,37 +157,16 @@ def _control(config: dict, name: str) -> dict:
     return known[name]
 
 
-def _projectors(pipeline: TextToMotion, named: Run, config: dict) -> dict[str, LatentMap]:
+def _projectors(model: MotionModel, config: dict) -> dict[str, LatentMap]:
     """The realigning of latents by each projector: LEAD's first, then those of projectors=."""
-    realign = {} if pipeline.projector is None else {"LEAD": pipeline.projector}
-    source = Run(Path(config["diffusion"])) if config["diffusion"] else named
-    device = next(pipeline.vae.parameters()).device
+    realign = {"LEAD": model.project} if model.can("project") else {}
     for folder in config["projectors"]:
         run = Run(Path(folder))
         name = last_name(run.folder)
         if name in realign:
             raise RequestError(f"projectors= names two runs called {name}: rename one")
-        projector = load_projector(run, source.holding("denoiser", "diffusion")).to(device)
-        realign[name] = prepare(projector)
+        realign[name] = model.with_projector(run).project
     return realign
-
-
-def rebuilding(vae: MotionVAE, normalizer: Normalizer, realign: LatentMap | None = None) -> Rebuild:
-    """Encoding (posterior mean) and decoding, with the statistics that the run was trained with."""
-    device = next(vae.parameters()).device
-
-    @torch.no_grad()
-    def rebuild(motions: Motions) -> Motions:
-        rebuilt: list = [None] * len(motions)
-        for rows, batch in padded_batches(motions, DECODED, device):
-            z, _ = vae.encode(normalizer.normalize(batch.x), batch.mask)
-            z = z if realign is None else realign(z)
-            features = normalizer.denormalize(vae.decode(z, batch.mask).float()).cpu().numpy()
-            for place, row in enumerate(rows):
-                rebuilt[row] = features[place, : len(motions[row])].copy()
-        return rebuilt
-
-    return rebuild
 
 
 def _matched(
@@ -187,25 +177,25 @@ def _matched(
     Both moments are of training clips, up to FITTED of them with one caption each, so that the
     judged split plays no part in it.
     """
+    latents.model.need("match_moments")
     split = dataset.split("train")
     seed = derive_seed(config["seed"], "moments")
     rng = np.random.default_rng(seed)
     places = rng.permutation(len(split))[:FITTED].tolist()
     texts = [str(rng.choice(split.captions[place])) for place in places]
-    made = latents.draw(texts, [seed + row for row in range(len(texts))], sampling)
-    real = _posterior_samples(latents, [split.clip(place) for place in places], seed)
+    clips = [split.clip(place) for place in places]
+    lengths = latents.within_limits([len(clip) for clip in clips])
+    made = latents.draw(texts, lengths, [seed + row for row in range(len(texts))], sampling)
+    real = _posterior_samples(latents.model, clips, seed)
     scale = real.std(dim=0) / made.std(dim=0).clamp(min=1e-6)
     return lambda z: (z - made.mean(dim=0)) * scale + real.mean(dim=0)
 
 
 @torch.no_grad()
-def _posterior_samples(latents: DrawnLatents, motions: Motions, seed: int) -> Tensor:
+def _posterior_samples(model: MotionModel, motions: Motions, seed: int) -> Tensor:
     """One sample of the posterior of each motion, (motions, tokens, dim)."""
-    pipeline = latents.pipeline
-    device = next(pipeline.vae.parameters()).device
-    generator = torch.Generator(device).manual_seed(seed)
+    generator = torch.Generator(model.device).manual_seed(seed)
     samples = []
-    for _, batch in padded_batches(motions, DECODED, device):
-        x = pipeline.normalizer.normalize(batch.x)
-        samples.append(sample_posterior(*pipeline.vae.encode(x, batch.mask), generator))
+    for _, batch in padded_batches(motions, DECODED, model.device):
+        samples.append(sample_posterior(*model.posterior(batch.x, batch.mask), generator))
     return torch.cat(samples)

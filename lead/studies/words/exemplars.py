@@ -10,7 +10,7 @@ from lead.core.reading import check_regular, read_floats
 from lead.core.seeding import derive_seed
 from lead.data.packed import PackedDataset, open_dataset
 from lead.export.motion_file import read_motion
-from lead.generation.pipeline import TextToMotion
+from lead.generation import MotionModel
 from lead.inversion import read_recorded_example
 from lead.studies.words.entries import Entry
 
@@ -28,11 +28,11 @@ class Chosen:
     licence: str
 
 
-def choose_motions(entry: Entry, pipeline: TextToMotion, seed: int) -> Chosen:
+def choose_motions(entry: Entry, model: MotionModel, seed: int) -> Chosen:
     """Motions by the options motions, dataset, split, style, content and examples of ``entry``.
 
     Raises RequestError where nothing is named or found, and where the motions are of another
-    skeleton or frame rate than the pipeline's.
+    skeleton or frame rate than the model's.
     """
     names = entry.motions
     chosen = entry.style is not None or entry.content is not None
@@ -41,7 +41,7 @@ def choose_motions(entry: Entry, pipeline: TextToMotion, seed: int) -> Chosen:
             raise RequestError(
                 "name clips of the dataset by motions=ID,ID, or choose them by style= and content="
             )
-        return _of_dataset(entry, pipeline, names, seed)
+        return _of_dataset(entry, model, names, seed)
     if chosen:
         raise RequestError("style= and content= choose from a dataset: name it, dataset=DIR")
     if not names:
@@ -49,7 +49,7 @@ def choose_motions(entry: Entry, pipeline: TextToMotion, seed: int) -> Chosen:
             "no motions: give motions=FILE (BVH, AMC, .npz, .npy) or dataset=DIR style=S"
         )
     paths = [path for name in names for path in _files(Path(name))]
-    motions = tuple(_read(path, pipeline) for path in paths)
+    motions = tuple(read_features(path, model) for path in paths)
     return Chosen(motions, tuple(map(plain, paths)), UNKNOWN_LICENCE)
 
 
@@ -64,36 +64,36 @@ def _files(path: Path) -> list[Path]:
     return [check_regular(path, "motions=")]
 
 
-def _read(path: Path, pipeline: TextToMotion) -> np.ndarray:
+def read_features(path: Path, model: MotionModel) -> np.ndarray:
     """Features of a file as the run has them."""
     kind = path.suffix.lower()
     if kind in RECORDED:
-        return read_recorded_example(path, pipeline.skeleton.name, pipeline.fps)
+        return read_recorded_example(path, model.skeleton.name, model.fps)
     if kind == ".npy":
-        wanted = ("frames", pipeline.skeleton.features)
+        wanted = ("frames", model.skeleton.features)
         return read_floats(path, wanted, "give features of the run's kind")
     if kind == ".npz":
         motion = read_motion(path)
-        _check_kind(str(path), motion.skeleton, motion.fps, pipeline)
+        _check_kind(str(path), motion.skeleton, motion.fps, model)
         return motion.features
     raise RequestError(f"{path} is no motion file: give {', '.join(KINDS)}")
 
 
-def _check_kind(name: str, skeleton: str, fps: float, pipeline: TextToMotion) -> None:
-    if skeleton != pipeline.skeleton.name:
+def _check_kind(name: str, skeleton: str, fps: float, model: MotionModel) -> None:
+    if skeleton != model.skeleton.name:
         raise RequestError(
-            f"{name} has skeleton '{skeleton}', the run has '{pipeline.skeleton.name}': give "
+            f"{name} has skeleton '{skeleton}', the run has '{model.skeleton.name}': give "
             "motions of that skeleton"
         )
-    if abs(fps - pipeline.fps) > 0.01:
+    if abs(fps - model.fps) > 0.01:
         raise RequestError(
-            f"{name} has {fps:g} frames a second, the run {pipeline.fps:g}: resample it first"
+            f"{name} has {fps:g} frames a second, the run {model.fps:g}: resample it first"
         )
 
 
-def _of_dataset(entry: Entry, pipeline: TextToMotion, names: list[str], seed: int) -> Chosen:
+def _of_dataset(entry: Entry, model: MotionModel, names: list[str], seed: int) -> Chosen:
     dataset = open_dataset(entry.dataset)
-    _check_kind(str(dataset.folder), dataset.skeleton.name, dataset.fps, pipeline)
+    _check_kind(str(dataset.folder), dataset.skeleton.name, dataset.fps, model)
     found = _by_id(dataset, names) if names else _by_label(dataset, entry, seed)
     return Chosen(
         tuple(np.array(split.clip(place)) for split, place in found),

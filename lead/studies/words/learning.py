@@ -6,8 +6,8 @@ from pathlib import Path
 from lead.core.building import build
 from lead.core.devices import choose_device
 from lead.core.errors import RequestError
-from lead.generation.loading import load_text_to_motion
-from lead.generation.pipeline import TextToMotion
+from lead.generation.loading import load_named
+from lead.generation.motion_model import MotionModel
 from lead.inversion import Concept, Word, write_word
 from lead.studies.words.entries import Entry
 from lead.studies.words.exemplars import choose_motions
@@ -23,18 +23,18 @@ def learn_words(
     Raises RequestError, which names the place of an entry, for motions that cannot teach it.
     """
     options = build("inversion", config["inversion"])
-    pipeline = load_text_to_motion(config).to(choose_device(config["device"]))
-    concepts = [_concept(place, entry, pipeline, config["seed"]) for place, entry in entries]
+    model = load_named(config).to(choose_device(config["device"]))
+    concepts = [_concept(place, entry, model, config["seed"]) for place, entry in entries]
     quiet_lightning()
-    words = invert(concepts, pipeline, options, seed=config["seed"], progress=config["progress"])
+    words = invert(concepts, model, options, seed=config["seed"], progress=config["progress"])
     for file, word in zip(files, words, strict=True):
         write_word(file, word)
     return words
 
 
-def _concept(place: str, entry: Entry, pipeline: TextToMotion, seed: int) -> Concept:
+def _concept(place: str, entry: Entry, model: MotionModel, seed: int) -> Concept:
     try:
-        chosen = choose_motions(entry, pipeline, seed)
+        chosen = choose_motions(entry, model, seed)
         return Concept(
             *(entry.word, entry.init, chosen.motions, chosen.sources),
             *(tuple(entry.templates), chosen.licence, tuple(entry.actions)),

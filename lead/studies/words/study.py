@@ -5,7 +5,7 @@ decides the inversion, the latents and the pools.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +23,12 @@ from lead.evaluation.embeddings import Embedder
 from lead.evaluation.judge import load_judge
 from lead.evaluation.table import format_table
 from lead.evaluation.word_judging import COLUMNS, WordJudge
-from lead.generation.loading import load_text_to_motion, make_sampling
-from lead.generation.pipeline import TextToMotion, load_projector
+from lead.generation.loading import load_named, make_sampling
+from lead.generation.motion_model import MotionModel
 from lead.inversion.objectives import OBJECTIVES
-from lead.models.projector import Projector
 from lead.models.text_encoders import make_encoder
 from lead.studies.benchmark.record import record, rows_record
-from lead.studies.benchmark.rows import DrawnLatents, rebuilding
+from lead.studies.benchmark.rows import DrawnLatents
 from lead.studies.words.concepts import studied_concepts
 from lead.training.inversion_stage import invert
 from lead.training.quiet import quiet_lightning
@@ -49,7 +48,7 @@ class Learning:
     """One way to learn the words: with which projector, towards which objective."""
 
     title: str
-    pipeline: TextToMotion
+    model: MotionModel
     objective: str
 
 
@@ -60,7 +59,7 @@ class WordStudy:
         self.named, self.dataset, self.config = named, dataset, config
         self.options = config["study"]
         device = choose_device(config["device"])
-        self.pipeline = load_text_to_motion(config).to(device)
+        self.model = load_named(config).to(device)
         self.studied = studied_concepts(dataset, config["split"], self.options, config["seed"])
         self.requests = [asked.request for one in self.studied for asked in one.asked]
         classifier = config["classifier"] and load_classifier(config["classifier"], device)
@@ -72,7 +71,7 @@ class WordStudy:
             self.judge or None, classifier or None, dataset.fps, dataset.skeleton
         )
         self.shown: dict[str, Motions] = {}  # of each row, the motions of the first seed
-        low, high = self.pipeline.frame_limits
+        low, high = self.model.frame_limits
         self.frames = [min(max(len(r.reference), low), high) for r in self.requests]
 
     def measure(self) -> dict[str, dict]:
@@ -81,7 +80,7 @@ class WordStudy:
         for seed in range(first, first + self.options["seeds"]):
             self._measure_real(seed)
             plain = [text for one in self.studied for text in one.with_plain()]
-            self._measure_generated(PLAIN, self.pipeline, seed, plain)
+            self._measure_generated(PLAIN, self.model, seed, plain)
             for learning in self._learnings():
                 self._measure_words(learning, seed)
         plain = {
@@ -94,8 +93,7 @@ class WordStudy:
     def _measure_real(self, seed: int) -> None:
         real = [request.reference for request in self.requests]
         self.bench.add(REAL, self.requests, real, seed)
-        rebuild = rebuilding(self.pipeline.vae, self.pipeline.normalizer)
-        self.bench.add(REBUILT, self.requests, rebuild(real), seed)
+        self.bench.add(REBUILT, self.requests, self.model.rebuild(real), seed)
         if self.judge:
             self.bench.add(RETRIEVED, self.requests, self._retrieved(), seed)
 
@@ -104,19 +102,19 @@ class WordStudy:
         recipe = {**self.options["recipe"], "objective": learning.objective}
         options = build("inversion", recipe, "study.recipe")
         concepts = [one.concept for one in self.studied]
-        words = invert(concepts, learning.pipeline, options, seed=seed, progress=True)
-        taught = learning.pipeline.with_words({word.word: word.vector for word in words})
+        words = invert(concepts, learning.model, options, seed=seed, progress=True)
+        taught = learning.model.with_words({word.word: word.vector for word in words})
         sentences = [text for one in self.studied for text in one.with_word()]
         self._measure_generated(learning.title, taught, seed, sentences)
 
     def _measure_generated(
-        self, title: str, pipeline: TextToMotion, seed: int, sentences: Sequence[str]
+        self, title: str, model: MotionModel, seed: int, sentences: Sequence[str]
     ) -> None:
-        latents = DrawnLatents(pipeline, self.config["batch_size"])
+        latents = DrawnLatents(model, self.config["batch_size"])
         sampling = make_sampling(self.config)
         seeds = [derive_seed(seed, "motion", place) for place in range(len(sentences))]
         for name in self.options["project"]:
-            realign = pipeline.projector if name == "with" else None
+            realign = model.project if name == "with" and model.can("project") else None
             motions = latents.generating(sampling, realign)(sentences, self.frames, seeds)
             row = title + (PROJECTED if realign else "")
             self.shown.setdefault(row, motions)
@@ -124,23 +122,18 @@ class WordStudy:
 
     def _learnings(self) -> list[Learning]:
         return [
-            Learning(
-                f"MTI {objective}{name}", replace(self.pipeline, projector=projector), objective
-            )
-            for name, projector in self._projectors().items()
+            Learning(f"MTI {objective}{name}", model, objective)
+            for name, model in self._models().items()
             for objective in self.options["objectives"]
         ]
 
-    def _projectors(self) -> dict[str, Projector | None]:
-        """The run's own projector, then the others, by what their names add to the table."""
-        found = {"": self.pipeline.projector}
-        config, device = self.config, choose_device(self.config["device"])
-        source = Run(Path(config["diffusion"])) if config["diffusion"] else self.named
-        denoising = source.holding("denoiser", "diffusion")
+    def _models(self) -> dict[str, MotionModel]:
+        """With the run's own projector, then the others, by what their names add to the table."""
+        found, config = {"": self.model}, self.config
         for folder in config["projectors"] or (self._beside() if self.options["others"] else []):
             run = Run(Path(folder))
             name = run.folder.name.removeprefix(f"{self.named.folder.name}-")
-            found[f" ({name})"] = load_projector(run, denoising).to(device)
+            found[f" ({name})"] = self.model.with_projector(run)
         return found
 
     def _beside(self) -> list[Path]:

@@ -10,7 +10,8 @@ from lead.core.building import build
 from lead.core.errors import RequestError, WorkError
 from lead.core.run_record import SCHEMA_VERSION
 from lead.core.runs import Run
-from lead.generation.pipeline import Sampling, TextToMotion, load_pipeline
+from lead.generation import Sampling, load_motion_model
+from lead.generation.lead_model import LeadModel
 from lead.representation import features_to_joints
 from lead.representation.features import with_constant_bones
 from lead.representation.normalizer import Normalizer
@@ -75,8 +76,8 @@ def chain(tmp_path_factory) -> dict[str, Run]:
 
 
 @pytest.fixture(scope="module")
-def pipeline(chain) -> TextToMotion:
-    return load_pipeline(chain["projector"])
+def pipeline(chain) -> LeadModel:
+    return load_motion_model(chain["projector"])
 
 
 @pytest.mark.parametrize("sampling", [FEW, Sampling("ddpm", steps=5), Sampling(steps=5, eta=1.0)])
@@ -104,7 +105,7 @@ def test_text_and_seed_decide(pipeline):
 
 
 def test_a_longer_motion_is_of_the_same_latent(pipeline):
-    latents = pipeline.sample(TEXTS, [1, 2, 3], FEW, project=True)
+    latents = pipeline.sample(TEXTS, [20] * 3, [1, 2, 3], FEW, project=True)
     assert latents.shape == (3, 2, DIM)
     features = pipeline.decode(latents, [60, 20, 40])
     assert features.shape == (3, 60, FEATURES)
@@ -129,15 +130,15 @@ def test_joints_are_those_of_the_features_in_metres(pipeline):
 
 
 def test_projecting_is_passing_the_projector(pipeline):
-    plain = pipeline.sample(TEXTS, [1, 2, 3], FEW, project=False)
-    projected = pipeline.sample(TEXTS, [1, 2, 3], FEW, project=True)
+    plain = pipeline.sample(TEXTS, [20] * 3, [1, 2, 3], FEW, project=False)
+    projected = pipeline.sample(TEXTS, [20] * 3, [1, 2, 3], FEW, project=True)
     assert (plain - projected).abs().max() > 1e-3
     with torch.no_grad():
         torch.testing.assert_close(pipeline.projector(plain), projected)
 
 
 def test_features_are_brought_back_to_the_datasets_scale(pipeline, chain):
-    latents = pipeline.sample(TEXTS[:1], [1], FEW, project=False)
+    latents = pipeline.sample(TEXTS[:1], [20], [1], FEW, project=False)
     mask = torch.ones(1, 15, dtype=torch.bool)
     with torch.no_grad():
         x = pipeline.vae.decode(latents, mask)
@@ -167,7 +168,7 @@ def test_loaded_parts_are_frozen_for_good(pipeline):
         assert not any(parameter.requires_grad for parameter in part.parameters())
         part.train()
         assert not any(module.training for module in part.modules())
-    assert not pipeline.sample(TEXTS, [1, 2, 3], FEW, project=True).requires_grad
+    assert not pipeline.sample(TEXTS, [20] * 3, [1, 2, 3], FEW, project=True).requires_grad
 
 
 def test_the_weights_are_those_of_the_runs(pipeline, chain):
@@ -180,7 +181,7 @@ def test_the_weights_are_those_of_the_runs(pipeline, chain):
 
 
 def test_a_diffusion_run_has_no_projector(chain):
-    plain = load_pipeline(chain["diffusion"])
+    plain = load_motion_model(chain["diffusion"])
     assert plain.projector is None
     plain.generate(TEXTS[:1], [20], [1], FEW, project=False)
     with pytest.raises(RequestError, match="project=true needs a projector"):
@@ -188,50 +189,51 @@ def test_a_diffusion_run_has_no_projector(chain):
 
 
 def test_a_projector_and_a_denoiser_can_be_named_apart(chain, pipeline):
-    added = load_pipeline(chain["diffusion"], projector_run=chain["projector"])
-    apart = load_pipeline(chain["alone"], diffusion_run=chain["diffusion"])
+    added = load_motion_model(chain["diffusion"], projector_run=chain["projector"])
+    apart = load_motion_model(chain["alone"], diffusion_run=chain["diffusion"])
     with pytest.raises(RequestError, match="without a diffusion: name one with diffusion=RUN"):
-        load_pipeline(chain["alone"])
-    latents = [p.sample(TEXTS, [1, 2, 3], FEW, project=True) for p in (pipeline, added, apart)]
+        load_motion_model(chain["alone"])
+    asked = (TEXTS, [20] * 3, [1, 2, 3], FEW)
+    latents = [model.sample(*asked, project=True) for model in (pipeline, added, apart)]
     assert torch.equal(latents[0], latents[1])
     assert not torch.equal(latents[0], latents[2])  # another projector
 
 
 def test_runs_of_another_stage_are_refused(chain):
     with pytest.raises(RequestError, match="is a vae run, which knows no text"):
-        load_pipeline(chain["vae"])
+        load_motion_model(chain["vae"])
     with pytest.raises(RequestError, match="is a diffusion run, no projector"):
-        load_pipeline(chain["diffusion"], projector_run=chain["diffusion"])
+        load_motion_model(chain["diffusion"], projector_run=chain["diffusion"])
 
 
 def test_a_projector_of_another_vae_is_refused(chain, tmp_path):
     other = make_chain(tmp_path, seed=50)
     with pytest.raises(RequestError, match="stand on different VAEs"):
-        load_pipeline(chain["diffusion"], projector_run=other["projector"])
+        load_motion_model(chain["diffusion"], projector_run=other["projector"])
 
 
 def test_another_text_encoder_than_trained_with_is_refused(tmp_path):
     runs = make_chain(tmp_path)
     runs["diffusion"].update(text_encoder={**ENCODER, "seed": 9})
     with pytest.raises(RequestError, match="was trained with another 'hash' text encoder"):
-        load_pipeline(runs["diffusion"])
+        load_motion_model(runs["diffusion"])
 
 
 def test_a_vae_that_changed_below_is_noticed(tmp_path):
     runs = make_chain(tmp_path)
     make_vae_run(tmp_path / "vae", seed=77)
     with pytest.raises(WorkError, match="has changed since"):
-        load_pipeline(runs["projector"])
+        load_motion_model(runs["projector"])
 
 
 def test_a_missing_normalizer_is_named(tmp_path):
     runs = make_chain(tmp_path)
     runs["vae"].weights_path("normalizer").unlink()
     with pytest.raises(RequestError, match="holds no weights of its normalizer yet"):
-        load_pipeline(runs["diffusion"])
+        load_motion_model(runs["diffusion"])
 
 
 def test_runs_can_move_together(tmp_path):
     make_chain(tmp_path / "here")
     (tmp_path / "here").rename(tmp_path / "there")
-    assert load_pipeline(Run(tmp_path / "there" / "projector")).projector is not None
+    assert load_motion_model(Run(tmp_path / "there" / "projector")).projector is not None

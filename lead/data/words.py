@@ -1,0 +1,94 @@
+"""Captions word by word: embedded once, kept mapped, with the length of each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from tqdm import tqdm
+
+from lead.core.files import content_hash
+from lead.core.masks import lengths_to_mask
+from lead.data.cache import cached_array, keep_tensors, read_or_none
+from lead.data.packed import PackedDataset
+
+TOGETHER = 256  # sentences
+
+Encode = Callable[[list[str]], tuple[Tensor, Tensor, Tensor]]
+"""Sentences -> tokens (batch, words, dim), which are real (batch, words), pooled (batch, dim)."""
+
+
+@dataclass(frozen=True, eq=False)
+class CaptionWords:
+    """Embedded captions of a split in half precision, by the row of each text."""
+
+    rows: dict[str, int]
+    pooled: Float[Tensor, "texts dim"]
+    tokens: np.ndarray  # (all words, dim), mapped
+    counts: np.ndarray  # words of each text
+
+    def batch(
+        self, rows: Sequence[int]
+    ) -> tuple[Float[Tensor, "batch words dim"], Bool[Tensor, "batch words"]]:
+        """The texts of these rows, and which words are real; the pooled vector comes first."""
+        counts = self.counts[list(rows)]
+        text = torch.zeros(len(rows), 1 + int(counts.max()), self.pooled.shape[1])
+        text[:, 0] = self.pooled[list(rows)].float()
+        ends = np.cumsum(self.counts)
+        for place, (row, count) in enumerate(zip(rows, counts.tolist(), strict=True)):
+            words = self.tokens[ends[row] - count : ends[row]]
+            text[place, 1 : count + 1] = torch.from_numpy(words.astype(np.float32))
+        return text, lengths_to_mask(torch.from_numpy(1 + counts))
+
+    def scales(self) -> tuple[float, float]:
+        """One over the root mean square of pooled vectors and of words, to four digits."""
+        of_words = np.mean([np.square(part, dtype=np.float64).mean() for part in self._parts()])
+        squares = (float(self.pooled.double().square().mean()), float(of_words))
+        return tuple(float(f"{max(square, 1e-6) ** -0.5:.4g}") for square in squares)
+
+    def _parts(self) -> list[np.ndarray]:
+        """Equal parts of some of the words: they are many."""
+        some = self.tokens[:: max(1, len(self.tokens) // 50_000)]
+        return [some[: len(some) // 2], some[len(some) // 2 :]] if len(some) > 1 else [some]
+
+
+def caption_words(
+    dataset: PackedDataset, split: str, fingerprint: str, encode: Encode
+) -> CaptionWords:
+    """Every caption of a split by a text encoder, from the data set's cache where it is there."""
+    texts = {text for captions in dataset.split(split).captions for text in captions}
+    texts = sorted(texts, key=lambda text: (len(text), text))  # little padding in a batch
+    key = content_hash(fingerprint, "words", *texts)[:16]
+    path = dataset.folder / "cache" / f"words-{split}-{key}.safetensors"
+    cached = read_or_none(path, ("pooled", "counts"), len(texts))
+    if cached is None:
+        cached, tokens = _encoded(texts, encode, split)
+    else:
+        tokens = None
+
+    def fill(array: np.ndarray) -> None:
+        parts = _encoded(texts, encode, split)[1] if tokens is None else tokens
+        np.concatenate(parts, out=array)
+
+    shape = (int(cached["counts"].sum()), cached["pooled"].shape[1])
+    mapped = cached_array(path.with_suffix(".npy"), shape, "float16", fill)
+    if tokens is not None:
+        keep_tensors(path, cached)
+    rows = {text: row for row, text in enumerate(texts)}
+    return CaptionWords(rows, cached["pooled"], mapped, cached["counts"].numpy())
+
+
+def _encoded(
+    texts: list[str], encode: Encode, split: str
+) -> tuple[dict[str, Tensor], list[np.ndarray]]:
+    """Pooled vectors with the number of words, and the words of batch after batch."""
+    pooled, counts, tokens = [], [], []
+    starts = range(0, len(texts), TOGETHER)
+    for start in tqdm(starts, desc=f"words of {split} captions", unit="batch", disable=None):
+        words, real, whole = encode(texts[start : start + TOGETHER])
+        pooled.append(whole.half().cpu())
+        counts.append(real.sum(1).cpu())
+        tokens.append(words[real].half().cpu().numpy())
+    return {"pooled": torch.cat(pooled), "counts": torch.cat(counts)}, tokens

@@ -1,0 +1,288 @@
+"""MLA-Gen and ACMDM: a flow of joint latents, one latent frame for every four frames of motion."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from lead.core.errors import RequestError
+from lead.core.freezing import freeze
+from lead.core.masks import lengths_to_mask
+from lead.core.runs import Run
+from lead.core.seeding import make_generator
+from lead.data.cache import NULL_TEXT
+from lead.diffusion.flow_path import FlowPath
+from lead.diffusion.flow_times import flow_times
+from lead.diffusion.paths import find_path
+from lead.diffusion.paths.linear import LINEAR
+from lead.diffusion.samplers import find_solver
+from lead.diffusion.sinks import SinkControl
+from lead.generation.flow_sampling import FlowGuidance, sample_flow
+from lead.generation.motion_coder import MotionCoder
+from lead.generation.motion_model import (
+    MotionModel,
+    Sampling,
+    Sentences,
+    known_captions,
+    load_text_encoder,
+)
+from lead.inversion.objectives import WEIGHTINGS, Noised
+from lead.models.flow_transformer import FlowTransformer
+from lead.models.joint_autoencoder import FRAMES_PER_TOKEN, JointAutoencoder, token_mask
+from lead.representation import (
+    constant_bones,
+    features_to_joints,
+    get_skeleton,
+    joints_to_features_batch,
+)
+from lead.representation.normalizer import Normalizer, load_normalizer
+
+CALLS = {"heun": 2, "midpoint": 2, "dopri5": 6}
+"""How often a solver asks for the velocity in a step, where it is more than once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointCoder(MotionCoder):
+    """Motions <-> latents (batch, tokens, joints, channels) of joint positions."""
+
+    code: ClassVar[str] = "auto-encoder"
+    autoencoder: JointAutoencoder
+    normalizer: Normalizer  # of positions: three numbers
+
+    def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The latents of the joints, and minus infinity: there is but one."""
+        joints = features_to_joints(x, self.skeleton.name)
+        z = self.autoencoder.encode(self.normalizer.normalize(joints), mask)
+        return z, torch.full_like(z, -torch.inf)
+
+    def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
+        """Features of the decoded joints with constant bones, from the floor, facing +Z."""
+        x = self.autoencoder.decode(latents[:, : token_count(mask.shape[1])], mask)
+        joints = constant_bones(self.normalizer.denormalize(x.float()), self.skeleton.name)
+        return features_of(joints, mask, self.skeleton.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowModel(JointCoder, MotionModel):
+    """A flow with the auto-encoder, and the ``path`` from noise to data, that it was trained on."""
+
+    title: ClassVar[str] = "flow"
+    flow: FlowTransformer
+    path: FlowPath = LINEAR
+    precision: str = "fp32"
+    kept: tuple[Tensor, Tensor] | None = None  # latents (tokens, ...) and which of them (tokens,)
+
+    @property
+    def networks(self) -> tuple[nn.Module | None, ...]:
+        """Flow and auto-encoder."""
+        return self.flow, self.autoencoder
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """It rebuilds motions and learns words; latents of each length are their own."""
+        return frozenset({"rebuild", "learn_words", "keep_frames"})
+
+    def prepared(self, precision: str = "fp32", compiled: bool = False) -> "FlowModel":
+        """The same model, whose flow computes in ``precision``; fp32 is as it was trained."""
+        if compiled:
+            raise RequestError("compiled=true is for diffusion runs: leave it out with a flow")
+        return replace(self, precision=precision)
+
+    def check_sampling(self, sampling: Sampling) -> None:
+        """RequestError for what no flow is sampled by."""
+        find_solver(sampling.sampler)
+        flow_times(sampling.steps, sampling.shift)
+        _guidance(sampling)
+        if sampling.timesteps is not None:
+            raise RequestError("sampling.timesteps are those of a diffusion: leave them out")
+
+    def calls(self, sampling: Sampling) -> int:
+        """About how often drawing a batch calls the flow: the adaptive solver chooses itself."""
+        return sampling.steps * CALLS.get(sampling.sampler, 1)
+
+    @torch.no_grad()
+    def with_kept(self, features: np.ndarray, kept: np.ndarray) -> "FlowModel":
+        """The same model, whose clips have the latents of which all frames are kept."""
+        x = torch.tensor(features, device=self.device)[None]
+        z, _ = self.posterior(x, torch.ones_like(x[..., 0], dtype=torch.bool))
+        missing = FRAMES_PER_TOKEN * z.shape[1] - len(kept)
+        whole = np.pad(kept, (0, missing)).reshape(-1, FRAMES_PER_TOKEN).all(axis=1)
+        return replace(self, kept=(z[0], torch.tensor(whole, device=self.device)))
+
+    def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> list[Tensor]:
+        """Of each sentence its pooled vector, then its words: (1 + words, dim)."""
+        made = self.text_encoder.encode_with_words(texts, words)
+        rows = torch.cat([made.pooled[:, None], made.tokens], dim=1)
+        lengths = (1 + made.mask.sum(1)).tolist()
+        return [row[:length] for row, length in zip(rows, lengths, strict=True)]
+
+    @torch.no_grad()
+    def sample(
+        self,
+        texts: Sequence[str],
+        frames: Sequence[int],
+        seeds: Sequence[int],
+        sampling: Sampling,
+        *,
+        project: bool = False,
+        condition: Sentences | None = None,
+    ) -> Tensor:
+        """Latents (batch, tokens, joints, channels), zero past the tokens of each motion."""
+        if project:
+            self.need("project")
+        read = self.embed([*texts, NULL_TEXT]) if condition is None else condition
+        text, word_mask = _padded(read[:-1])
+        lengths = [token_count(length) for length in frames]
+        shape = (self.flow.joints, self.flow.channels)
+        noise = [
+            torch.randn((length, *shape), generator=make_generator(seed, "latent", line))
+            for line, seed, length in zip(texts, seeds, lengths, strict=True)
+        ]
+        noise, device = pad_sequence(noise, batch_first=True).to(text.device), text.device
+        flow = self.flow
+        if self.kept is not None:
+            flow = _Keeping(self.flow, self.path, noise, *self.kept)
+        fast = torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        with fast:
+            return sample_flow(
+                flow,
+                noise,
+                text,
+                mask=lengths_to_mask(torch.tensor(lengths, device=device)),
+                word_mask=word_mask,
+                sampler=sampling.sampler,
+                steps=sampling.steps,
+                shift=sampling.shift,
+                guidance=_guidance(sampling),
+            ).float()
+
+    def word_loss(
+        self, batch: Noised, texts: Sequence[str], words: Mapping[str, Tensor], options: object
+    ) -> Tensor:
+        """|v - v_theta|^2, what the flow was trained with, mean over the latents of each row.
+
+        A timestep counts from the least noise, as a diffusion's.
+        """
+        if options.objective != "mld":
+            raise RequestError(
+                f"objective '{options.objective}' is for diffusion and projector runs: take "
+                "inversion=mld, the loss that the model was trained with"
+            )
+        text, word_mask = _padded(self.read(texts, words))
+        time = 1 - (batch.timestep + 0.5) / self.noise_levels
+        real = token_mask(batch.mask)
+        clean, drawn = (latents[:, : real.shape[1]] for latents in (batch.clean, batch.noise))
+        z_t = self.path.at(clean, drawn, time)
+        guess = self.flow(z_t, time, text, real, word_mask).float()
+        wanted = self.path.velocity(clean, drawn, time)
+        errors = ((guess - wanted) ** 2).mean(dim=(2, 3)) * real
+        signal, noise = self.path.signal(time) ** 2, self.path.noise(time) ** 2
+        weights = WEIGHTINGS[options.weighting](signal / (signal + noise))
+        return errors.sum(1) / real.sum(1) * weights
+
+
+class _Keeping(nn.Module):
+    """A flow some of whose latents go straight from their noise to where they are wanted."""
+
+    def __init__(self, flow: nn.Module, path: FlowPath, noise: Tensor, data: Tensor, kept: Tensor):
+        super().__init__()
+        tokens = min(noise.shape[1], len(data))
+        self.flow, self.path, self.noise = flow, path, noise
+        self.data, self.kept = torch.zeros_like(noise), torch.zeros_like(noise, dtype=torch.bool)
+        self.data[:, :tokens] = data[:tokens]
+        self.kept[:, :tokens] = kept[:tokens, None, None]
+
+    def forward(self, z_t: Tensor, time: Tensor, *condition: Tensor | None) -> Tensor:
+        """The flow's velocity, and their own for the kept latents; guidance asks for all twice."""
+        twice = len(z_t) // len(self.noise)
+        data, noise, kept = (torch.cat(twice * [x]) for x in (self.data, self.noise, self.kept))
+        z_t = torch.where(kept, self.path.at(data, noise, time), z_t)
+        return torch.where(
+            kept, self.path.velocity(data, noise, time), self.flow(z_t, time, *condition)
+        )
+
+
+def token_count(frames: int) -> int:
+    """Latent frames of so many frames."""
+    return -(-frames // FRAMES_PER_TOKEN)
+
+
+def features_of(
+    joints: Float[Tensor, "batch frames joints 3"],
+    mask: Bool[Tensor, "batch frames"],
+    skeleton: str,
+) -> Float[Tensor, "batch frames features"]:
+    """Un-normalised features of joints in metres, as many frames as these; zero on padding.
+
+    What the last frame says of the one after it, velocities and contacts, is as in the one before.
+    """
+    rows, lengths = torch.arange(len(joints), device=joints.device)[:, None], mask.sum(dim=1)
+    last = (lengths - 1)[:, None]
+    longer = torch.cat([joints, joints[:, -1:]], dim=1)
+    longer[rows, last + 1] = joints[rows, last]
+    features = joints_to_features_batch(longer, lengths + 1, skeleton, shortest_turn=True)
+    width = features.shape[-1]
+    moving = [*range(3), *range(4 + 9 * (joints.shape[2] - 1), width)]
+    features[rows, last, moving] = features[rows, (last - 1).clamp(min=0), moving]
+    return features
+
+
+def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Rows (words, dim) as one tensor, and which of its words are real."""
+    lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
+    return pad_sequence([*rows], batch_first=True), lengths_to_mask(lengths)
+
+
+def _guidance(sampling: Sampling) -> FlowGuidance:
+    control = None
+    if sampling.sink_base is not None:
+        of = (sampling.sink_base, sampling.sink_alpha, sampling.sink_soft, sampling.sink_memory)
+        control = SinkControl(*of)
+    scale, start = sampling.guidance_scale, sampling.guidance_start
+    return FlowGuidance(scale, start, control, sampling.sink_words)
+
+
+def load(
+    run: Run, *, projector_run: Run | None = None, diffusion_run: Run | None = None
+) -> FlowModel:
+    """Load a flow run with the auto-encoder's run it stands on; RequestError for parts of LEAD."""
+    if projector_run is not None or diffusion_run is not None:
+        raise RequestError(f"{run.folder} is a {run.stage} run: leave projector and diffusion out")
+    if run.stage != "flow":
+        raise RequestError(f"{run.folder} is an {run.stage} run, which knows no text: name a flow")
+    coder = load_coder(run.ancestor("autoencoder"))
+    run.options("flow")  # what a look tells, before anything large is read
+    encoder, facts = load_text_encoder(run), run.record.dataset
+    sizes = {"channels": coder.autoencoder.channels, "joints": coder.skeleton.joints}
+    return FlowModel(
+        autoencoder=coder.autoencoder,
+        normalizer=coder.normalizer,
+        skeleton=coder.skeleton,
+        flow=freeze(run.load_part("flow", text_dim=encoder.dim, **sizes)),
+        text_encoder=encoder,
+        fps=facts.fps,
+        frame_limits=facts.frames,
+        known_texts=known_captions(run, encoder.dim),
+        path=_path_of(run),
+    )
+
+
+def _path_of(run: Run) -> FlowPath:
+    """The path that a run was trained on; an imported one says nothing, and has ACMDM's."""
+    stage = run.record.values.get("stage")
+    module = stage.get("module") if isinstance(stage, dict) else None
+    return find_path(module.get("path", "linear")) if isinstance(module, dict) else LINEAR
+
+
+def load_coder(run: Run) -> JointCoder:
+    """The auto-encoder of a stage-1 run of a flow with its normalizer, frozen."""
+    return JointCoder(
+        autoencoder=freeze(run.load_part("autoencoder", coordinates=3)),
+        normalizer=load_normalizer(run, 3),
+        skeleton=get_skeleton(run.record.dataset.skeleton),
+    )

@@ -1,0 +1,252 @@
+"""LEAD with and without projector, distilled or not: noise prediction on latents of a VAE."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from lead.core.errors import RequestError
+from lead.core.freezing import freeze
+from lead.core.runs import Run
+from lead.core.seeding import make_generator
+from lead.data.cache import NULL_TEXT
+from lead.diffusion.schedules import NoiseSchedule
+from lead.generation.known_texts import KnownTexts
+from lead.generation.motion_coder import MotionCoder
+from lead.generation.motion_model import (
+    MotionModel,
+    Sampling,
+    Sentences,
+    known_captions,
+    load_text_encoder,
+)
+from lead.generation.sampling import sample_latents, visited_timesteps
+from lead.inversion.objectives import FrozenParts, Noised, word_loss
+from lead.inversion.word import state_hash
+from lead.models.inference import compile_network, prepare
+from lead.models.projector import Projector
+from lead.models.timed_vae import TimedVae
+from lead.models.vae import MotionVAE
+from lead.representation import get_skeleton
+from lead.representation.normalizer import Normalizer, load_normalizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaeCoder(MotionCoder):
+    """Motions <-> a few latents, for the whole clip or along it, with the own ``normalizer``."""
+
+    code: ClassVar[str] = "VAE"
+    vae: MotionVAE | TimedVae
+    normalizer: Normalizer
+
+    def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance (batch, tokens, dim)."""
+        return self.vae.encode(self.normalizer.normalize(x), mask)
+
+    def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
+        """The VAE's decoder; latents know nothing of the length."""
+        return self.normalizer.denormalize(self.vae.decode(latents, mask).float())
+
+    def prepared(self, precision: str = "fp32", compiled: bool = False) -> "VaeCoder":  # noqa: ARG002
+        """The same with the VAE rebuilt for inference."""
+        return replace(self, vae=prepare(self.vae, precision))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadModel(VaeCoder, MotionModel):
+    """LEAD's parts. ``projector`` None is plain MLD; ``source`` is the run of the denoiser."""
+
+    title: ClassVar[str] = "MLD"
+    denoiser: nn.Module
+    projector: Projector | None
+    schedule: NoiseSchedule
+    source: Run | None = None
+    is_prepared: bool = False
+
+    @property
+    def networks(self) -> tuple[nn.Module | None, ...]:
+        """Denoiser, VAE and projector."""
+        return self.denoiser, self.vae, self.projector
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """Projecting and embedded guidance where the parts are there; all that a VAE gives."""
+        found = {"swap_projectors", "rebuild", "match_moments", "learn_words"}
+        found |= {"project"} if self.projector is not None else set()
+        return frozenset(found | ({"embed_guidance"} if self.denoiser.embeds_guidance else set()))
+
+    @property
+    def noise_levels(self) -> int:
+        """Timesteps of the schedule."""
+        return self.schedule.num_train_timesteps
+
+    def weights_hash(self) -> str:
+        """SHA-256 (hex) of VAE, denoiser and projector."""
+        return state_hash(self.vae, self.denoiser, self.projector)
+
+    def project(self, latents: Tensor) -> Tensor:
+        """Latents realigned by the projector."""
+        self.need("project")
+        return self.projector(latents)
+
+    def with_projector(self, run: Run) -> "LeadModel":
+        """The same model with the projector of another run, which has to stand on the same VAE."""
+        projector = load_projector(run, self.source).to(self.device)
+        return replace(self, projector=prepare(projector) if self.is_prepared else projector)
+
+    def word_loss(
+        self, batch: Noised, texts: Sequence[str], words: Mapping[str, Tensor], options: object
+    ) -> Tensor:
+        """One of LEAD's three objectives, of each row."""
+        parts = FrozenParts(self.vae, self.denoiser, self.projector, self.schedule)
+        text = self.read(texts, words)
+        return word_loss(parts, batch, text, options.objective, options.weighting)
+
+    def prepared(self, precision: str = "fp32", compiled: bool = False) -> "LeadModel":
+        """The same parts rebuilt for inference on the device where they are, which is faster.
+
+        ``fp32`` gives the same motions to rounding; ``bf16`` rounds more, by about a millimetre.
+        The projector stays in fp32: it costs one pass, and its rounding shows most. There are no
+        gradients, and what is prepared stays on its device. RequestError for another precision.
+        ``compiled`` has torch compile denoiser and projector for each batch size that comes (half a
+        minute; for processes that make many motions); RequestError without a compiler.
+        """
+
+        def finish(network: nn.Module) -> nn.Module:
+            own = prepare(network, precision if network is self.denoiser else "fp32")
+            return compile_network(own, self.device) if compiled else own
+
+        return replace(
+            self,
+            vae=prepare(self.vae, precision),
+            denoiser=finish(self.denoiser),
+            projector=None if self.projector is None else finish(self.projector),
+            is_prepared=True,
+        )
+
+    @torch.no_grad()
+    def sample(
+        self,
+        texts: Sequence[str],
+        frames: Sequence[int],  # noqa: ARG002
+        seeds: Sequence[int],
+        sampling: Sampling,
+        *,
+        project: bool = False,
+        condition: Sentences | None = None,
+    ) -> Tensor:
+        """Latents (batch, tokens, dim) of the texts, of whatever length."""
+        read = self.embed([*texts, NULL_TEXT]) if condition is None else condition
+        condition = read if isinstance(read, Tensor) else torch.stack([*read])
+        purposes = list(zip(texts, seeds, strict=True))
+        shape = (self.vae.latent_tokens, self.vae.latent_dim)
+        noise = torch.stack(
+            [torch.randn(shape, generator=make_generator(s, "latent", t)) for t, s in purposes]
+        )
+        z = sample_latents(
+            self.denoiser,
+            noise.to(condition.device),
+            condition[:-1],
+            None if self._distilled(sampling) else condition[-1:],
+            sampler=sampling.sampler,
+            steps=sampling.steps,
+            guidance_scale=sampling.guidance_scale,
+            timesteps=sampling.timesteps,
+            schedule=self.schedule,
+            generator=[make_generator(s, "steps", t, device=condition.device) for t, s in purposes],
+            eta=sampling.eta,
+        )
+        return self.project(z) if project else z
+
+    def _distilled(self, sampling: Sampling) -> bool:
+        """Whether guidance is inside the denoiser; RequestError for lcm with one that has none."""
+        if sampling.sampler == "lcm" and not self.denoiser.embeds_guidance:
+            raise RequestError(
+                "sampler lcm is for a denoiser that was distilled for it (`lead train "
+                "stage=distill`): use sampling=ddim50 with this one"
+            )
+        return self.denoiser.embeds_guidance
+
+    def check_sampling(self, sampling: Sampling) -> None:
+        """RequestError for a sampler, steps or timesteps that this denoiser does not know."""
+        self._distilled(sampling)
+        steps = (sampling.sampler, sampling.steps, sampling.timesteps)
+        visited_timesteps(*steps, self.schedule)
+
+
+def load(
+    run: Run, *, projector_run: Run | None = None, diffusion_run: Run | None = None
+) -> LeadModel:
+    """Load a stage-2 or stage-3 run with the earlier runs it stands on.
+
+    ``projector_run`` adds a projector to a stage-2 run; ``diffusion_run`` a denoiser to a projector
+    that was trained on a VAE alone. Raises RequestError where a part is missing or the parts belong
+    to different VAEs.
+    """
+    source = diffusion_run or run
+    if source.stage == "vae":
+        raise RequestError(
+            f"{source.folder} is a vae run, which knows no text: name a diffusion or projector run"
+        )
+    denoising = source.holding("denoiser", "diffusion")
+    vae_run = denoising.ancestor("vae")
+    projecting = projector_run or (run if run.stage == "projector" else None)
+    projector = None
+    if projecting is not None:
+        projector = load_projector(projecting, denoising)
+    for of, part in ((vae_run, "vae"), (denoising, "denoiser"), (denoising, "schedule")):
+        of.options(part)  # what a look tells, before anything large is read
+    encoder = load_text_encoder(denoising)
+    vae, facts = load_vae(vae_run), vae_run.record.dataset
+    schedule = denoising.build_part("schedule")
+    sizes = {"latent_dim": vae.latent_dim, "latent_tokens": vae.latent_tokens}
+    sizes |= {"text_dim": encoder.dim, "timesteps": schedule.num_train_timesteps}
+    return LeadModel(
+        vae=vae,
+        denoiser=freeze(denoising.load_part("denoiser", **sizes)),
+        projector=projector,
+        text_encoder=encoder,
+        normalizer=load_normalizer(vae_run, vae.features),
+        schedule=schedule,
+        skeleton=get_skeleton(facts.skeleton),
+        fps=facts.fps,
+        frame_limits=facts.frames,
+        known_texts=_known_texts(denoising, encoder.dim),
+        source=denoising,
+    )
+
+
+def _known_texts(denoising: Run, width: int) -> KnownTexts | None:
+    """The captions that a denoiser knows; a distilled one knows its teacher's."""
+    known = known_captions(denoising, width)
+    if known is None and denoising.stage != "diffusion" and denoising.has_ancestor("diffusion"):
+        known = known_captions(denoising.ancestor("diffusion"), width)
+    return known
+
+
+def load_projector(run: Run, diffusion_run: Run) -> Projector:
+    """The projector of a stage-3 run, frozen; RequestError where it fits another VAE's latents."""
+    if run.stage != "projector":
+        raise RequestError(f"{run.folder} is a {run.stage} run, no projector")
+    own, other = (one.ancestor("vae") for one in (run, diffusion_run))
+    if own.weights_hash("vae") != other.weights_hash("vae"):
+        raise RequestError(
+            f"{run.folder} and {diffusion_run.folder} stand on different VAEs: "
+            "train the projector on the same one"
+        )
+    return freeze(run.load_part("projector", latent_dim=own.options("vae")["latent_dim"]))
+
+
+def load_coder(run: Run) -> VaeCoder:
+    """The VAE of a stage-1 run with its normalizer."""
+    vae = load_vae(run)
+    skeleton = get_skeleton(run.record.dataset.skeleton)
+    return VaeCoder(vae=vae, normalizer=load_normalizer(run, vae.features), skeleton=skeleton)
+
+
+def load_vae(run: Run) -> MotionVAE | TimedVae:
+    """The VAE of a stage-1 run, frozen; RequestError where it does not fit the run's skeleton."""
+    features = get_skeleton(run.record.dataset.skeleton).features
+    return freeze(run.load_part("vae", features=features))

@@ -1,0 +1,307 @@
+"""The one noun for everything that makes motion: sentences -> latents -> features -> joints.
+
+Web page, evaluation, bench and studies ask a ``MotionModel`` and never which system it is. What
+only some can do is an ability, asked for by name: ``model.can("project")``.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lead.core.errors import RequestError, WorkError
+from lead.core.runs import Run
+from lead.data.cache import NULL_TEXT
+from lead.generation.known_texts import KnownTexts, read_known_texts
+from lead.generation.motion_coder import MotionCoder
+from lead.inversion.objectives import Noised
+from lead.inversion.word import state_hash
+from lead.models.text_encoders import TextEncoder
+from lead.models.text_encoders.learned_words import check_taught
+from lead.representation import constant_bones, features_to_joints
+from lead.representation.features import replace_joints
+
+Sentences = Tensor | Sequence[Tensor]
+"""What a network reads of sentences, each (words, dim)."""
+
+EMBEDDED = 256  # sentences at once where there may be many
+
+REFUSALS = {
+    "project": "project=true needs a projector: name a stage-3 run, or projector=RUN",
+    "swap_projectors": "this model has no latents that a projector realigns: leave projectors out",
+    "rebuild": "this model encodes no motions: name a run with an auto-encoder",
+    "match_moments": "controls with moments need latents of one size, which this model has not",
+    "learn_words": "this model cannot learn words from motions: name a diffusion or projector run",
+    "keep_frames": "this model draws a clip as a whole: start= and keep= need a flow run",
+    "embed_guidance": "this model is not distilled: name a run of stage=distill",
+}
+"""What a model may be able to do, and what is said where it is asked of one that cannot."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How latents are drawn; the values stand in configs/sampling."""
+
+    sampler: str = "ddim"
+    steps: int = 50
+    guidance_scale: float = 7.5
+    timesteps: tuple[int, ...] | None = None  # of a diffusion
+    eta: float = 0.0
+    shift: float = 1.0  # of a flow, as all below: above 1 the first steps are shorter
+    guidance_start: float = 0.0
+    sink_base: float | None = None  # k_base of sink control; None does without
+    sink_alpha: float = 0.0
+    sink_soft: bool = False
+    sink_memory: float | None = None
+    sink_words: int = 1  # K of SinkRatio
+
+
+@dataclass(frozen=True)
+class GeneratedMotion:
+    """One generated clip with constant bones; joints in metres, features un-normalised."""
+
+    text: str
+    seed: int
+    joints: np.ndarray  # (frames, J, 3)
+    features: np.ndarray  # (frames, F)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionModel(MotionCoder):
+    """Every frozen part between a sentence and a moving figure.
+
+    ``title`` is how tables call what it draws. ``words`` are learned words (``<zombie>``) and their
+    vectors, which sentences may use.
+    """
+
+    title: ClassVar[str] = ""
+    text_encoder: TextEncoder
+    fps: float
+    frame_limits: tuple[int, int]
+    words: Mapping[str, Tensor] = field(default_factory=dict)
+    known_texts: KnownTexts | None = None
+
+    # What a system provides
+
+    @property
+    @abstractmethod
+    def networks(self) -> tuple[nn.Module | None, ...]:
+        """What was trained, the network that sampling calls first."""
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """Which of REFUSALS it can do."""
+        return frozenset()
+
+    @abstractmethod
+    def sample(
+        self,
+        texts: Sequence[str],
+        frames: Sequence[int],
+        seeds: Sequence[int],
+        sampling: Sampling,
+        *,
+        project: bool = False,
+        condition: Sentences | None = None,
+    ) -> Tensor:
+        """Latents (batch, tokens, ...) of motions of so many frames; a row depends on itself alone.
+
+        They are realigned where ``project`` is true. ``condition`` is ``embed([*texts, ""])`` where
+        that is known already.
+        """
+
+    @property
+    def noise_levels(self) -> int:
+        """How many levels of noise a word is learned at, from the least."""
+        return 1000
+
+    def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the latents of un-normalised features (batch, frames, F)."""
+        raise RequestError(REFUSALS["rebuild"])
+
+    def check_sampling(self, sampling: Sampling) -> None:
+        """RequestError for a sampler, steps or timesteps that the model does not know."""
+
+    def calls(self, sampling: Sampling) -> int:
+        """How often drawing a batch of latents calls the first of ``networks``."""
+        return len(sampling.timesteps or range(sampling.steps))
+
+    def project(self, latents: Tensor) -> Tensor:
+        """Latents realigned by the projector."""
+        raise RequestError(REFUSALS["project"])
+
+    def with_projector(self, run: Run) -> "MotionModel":
+        """The same model with the projector of another run."""
+        raise RequestError(REFUSALS["swap_projectors"])
+
+    def with_kept(self, features: np.ndarray, kept: np.ndarray) -> "MotionModel":
+        """The same model, whose every clip has the frames of features (frames, F) that are kept.
+
+        ``kept`` (frames,) is true there; frames that share a latent with one that is not are new.
+        """
+        raise RequestError(REFUSALS["keep_frames"])
+
+    def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> Sentences:
+        """What the network reads of sentences, each (words, dim); gradients reach ``words``."""
+        return self.text_encoder.encode_with_words(texts, words).pooled[:, None]
+
+    def word_loss(
+        self, batch: Noised, texts: Sequence[str], words: Mapping[str, Tensor], options: object
+    ) -> Tensor:
+        """What the model loses on each of these latents under its sentence, (batch,).
+
+        ``options`` are InversionOptions; gradients reach ``words``.
+        """
+        raise RequestError(REFUSALS["learn_words"])
+
+    # What all have in common
+
+    def can(self, ability: str) -> bool:
+        """Whether the model has an ability of REFUSALS."""
+        return bool(REFUSALS[ability]) and ability in self.abilities
+
+    def need(self, ability: str) -> None:
+        """RequestError, one line, where the model does not have an ability."""
+        if not self.can(ability):
+            raise RequestError(REFUSALS[ability])
+
+    @property
+    def ways(self) -> dict[str, bool]:
+        """The rows of a table: how each is called, and whether its latents are realigned."""
+        plain = {f"generated ({self.title})": False}
+        return plain | ({"generated (LEAD)": True} if self.can("project") else {})
+
+    def with_words(self, words: Mapping[str, Tensor]) -> "MotionModel":
+        """The same parts, with these learned words added to the ones that sentences may use."""
+        return replace(self, words={**self.words, **words})
+
+    @contextmanager
+    def heard(self, called: Callable[[], None]) -> Iterator[None]:
+        """Within it, ``called`` is told of each step of a sampler; what it raises ends the work."""
+        hook = self.networks[0].register_forward_hook(lambda *_: called())
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def weights_hash(self) -> str:
+        """SHA-256 (hex) of all that was trained."""
+        return state_hash(*self.networks)
+
+    def generate(
+        self,
+        texts: Sequence[str],
+        frames: Sequence[int],
+        seeds: Sequence[int],
+        sampling: Sampling,
+        *,
+        project: bool | None = None,
+        lap: Callable[[str], None] | None = None,
+    ) -> list[GeneratedMotion]:
+        """One clip per text, of the given number of frames; ``project`` None does where it can.
+
+        A clip depends on its own text, seed and length alone, not on its neighbours in the batch.
+        ``lap`` is told the name of each part of the work when it is done.
+        Raises RequestError for lengths outside those trained on, for ``project`` without a
+        projector, and for a learned word that is not among ``words``.
+        """
+        project = self.can("project") if project is None else project
+        self.check(texts, frames, project=project)
+        lap = lap or _unheard
+        condition = self.embed([*texts, NULL_TEXT])
+        lap("embed sentences")
+        asked = (texts, frames, seeds, sampling)
+        latents = self.sample(*asked, project=project, condition=condition)
+        lap("sample latents")
+        x = self.decode(latents, frames)
+        lap("decode latents")
+        name = self.skeleton.name
+        joints = constant_bones(features_to_joints(x, name), name).numpy()
+        motions = [
+            GeneratedMotion(
+                text,
+                seed,
+                joints[row, :length],
+                replace_joints(x[row, :length].numpy(), joints[row, :length], name),
+            )
+            for row, (text, seed, length) in enumerate(zip(texts, seeds, frames, strict=True))
+        ]
+        lap("place joints")
+        return motions
+
+    @torch.no_grad()
+    def embed(self, texts: Sequence[str]) -> Sentences:
+        """What the network reads of sentences, each (words, dim); equal ones are read once."""
+        different = list(dict.fromkeys(texts))
+        rows = {text: row for row, text in enumerate(different)}
+        made, places = self.read(different, self.words), [rows[text] for text in texts]
+        return made[places] if isinstance(made, Tensor) else [made[place] for place in places]
+
+    @torch.no_grad()
+    def remarks(self, texts: Sequence[str]) -> dict[str, str]:
+        """Each sentence with what to tell of it: that it is far from the training captions, or "".
+
+        Nothing is told where the run keeps no captions (``lead export format=starter`` keeps some).
+        """
+        if self.known_texts is None or not texts:
+            return dict.fromkeys(texts, "")
+        texts = list(dict.fromkeys(texts))
+        parts = [texts[start : start + EMBEDDED] for start in range(0, len(texts), EMBEDDED)]
+        read = (self.text_encoder.encode_with_words(part, self.words).pooled for part in parts)
+        distances = self.known_texts.distances(torch.cat([*read])).tolist()
+        threshold = self.known_texts.threshold
+        return {
+            text: f"far from all that the model was trained on (distance {distance:.2f}, "
+            f"familiar up to {threshold:.2f}): the motion may be another"
+            if distance > threshold
+            else ""
+            for text, distance in zip(texts, distances, strict=True)
+        }
+
+    def check(self, texts: Sequence[str], frames: Sequence[int], *, project: bool) -> None:
+        """RequestError for what ``generate`` cannot make; nothing is computed for it."""
+        shortest, longest = self.frame_limits
+        for text, length in zip(texts, frames, strict=True):
+            if not text.strip():
+                raise RequestError("an empty text says nothing: give a sentence")
+            check_taught(text, self.words)
+            if not shortest <= length <= longest:
+                raise RequestError(
+                    f"{length} frames ({length / self.fps:.2f} s) is outside what was trained: "
+                    f"{shortest}..{longest} frames ({shortest / self.fps:.2f} to "
+                    f"{longest / self.fps:.2f} s)"
+                )
+        if project:
+            self.need("project")
+
+
+def load_text_encoder(run: Run) -> TextEncoder:
+    """The text encoder of a run; RequestError where the one found here is another."""
+    encoder = run.build_text_encoder()
+    fingerprint = run.record.text_fingerprint  # an imported run knows none
+    if fingerprint is not None and encoder.fingerprint != fingerprint:
+        raise RequestError(
+            f"{run.folder} was trained with another '{encoder.name}' text encoder than the "
+            "one found here: put the same weights in place"
+        )
+    return encoder
+
+
+def known_captions(run: Run, width: int) -> KnownTexts | None:
+    """What a run keeps of its captions; WorkError where they are of another text encoder."""
+    known = read_known_texts(run)
+    if known is not None and known.vectors.shape[1] != width:
+        raise WorkError(
+            f"{run.folder} knows captions of {known.vectors.shape[1]} numbers, its text "
+            f"encoder gives {width}: pack it again"
+        )
+    return known
+
+
+def _unheard(part: str) -> None:
+    """Nobody asked how long the parts take."""

@@ -1,0 +1,153 @@
+"""A flow through the verbs: generate, evaluate, demo, invert."""
+
+import json
+
+import numpy as np
+import pytest
+import requests
+import torch
+
+from lead.cli.demo import make_server
+from lead.cli.main import main
+from lead.core.runs import Run
+from lead.export.motion_file import read_motion
+from lead.inversion import read_word
+from lead.studies.benchmark import protocol as evaluate_protocol
+
+
+def generated(run, folder, *words: str) -> list:
+    given = [f"run={run.folder}", f"output={folder}", "sheet=false", "device=cpu", *words]
+    assert main(["generate", "formats=[npz]", "sampling.steps=2", *given]) == 0
+    return [read_motion(path) for path in sorted(folder.glob("*.npz"))]
+
+
+def test_it_generates_by_the_sampling_that_it_was_made_for(world, flow_run):
+    prompts = world.file("prompts.txt", "a person walks # 1.55\nsomeone jumps # 3\n")
+    motions = generated(flow_run, world.here / "clips", f"prompts={prompts}", "count=2")
+    assert [len(motion.joints) for motion in motions] == [31, 31, 60, 60]
+    assert {motion.provenance["sampling"] for motion in motions} == {"euler 2 x3.0"}
+    assert not np.allclose(motions[0].joints, motions[1].joints, atol=1e-2)
+    again = generated(flow_run, world.here / "alone", "text=someone jumps", "seconds=3", "seed=2")
+    np.testing.assert_allclose(again[0].joints, motions[3].joints, atol=1e-3)
+
+
+def test_a_trained_flow_is_sampled_as_its_stage_says(world):
+    below, run = world.here / "below", world.here / "flow"
+    assert main(world.train("autoencoder", run=below)) == 0
+    assert main(world.train("flow", run=run, autoencoder=below)) == 0
+    (made,) = generated(Run(run), world.here / "clips", "text=a person walks", "seconds=3")
+    assert made.provenance["sampling"] == "euler 2 x3.0" and len(made.joints) == 60
+
+
+def test_it_goes_on_from_a_motion_and_fills_one(world, flow_run, refused):
+    figure = world.figure("walk.bvh", 25)
+    (longer,) = generated(
+        flow_run, world.here / "on", f"start={figure}", "text=someone bows", "seconds=1"
+    )
+    assert len(longer.joints) == 24 + 20  # a BVH file of 25 frames has 24 rows of features
+    fill = [f"keep={figure}", "text=someone bows", "keep_frames=[0-8,16-24]"]
+    assert len(generated(flow_run, world.here / "filled", *fill)[0].joints) == 24
+    words = ["generate", f"run={flow_run.folder}", "text=hop", "device=cpu", f"keep={figure}"]
+    for more, line in (
+        ([], "keep= needs keep_frames="),
+        (["keep_frames=[0-99]"], "keep_frames has 0-99"),
+        (["keep_frames=[8-4]"], "keep_frames has 8-4"),
+        ([f"start={figure}"], "give one of them"),
+    ):
+        assert line in refused([*words, *more])
+
+
+class PlainJudge:
+    """A motion lies at the mean of its local positions, a sentence at its count of letters."""
+
+    name, fingerprint = "plain", "0123456789abcdef"
+
+    def embed_motions(self, features) -> np.ndarray:
+        return np.array([clip[:, 4:10].mean(axis=0) for clip in features], dtype=np.float32)
+
+    def embed_texts(self, captions, tokens=None) -> np.ndarray:
+        return np.array([[text.count(c) for c in "aeinot"] for text in captions], np.float32)
+
+
+def evaluated(world, run, *words: str) -> dict:
+    output = world.here / "table.json"
+    given = {"run": run.folder, "dataset": world.data, "output": output, "device": "cpu"}
+    given |= {"split": "train", "sampling.steps": 2, "batch_size": 3}
+    assert main(["evaluate", *words, *(f"{key}={value}" for key, value in given.items())]) == 0
+    return json.loads(output.read_text())["rows"]
+
+
+def test_the_judge_of_everybody_sees_it(world, flow_run, monkeypatch):
+    monkeypatch.setattr(evaluate_protocol, "load_judge", lambda *_: PlainJudge())
+    small = {"pool_size": 4, "replications": 2, "multimodality_texts": 2}
+    small |= {"multimodality_repeats": 3, "multimodality_pairs": 2}
+    words = [f"protocol.{key}={value}" for key, value in small.items()]
+    rows = evaluated(world, flow_run, "protocol=open", f"evaluator={world.here}", *words)
+    assert [*rows] == ["Real", "auto-encoder reconstruction", "generated (flow)"]
+    assert (
+        rows["generated (flow)"]["fid"]["mean"] > 0 and "multimodality" in rows["generated (flow)"]
+    )
+    assert "mpjpe" in rows["auto-encoder reconstruction"]
+
+
+def test_an_auto_encoder_alone_is_evaluated(world, flow_run):
+    rows = evaluated(world, flow_run.ancestor("autoencoder"), "clips=4")
+    assert [*rows] == ["real", "auto-encoder reconstruction"]
+
+
+def test_it_learns_a_word_and_speaks_it(world, flow_run, refused):
+    words = ["invert", f"run={flow_run.folder}", f"motions={world.figure('walk.bvh')}", "init=walk"]
+    words += ["word=<hop>", f"output={world.here / 'hop.safetensors'}", "progress=false"]
+    assert "objective 'lead' is for diffusion and projector runs" in refused([*words, "device=cpu"])
+    assert main([*words, "device=cpu", "inversion=mld", "inversion.steps=2"]) == 0
+    speak = ["text=a <hop> person walks", f"words=[{world.here / 'hop.safetensors'}]", "seconds=2"]
+    (said,) = generated(flow_run, world.here / "said", *speak)
+    plain = ["text=a walk person walks", "seconds=2"]
+    assert not np.allclose(said.joints, generated(flow_run, world.here / "plain", *plain)[0].joints)
+
+
+def test_words_of_motions_of_several_lengths_are_learned_together(world, flow_run):
+    """Each as alone, up to rounding."""
+    concepts = [("<hop>", "walk", world.figure("long.bvh")), ("<bow>", "turn", "short.bvh")]
+    world.figure("short.bvh", 30)
+    lines = [
+        json.dumps({"word": word, "init": init, "motions": [str(motions)]})
+        for word, init, motions in concepts
+    ]
+    learn = ["invert", f"run={flow_run.folder}", "inversion=mld", "inversion.steps=2"]
+    learn += ["progress=false", "device=cpu"]
+    together = world.file("both.jsonl", "\n".join(lines))
+    assert main([*learn, f"concepts={together}", f"output={world.here / 'both'}"]) == 0
+    alone = world.file("one.jsonl", lines[1])
+    assert main([*learn, f"concepts={alone}", f"output={world.here / 'one'}"]) == 0
+    both, one = (read_word(world.here / of / "bow.safetensors") for of in ("both", "one"))
+    torch.testing.assert_close(both.vector, one.vector, rtol=0, atol=1e-4)
+    assert read_word(world.here / "both" / "hop.safetensors").about["loss_before"] > 0
+
+
+def test_it_is_served(flow_run, tmp_path):
+    words = [f"run={flow_run.folder}", "port=0", "device=cpu", "sampling.steps=2"]
+    with make_server(words, tmp_path) as server, requests.Session() as session:
+        session.trust_env = False
+        about = session.get(f"{server.url}about", timeout=60).json()
+        assert about["projector"] is False and about["defaults"]["guidance"] == 3.0
+        body = {"text": "a person walks", "seconds": 2, "joints": True}
+        answer = session.post(f"{server.url}generate", json=body, timeout=60).json()
+    assert answer["progress"] == 1.0 and answer["clips"][0]["frames"] == 40
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["generate", "text=hop", "seconds=2", "project=true"], "project=true needs a projector"),
+        (["generate", "text=hop", "sampling=ddim50"], "unknown sampler 'ddim' of a flow"),
+        (["generate", "text=hop", "compiled=true"], "compiled=true is for diffusion runs"),
+        (["evaluate", "controls=[moments]"], "controls with moments need latents of one size"),
+        (["evaluate", "projectors=[{run}]"], "no latents that a projector realigns"),
+    ],
+)
+def test_what_it_cannot_do_is_one_line(world, refused, flow_run, words, line):
+    data = world.data  # trains the chain where nobody has yet
+    given = [word.format(run=flow_run.folder) for word in words]
+    given += [f"dataset={data}"] if given[0] == "evaluate" else []
+    assert line in refused([*given, f"run={flow_run.folder}", "device=cpu"])
