@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from lead.bench.machine import Machine
 from lead.bench.record import Row
-from lead.bench.setting import Setting
+from lead.bench.setting import BenchOptions, Setting
 from lead.bench.timing import alternate, median
 from lead.core.errors import RequestError
 from lead.generation import MotionModel, Sampling
@@ -13,19 +13,19 @@ from lead.generation.loading import load_named, make_sampling
 TEXT = "a person walks forward and waves the right hand."
 
 
-def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:  # noqa: ARG001
+def measure(setting: Setting, machine: Machine, options: BenchOptions) -> list[Row]:  # noqa: ARG001
     """The rows of `lead bench distilled`: ``plain`` is the teacher in the same form.
 
     ``teacher`` and ``taught`` of the options are the values by which each of them generates.
     """
-    teacher, teacher_sampling = _loaded(setting, config["teacher"])
-    taught, taught_sampling = _loaded(setting, config["taught"])
+    teacher, teacher_sampling = _loaded(setting, options.teacher)
+    taught, taught_sampling = _loaded(setting, options.taught)
     if not taught.can("embed_guidance"):
         raise RequestError(
-            f"student={config['student']} is not distilled: name a run of stage=distill"
+            f"student={options.student} is not distilled: name a run of stage=distill"
         )
     shortest, longest = teacher.frame_limits
-    frames = min(max(config["frames"], shortest), longest)
+    frames = min(max(options.frames, shortest), longest)
     rows = []
     for form in ("trained modules", "prepared fp32"):
         if form == "prepared fp32":

@@ -5,7 +5,7 @@ import torch
 
 from lead.bench.machine import Machine
 from lead.bench.record import Row
-from lead.bench.setting import Setting
+from lead.bench.setting import BenchOptions, Setting
 from lead.bench.timing import alternate, median
 from lead.core.seeding import derive_seed
 from lead.evaluation.extractor.networks import FeatureExtractor
@@ -24,7 +24,7 @@ FEATURES = 263
 WORDS = ("sos", "eos", "unk", "a", "person", "walks", "runs", "jumps", "waves", "turns")
 
 
-def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:  # noqa: ARG001
+def measure(setting: Setting, machine: Machine, options: BenchOptions) -> list[Row]:  # noqa: ARG001
     """The rows of `lead bench evaluate`: the judge alone, motions are made of random numbers."""
     torch.manual_seed(setting.seed)
     real, protocol = _real(setting.seed), _protocol()

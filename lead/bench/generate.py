@@ -9,7 +9,7 @@ from lead.bench import counts
 from lead.bench.machine import Machine
 from lead.bench.models import PlainModels, distilled_denoiser, embeddings, paper_models, sampling
 from lead.bench.record import Row
-from lead.bench.setting import Setting
+from lead.bench.setting import BenchOptions, Setting
 from lead.bench.timing import alternate, median
 from lead.core.masks import lengths_to_mask
 from lead.core.seeding import make_generator
@@ -39,20 +39,20 @@ class Job:
         ).to(device)
 
 
-def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:
+def measure(setting: Setting, machine: Machine, options: BenchOptions) -> list[Row]:
     """The rows of `lead bench generate`."""
     pipeline, plain = paper_models(setting)
     fast = {name: pipeline.prepared(name) for name in machine.flops}
-    compiled = _compiled(pipeline, machine) if config["compiled"] else {}
-    sizes = dict.fromkeys([1, 32, *([config["batch"]] if config["batch"] else [])])
+    compiled = _compiled(pipeline, machine) if options.compiled else {}
+    sizes = dict.fromkeys([1, 32, *([options.batch] if options.batch else [])])
     rows = []
     for batch in sizes:
-        job = Job(embeddings(setting, batch), [config["frames"]] * batch)
+        job = Job(embeddings(setting, batch), [options.frames] * batch)
         rows += _compared(setting, machine, fast | compiled, plain, job)
-    one = Job(embeddings(setting, 1), [config["frames"]])
+    one = Job(embeddings(setting, 1), [options.frames])
     student = replace(pipeline, denoiser=distilled_denoiser(setting))
     students = {name: student.prepared(name) for name in machine.flops}
-    students |= _compiled(student, machine) if config["compiled"] else {}
+    students |= _compiled(student, machine) if options.compiled else {}
     return [*rows, *_compared(setting, machine, students, plain, one, distilled=True)]
 
 

@@ -5,7 +5,7 @@ import sys
 
 from lead.bench.machine import Machine
 from lead.bench.record import Row
-from lead.bench.setting import Setting
+from lead.bench.setting import BenchOptions, Setting
 from lead.bench.timing import alternate, median
 
 HEAVY = "import torch, numpy, transformers, pytorch_lightning, hydra"
@@ -18,7 +18,7 @@ STATEMENTS = {
 }
 
 
-def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:  # noqa: ARG001
+def measure(setting: Setting, machine: Machine, options: BenchOptions) -> list[Row]:  # noqa: ARG001
     """The rows of `lead bench import-time`: the floor is an interpreter that does nothing."""
     works = {name: lambda words=words: _start(words) for name, words in STATEMENTS.items()}
     seconds = alternate(works, setting)

@@ -9,25 +9,25 @@ from lead.bench.generate import Job, joints_of
 from lead.bench.machine import Machine
 from lead.bench.models import embeddings, paper_models
 from lead.bench.record import Row
-from lead.bench.setting import Setting
+from lead.bench.setting import BenchOptions, Setting
 from lead.bench.timing import alternate, median
 
 TIMES = (1, 4, 16)
 CLIPS, FRAMES = 4, 24  # 1x
 
 
-def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:
+def measure(setting: Setting, machine: Machine, options: BenchOptions) -> list[Row]:
     """The rows of `lead bench linear`, and its plot."""
     pipeline = paper_models(setting)[0].prepared(setting.precision)
     rows = []
     for kind in ("clips", "frames"):
         for times in TIMES:
             clips = CLIPS * times if kind == "clips" else CLIPS
-            frames = FRAMES * times if kind == "frames" else config["frames"]
+            frames = FRAMES * times if kind == "frames" else options.frames
             job = Job(embeddings(setting, clips), [frames] * clips)
             rows.append(_row(setting, machine, pipeline, job, kind, times))
-    if config["plot"] is not None:
-        _draw(Path(config["plot"]), rows)
+    if options.plot is not None:
+        _draw(Path(options.plot), rows)
     return rows
 
 

@@ -11,7 +11,7 @@ import torch
 from lead.bench.machine import Machine
 from lead.bench.plain_features import plain_features
 from lead.bench.record import Row
-from lead.bench.setting import Setting
+from lead.bench.setting import BenchOptions, Setting
 from lead.bench.timing import alternate, median
 from lead.core.claims import scratch_folder
 from lead.core.errors import RequestError
@@ -30,16 +30,16 @@ OPENED = (240, 24000)  # clips of the datasets that are opened; the larger is Hu
 BATCH = 64
 
 
-def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:  # noqa: ARG001
+def measure(setting: Setting, machine: Machine, options: BenchOptions) -> list[Row]:  # noqa: ARG001
     """The rows of `lead bench prepare`: one core, whatever threads= says."""
     torch.set_num_threads(1)
     names = {item.id for item in read_index()[:CLIPS]}
     motions = [joints for _, joints in read_joints(names)]
-    joints = np.stack([np.resize(motion, (config["frames"], 22, 3)) for motion in motions])
+    joints = np.stack([np.resize(motion, (options.frames, 22, 3)) for motion in motions])
     with scratch_folder("bench") as folder:
         return [
             _features_row(setting, joints),
-            _bvh_row(setting, folder, _bvh_files(config["source"], folder, motions)),
+            _bvh_row(setting, folder, _bvh_files(options.source, folder, motions)),
             *(_opening_row(setting, folder, clips) for clips in OPENED),
         ]
 

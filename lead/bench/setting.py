@@ -1,7 +1,7 @@
 """How all rows of a benchmark are measured."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,32 @@ from lead.core.precision import resolve_precision
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 """``cpu`` is the processor time of this process: for one thread on a machine that is busy."""
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What `lead bench` was asked for; the values stand in configs/bench.yaml.
+
+    ``teacher`` and ``taught`` are the options by which both runs of `distilled` generate.
+    """
+
+    subject: str
+    repeats: int
+    batch: int
+    frames: int
+    precision: str
+    compiled: bool
+    threads: int
+    clock: str
+    device: str
+    seed: int
+    run: str | None
+    student: str | None
+    source: str | None
+    output: str | None
+    plot: str | None
+    teacher: Mapping[str, object] | None = None
+    taught: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True)
@@ -25,14 +51,14 @@ class Setting:
     clock: str
 
     @classmethod
-    def of(cls, config: dict) -> "Setting":
+    def of(cls, options: BenchOptions) -> "Setting":
         """From the options of `lead bench`; sets torch's threads."""
-        if config["threads"]:
-            torch.set_num_threads(config["threads"])
-        device = choose_device(config["device"])
-        precision = resolve_precision(config["precision"], device)
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        device = choose_device(options.device)
+        precision = resolve_precision(options.precision, device)
         threads = torch.get_num_threads()
-        return cls(config["repeats"], device, threads, precision, config["seed"], config["clock"])
+        return cls(options.repeats, device, threads, precision, options.seed, options.clock)
 
     def time(self, work: Callable[[], object]) -> float:
         """Seconds that ``work`` takes, by the clock of this setting."""

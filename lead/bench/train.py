@@ -26,7 +26,7 @@ from lead.bench.plain_training import (
     plain_vae_step,
 )
 from lead.bench.record import Row
-from lead.bench.setting import Setting
+from lead.bench.setting import BenchOptions, Setting
 from lead.bench.timing import median
 from lead.core.batches import MotionBatch
 from lead.core.seeding import derive_seed
@@ -51,9 +51,9 @@ def lengths(seed: int, count: int = CLIPS) -> np.ndarray:
     return np.minimum(rng.integers(40, 261, count), 196)
 
 
-def measure(setting: Setting, machine: Machine, config: dict) -> list[Row]:
+def measure(setting: Setting, machine: Machine, options: BenchOptions) -> list[Row]:
     """The rows of `lead bench train`."""
-    batches = {name: config["batch"] or size for name, size in BATCH.items()}
+    batches = {name: options.batch or size for name, size in BATCH.items()}
     torch.manual_seed(setting.seed)
     clips = RandomClips(lengths(setting.seed), setting.seed)
     # Stage 1 comes last: what its plain step leaves of the heap makes later small steps slower, and

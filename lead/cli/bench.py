@@ -52,16 +52,17 @@ def _measure(config: dict) -> int:
 
     from lead.bench.machine import measure_machine
     from lead.bench.record import format_rows, write_record
-    from lead.bench.setting import Setting
+    from lead.bench.setting import BenchOptions, Setting
 
-    setting = Setting.of(config)
+    options = BenchOptions(**config)
+    setting = Setting.of(options)
     machine = measure_machine(setting)
     print(machine.describe())
-    rows = importlib.import_module(SUBJECTS[config["subject"]]).measure(setting, machine, config)
+    rows = importlib.import_module(SUBJECTS[options.subject]).measure(setting, machine, options)
     print(format_rows(rows))
-    if config["output"] is not None:
-        write_record(Path(config["output"]), config["subject"], setting, machine, rows)
-        print(f"written: {config['output']}")
+    if options.output is not None:
+        write_record(Path(options.output), options.subject, setting, machine, rows)
+        print(f"written: {options.output}")
     return 0
 
 

@@ -35,7 +35,7 @@ from lead.representation.normalizer import Normalizer, load_normalizer
 
 @dataclass(frozen=True, kw_only=True)
 class VaeCoder(MotionCoder):
-    """Motions <-> a few latents for the whole clip, with the run's own ``normalizer``."""
+    """Motions <-> a few latents, for the whole clip or along it, with the own ``normalizer``."""
 
     code: ClassVar[str] = "VAE"
     vae: MotionVAE | TimedVae

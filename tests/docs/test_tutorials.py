@@ -276,15 +276,16 @@ def with_starter(collection, monkeypatch) -> None:
     monkeypatch.setenv("LEAD_STARTER", str(collection / "checkpoints/bandai_namco-small-projector"))
 
 
-def test_readme(run_page, with_starter):
+def test_readme(run_page, with_starter, repository):
     write_figure(Path("zombie.bvh"), 90)
+    shutil.copytree(repository / "checkpoints/judge", "checkpoints/judge")
     said = run_page("README.md")
     assert "datasets/cmu_open: 24 clips" in said
     assert {path.name for path in Path("outputs/bow").iterdir()} == {
         *("000.npz", "000.bvh", "000.glb", "000.gif", "player.html"),
         *("index.html", "index.json", "sheet.png"),
     }
-    for name in ("vae", "diffusion", "projector", "distill", "evaluator"):
+    for name in ("vae", "diffusion", "projector", "distill", "autoencoder", "flow"):
         assert Path(f"checkpoints/cmu_open-small-{name}/weights").is_dir()
 
 

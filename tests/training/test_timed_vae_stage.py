@@ -11,8 +11,10 @@ from lead.cli.main import main
 from lead.cli.train_request import train_request
 from lead.core.batches import MotionBatch
 from lead.core.building import build
+from lead.core.errors import RequestError
 from lead.core.masks import lengths_to_mask
 from lead.core.runs import Run
+from lead.data.cache import cached_posteriors
 from lead.data.packed import open_dataset
 from lead.models.timed_vae import TimedVae
 from lead.representation import constant_bones, features_to_joints, get_skeleton
@@ -32,7 +34,7 @@ def clips():
     """Joints that a network might say, the real ones, some of whose feet stand, and the mask."""
     torch.manual_seed(0)
     real = torch.randn(2, 9, 22, 3).double()
-    real[:, 3:6, FEET] = real[:, 3:4, FEET] + 0.005 * torch.randn(2, 3, 4, 3).double()
+    real[:, 3:6] = real[:, 3:4] + 0.005 * torch.randn(2, 3, 1, 3).double()
     return real + 0.1 * torch.randn_like(real), real, lengths_to_mask(torch.tensor(LENGTHS))
 
 
@@ -124,15 +126,28 @@ def test_the_stage_weighs_these_terms_and_compares_written_columns_only():
     assert again["loss"].item() == pytest.approx(whole.item(), rel=1e-5)
 
 
-def test_a_run_from_the_command_line_is_measured_by_evaluate(micro_words, tmp_path, capsys):
+def test_a_run_from_the_command_line_is_measured_by_evaluate(
+    micro_words, micro_dataset, tmp_path, capsys
+):
     run, output = tmp_path / "run", tmp_path / "metrics.json"
-    words = ["train", *micro_words("vae", run, *TIMED)]
-    assert main([word for word in words if "denoiser" not in word and "projector" not in word]) == 0
-    dataset = Run(run).record.dataset
-    assert main(["evaluate", f"run={run}", f"output={output}", "device=cpu"]) == 0, dataset
-    rows = json.loads(output.read_text())["rows"]
-    assert {"Real", "VAE reconstruction"} <= {*rows} or len(rows) == 2, rows
-    assert "root-aligned MPJPE" in capsys.readouterr().out
+    assert main(["train", *micro_words("vae", run, *TIMED)]) == 0
+    words = [f"run={run}", f"dataset={micro_dataset}", f"output={output}", "device=cpu"]
+    assert main(["evaluate", *words]) == 0
+    assert set(json.loads(output.read_text())["rows"]) == {"real", "VAE reconstruction"}
+    assert "largest bone change" in capsys.readouterr().out
+    assert main(["train", *micro_words("diffusion", tmp_path / "next", f"vae={run}")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "latent_tokens" in line and len(line) <= 300 and not (tmp_path / "next").exists()
+
+
+@torch.no_grad()
+def test_latents_as_long_as_the_motion_are_not_cached_for_later_stages(micro_dataset):
+    vae = TimedVae(latent_dim=4, width=8, layers=1, heads=2, feed_forward=8).eval()
+    dataset = open_dataset(micro_dataset)
+    before = sorted(micro_dataset.rglob("*"))
+    with pytest.raises(RequestError, match="latents are as long as the motion"):
+        cached_posteriors(dataset, "train", "x", lambda b: vae.encode(b.x, b.mask), batch_size=4)
+    assert sorted(micro_dataset.rglob("*")) == before
 
 
 def test_resuming_ends_in_the_same_bits(
@@ -166,5 +181,5 @@ def test_the_size_holds_what_was_tried():
     given = {key: value for key, value in values.items() if key != "data"}
     options = train_request({**given, "dataset": "d", "run": "r"}).options
     assert (options.batch_size, options.crop_most, options.max_steps) == (48, 64, 3000)
-    assert options.kl_weight * vae.latent_dim == pytest.approx(32 * 3.2e-3)
+    assert options.kl_weight == pytest.approx(1e-4 * vae.latent_dim)
     assert options.joints_weight == options.velocities_weight == options.sliding_weight == 0
