@@ -86,8 +86,7 @@ class TimedCoder(VaeCoder, FlowCoder):
 
     def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
         """Features as the VAE decodes them."""
-        z = latents[:, : self.token_count(mask.shape[1]), 0]
-        return super().decode_batch(self.latents.denormalize(z), mask)
+        return super().decode_batch(self.latents.denormalize(latents[:, :, 0]), mask)
 
 
 def features_of(

@@ -123,9 +123,11 @@ class TimedVae(nn.Module):
     ) -> Float[Tensor, "batch frames features"]:
         """Motion features (normalised) as long as ``mask`` says, zero on padding.
 
-        Latents of padding do not matter. Raises RequestError where there is not one for each patch.
+        Latents of padding do not matter, however many. Raises RequestError where there is not one
+        for each patch.
         """
         frames, tokens = mask.shape[1], self.token_mask(mask)
+        z = z[:, : tokens.shape[1]]
         if z.shape[1] != tokens.shape[1]:
             raise RequestError(
                 f"{z.shape[1]} latents for {frames} frames: one stands for {self.patch} frames"
