@@ -74,7 +74,7 @@ class LatentInputs:
     """Latents of a VAE's run and captions of a data set, from its cache where they are there.
 
     Frozen encoders make what is not; the VAE is loaded only then. ``text_encoder`` describes
-    another one than the request's.
+    another one than the request's. Raises RequestError for latents that keep time.
     """
 
     def __init__(
@@ -84,6 +84,11 @@ class LatentInputs:
         vae_run: Run,
         text_encoder: Description | None = None,
     ):
+        if vae_run.description("vae").get("_target_") == "timed_vae":
+            raise RequestError(
+                f"{vae_run.folder} has latents that keep time, {request.stage} needs those of "
+                "whole clips: train a flow on it, stage=flow"
+            )
         self.request, self.dataset, self.vae_run = request, dataset, vae_run
         self.text_encoder = dict(text_encoder or request.text_encoder)
         self.encoder = build("text_encoder", self.text_encoder, "text_encoder")

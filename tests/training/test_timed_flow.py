@@ -123,5 +123,8 @@ def test_what_a_flow_cannot_stand_on_is_one_line(runs, make_values, tmp_path):
             train_stage(train_request(make_values("flow", tmp_path / "new", *words)))
         assert "\n" not in str(error.value) and len(str(error.value)) <= 300
         assert not (tmp_path / "new").exists()
+    for stage in ("diffusion", "projector"):
+        with pytest.raises(RequestError, match="vae has latents that keep time, .* needs"):
+            train_stage(train_request(make_values(stage, tmp_path / "new", f"vae={below}")))
     with pytest.raises(RequestError, match=of_whole_clips):
         load_motion_model(flow)
