@@ -175,6 +175,12 @@ def flow_run(tmp_path_factory: pytest.TempPathFactory) -> "Run":  # noqa: F821
 
 
 @pytest.fixture(scope="session")
+def timed_flow_run(tmp_path_factory: pytest.TempPathFactory) -> "Run":  # noqa: F821
+    """The same on a VAE whose latents keep time, each for three frames."""
+    return load_beside("flow_runs").make_timed_runs(tmp_path_factory.mktemp("timed_flow"))
+
+
+@pytest.fixture(scope="session")
 def acclaim_figure() -> "Callable[..., Figure]":  # noqa: F821
     """Makes figures that write themselves as ASF and AMC files (tests/acclaim_files.py)."""
     module = load_beside("acclaim_files")

@@ -1,7 +1,8 @@
-"""Run directories of a small flow with random weights, and of the auto-encoder it stands on."""
+"""Run directories of small flows with random weights, and of what they stand on."""
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from lead.core.building import build
@@ -14,22 +15,49 @@ ENCODER = {"_target_": "hash", "dim": TEXT}
 AUTOENCODER = {"_target_": "joint_autoencoder", "width": 8, "depth": 1, "dropout": 0.0}
 FLOW = {"_target_": "flow_transformer", "width": 16, "layers": 2, "heads": 2, "text_dim": TEXT}
 FLOW |= {"memory_slots": 2, "local_every": 1, "text_scale": 4.0}
+VAE = {"_target_": "timed_vae", "latent_dim": 6, "width": 16, "layers": 1, "heads": 2}
+VAE |= {"feed_forward": 16, "patch": 3, "overlap": 1}
+TIMED_FLOW = {**FLOW, "channels": 6, "joints": 1, "patch": 1}
 
 
 def make_runs(folder: Path, frames: tuple[int, int] = (10, 60)) -> Run:
     """The flow's run; below it stands ``folder/autoencoder``."""
+    positions = Normalizer([0.0, 0.8, 0.2], [0.5, 0.5, 0.5])
+    below = _first(folder, "autoencoder", AUTOENCODER, positions, frames)
+    return _second(folder, FLOW, below)
+
+
+def make_timed_runs(folder: Path, frames: tuple[int, int] = (10, 60)) -> Run:
+    """A flow on latents of a VAE, one of three frames; below it stands ``folder/vae``."""
+    draw = np.random.default_rng(0)
+    features = Normalizer(0.1 * draw.normal(size=263), draw.uniform(0.1, 0.5, 263))
+    below = _first(folder, "vae", VAE, features, frames)
+    flow = _second(folder, TIMED_FLOW, below)
+    latents = Normalizer(draw.normal(size=6), draw.uniform(0.5, 2, 6))
+    flow.save_part("normalizer", latents.state_dict())
+    return flow
+
+
+def _first(folder: Path, stage: str, described: dict, normalizer: Normalizer, frames) -> Run:
     facts = {"name": "made", "skeleton": "humanml3d", "fps": 20.0, "frames": list(frames)}
-    common = {"schema": SCHEMA_VERSION, "status": "finished", "dataset": facts}
-    below, flow = Run(folder / "autoencoder"), Run(folder / "flow")
-    below.save_part("autoencoder", _random("autoencoder", AUTOENCODER, 0))
-    below.save_part("normalizer", Normalizer([0.0, 0.8, 0.2], [0.5, 0.5, 0.5]).state_dict())
-    below.update(**common, stage="autoencoder", parts={"autoencoder": AUTOENCODER}, parents={})
-    flow.save_part("flow", _random("flow", FLOW, 1))
+    below = Run(folder / stage)
+    below.save_part(stage, _random(stage, described, 0))
+    below.save_part("normalizer", normalizer.state_dict())
+    parts = {"stage": stage, "parts": {stage: described}, "parents": {}}
+    below.update(schema=SCHEMA_VERSION, status="finished", dataset=facts, **parts)
+    return below
+
+
+def _second(folder: Path, described: dict, below: Run) -> Run:
+    flow = Run(folder / "flow")
+    flow.save_part("flow", _random("flow", described, 1))
     flow.update(
-        **common,
+        schema=SCHEMA_VERSION,
+        status="finished",
+        dataset=below.contents["dataset"],
         stage="flow",
-        parts={"flow": FLOW},
-        parents={"autoencoder": below.as_parent(flow.folder)},
+        parts={"flow": described},
+        parents={below.stage: below.as_parent(flow.folder)},
         text_encoder=ENCODER,
         text_fingerprint=build("text_encoder", ENCODER).fingerprint,
         sampling="euler16",

@@ -49,6 +49,7 @@ CHOICES = [
 ]
 DERIVED = {
     "motion_vae": {"features": 263},
+    "timed_vae": {"features": 263},
     "mld_denoiser": {"text_dim": 64},
     "mlp_denoiser": {"text_dim": 64, "latent_dim": 32},
     "flow_transformer": {"text_dim": 64},

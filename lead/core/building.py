@@ -30,7 +30,10 @@ Stage ``some_name`` is the class ``SomeNameStage`` in lead/training/some_name_st
 """
 
 CLASSES: dict[str, dict[str, str]] = {
-    "vae": {"motion_vae": "lead.models.vae.MotionVAE"},
+    "vae": {
+        "motion_vae": "lead.models.vae.MotionVAE",
+        "timed_vae": "lead.models.timed_vae.TimedVae",
+    },
     "denoiser": {
         "mld_denoiser": "lead.models.denoiser.MldDenoiser",
         "mlp_denoiser": "lead.models.mlp_denoiser.MlpDenoiser",

@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lead.core.batches import MotionBatch
-from lead.core.errors import LeadError, one_line
+from lead.core.errors import LeadError, RequestError, one_line
 from lead.core.files import atomic_path, content_hash, write_tensors
 from lead.core.reading import map_floats, read_tensors
 from lead.data.clips import ClipDataset, length_sorted_batches, pad_clips
@@ -34,7 +34,10 @@ def cached_posteriors(
     encode: Callable[[MotionBatch], tuple[Tensor, Tensor]],
     batch_size: int = 64,
 ) -> tuple[Tensor, Tensor]:
-    """Posterior mean and log-variance of every clip of a split, each (clips, tokens, dim)."""
+    """Posterior mean and log-variance of every clip of a split, each (clips, tokens, dim).
+
+    Raises RequestError where clips have different numbers of tokens.
+    """
     key = content_hash(dataset.data_hash, split, weights_hash)[:16]
     path = dataset.folder / "cache" / f"posterior-{split}-{key}.safetensors"
     clips = ClipDataset(dataset, split)
@@ -45,6 +48,12 @@ def cached_posteriors(
     rows: dict[int, tuple[Tensor, Tensor]] = {}
     for places in tqdm(batches, desc=f"encode {split} motions", unit="batch", disable=None):
         mu, logvar = encode(pad_clips([clips[0, place] for place in places]))
+        tokens = next(iter(rows.values()))[0].shape[0] if rows else mu.shape[1]
+        if mu.shape[1] != tokens:
+            raise RequestError(
+                f"this VAE's latents are as long as the motion, of {tokens} and {mu.shape[1]} "
+                "tokens here: stages 2 and 3 take a VAE with one number of tokens for all"
+            )
         encoded = zip(mu.float().cpu(), logvar.float().cpu(), strict=True)
         rows.update(zip(places, encoded, strict=True))
     mu = torch.stack([rows[place][0] for place in range(len(clips))])

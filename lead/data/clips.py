@@ -16,7 +16,8 @@ class ClipDataset(torch.utils.data.Dataset):
 
     ``crop_unit`` cuts a clip to a multiple of that many frames at a random place, as the field does
     (4 frames, the evaluator's stride). ``crop_min`` > 0 also draws a random length of at least that
-    many frames. Indexed by (step, place), so that the crop depends on the training step alone.
+    many frames, ``crop_most`` > 0 cuts longer clips to that many. Indexed by (step, place), so that
+    the crop depends on the training step alone.
     """
 
     def __init__(
@@ -26,12 +27,16 @@ class ClipDataset(torch.utils.data.Dataset):
         *,
         crop_unit: int = 1,
         crop_min: int = 0,
+        crop_most: int = 0,
         seed: int = 0,
     ):
         self.split: PackedSplit = dataset.split(split)
         self.mean = dataset.normalizer.mean.numpy()
         self.std = dataset.normalizer.std.numpy()
         self.crop_unit, self.crop_min, self.seed = crop_unit, crop_min, seed
+        self.longest = self.split.frames
+        if crop_most:
+            self.longest = np.minimum(self.longest, crop_most)
 
     def __len__(self) -> int:
         return len(self.split)
@@ -43,7 +48,8 @@ class ClipDataset(torch.utils.data.Dataset):
 
     def _crop(self, clip: np.ndarray, step: int, place: int) -> np.ndarray:
         frames = len(clip)
-        longest = frames // self.crop_unit * self.crop_unit or frames
+        most = int(self.longest[place])
+        longest = most // self.crop_unit * self.crop_unit or most
         if self.crop_min == 0 and longest == frames:
             return clip
         rng = np.random.default_rng(derive_seed(self.seed, "crop", step, place))

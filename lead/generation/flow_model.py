@@ -1,4 +1,4 @@
-"""MLA-Gen and ACMDM: a flow of joint latents, one latent frame for every four frames of motion."""
+"""MLA-Gen and ACMDM: a flow of latents that keep time, one for a few frames of motion."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -22,8 +21,8 @@ from lead.diffusion.paths import find_path
 from lead.diffusion.paths.linear import LINEAR
 from lead.diffusion.samplers import find_solver
 from lead.diffusion.sinks import SinkControl
+from lead.generation.flow_coders import FlowCoder, load_coder, load_flow_coder
 from lead.generation.flow_sampling import FlowGuidance, sample_flow
-from lead.generation.motion_coder import MotionCoder
 from lead.generation.motion_model import (
     MotionModel,
     Sampling,
@@ -33,45 +32,19 @@ from lead.generation.motion_model import (
 )
 from lead.inversion.objectives import WEIGHTINGS, Noised
 from lead.models.flow_transformer import FlowTransformer
-from lead.models.joint_autoencoder import FRAMES_PER_TOKEN, JointAutoencoder, token_mask
-from lead.representation import (
-    constant_bones,
-    features_to_joints,
-    get_skeleton,
-    joints_to_features_batch,
-)
-from lead.representation.normalizer import Normalizer, load_normalizer
+
+__all__ = ["FlowModel", "load", "load_coder"]
 
 CALLS = {"heun": 2, "midpoint": 2, "dopri5": 6}
 """How often a solver asks for the velocity in a step, where it is more than once."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class JointCoder(MotionCoder):
-    """Motions <-> latents (batch, tokens, joints, channels) of joint positions."""
-
-    code: ClassVar[str] = "auto-encoder"
-    autoencoder: JointAutoencoder
-    normalizer: Normalizer  # of positions: three numbers
-
-    def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The latents of the joints, and minus infinity: there is but one."""
-        joints = features_to_joints(x, self.skeleton.name)
-        z = self.autoencoder.encode(self.normalizer.normalize(joints), mask)
-        return z, torch.full_like(z, -torch.inf)
-
-    def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
-        """Features of the decoded joints with constant bones, from the floor, facing +Z."""
-        x = self.autoencoder.decode(latents[:, : token_count(mask.shape[1])], mask)
-        joints = constant_bones(self.normalizer.denormalize(x.float()), self.skeleton.name)
-        return features_of(joints, mask, self.skeleton.name)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlowModel(JointCoder, MotionModel):
-    """A flow with the auto-encoder, and the ``path`` from noise to data, that it was trained on."""
+class FlowModel(MotionModel):
+    """A flow with the coder, and the ``path`` from noise to data, that it was trained on."""
 
     title: ClassVar[str] = "flow"
+    coder: FlowCoder
     flow: FlowTransformer
     path: FlowPath = LINEAR
     precision: str = "fp32"
@@ -79,8 +52,21 @@ class FlowModel(JointCoder, MotionModel):
 
     @property
     def networks(self) -> tuple[nn.Module | None, ...]:
-        """Flow and auto-encoder."""
-        return self.flow, self.autoencoder
+        """Flow, and all of the coder."""
+        return self.flow, *self.coder.modules()
+
+    @property
+    def code(self) -> str:
+        """How tables call the coder."""
+        return self.coder.code
+
+    def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The latents (batch, tokens, joints, channels), and minus infinity: there is but one."""
+        return self.coder.posterior(x, mask)
+
+    def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
+        """Features of latents as ``sample`` gives them."""
+        return self.coder.decode_batch(latents, mask)
 
     @property
     def abilities(self) -> frozenset[str]:
@@ -110,8 +96,8 @@ class FlowModel(JointCoder, MotionModel):
         """The same model, whose clips have the latents of which all frames are kept."""
         x = torch.tensor(features, device=self.device)[None]
         z, _ = self.posterior(x, torch.ones_like(x[..., 0], dtype=torch.bool))
-        missing = FRAMES_PER_TOKEN * z.shape[1] - len(kept)
-        whole = np.pad(kept, (0, missing)).reshape(-1, FRAMES_PER_TOKEN).all(axis=1)
+        frames = self.coder.latent_frame.frames
+        whole = np.pad(kept, (0, -len(kept) % frames)).reshape(-1, frames).all(axis=1)
         return replace(self, kept=(z[0], torch.tensor(whole, device=self.device)))
 
     def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> list[Tensor]:
@@ -137,7 +123,7 @@ class FlowModel(JointCoder, MotionModel):
             self.need("project")
         read = self.embed([*texts, NULL_TEXT]) if condition is None else condition
         text, word_mask = _padded(read[:-1])
-        lengths = [token_count(length) for length in frames]
+        lengths = [self.coder.token_count(length) for length in frames]
         shape = (self.flow.joints, self.flow.channels)
         noise = [
             torch.randn((length, *shape), generator=make_generator(seed, "latent", line))
@@ -175,7 +161,7 @@ class FlowModel(JointCoder, MotionModel):
             )
         text, word_mask = _padded(self.read(texts, words))
         time = 1 - (batch.timestep + 0.5) / self.noise_levels
-        real = token_mask(batch.mask)
+        real = lengths_to_mask(self.coder.token_count(batch.mask.sum(1)))
         clean, drawn = (latents[:, : real.shape[1]] for latents in (batch.clean, batch.noise))
         z_t = self.path.at(clean, drawn, time)
         guess = self.flow(z_t, time, text, real, word_mask).float()
@@ -207,31 +193,6 @@ class _Keeping(nn.Module):
         )
 
 
-def token_count(frames: int) -> int:
-    """Latent frames of so many frames."""
-    return -(-frames // FRAMES_PER_TOKEN)
-
-
-def features_of(
-    joints: Float[Tensor, "batch frames joints 3"],
-    mask: Bool[Tensor, "batch frames"],
-    skeleton: str,
-) -> Float[Tensor, "batch frames features"]:
-    """Un-normalised features of joints in metres, as many frames as these; zero on padding.
-
-    What the last frame says of the one after it, velocities and contacts, is as in the one before.
-    """
-    rows, lengths = torch.arange(len(joints), device=joints.device)[:, None], mask.sum(dim=1)
-    last = (lengths - 1)[:, None]
-    longer = torch.cat([joints, joints[:, -1:]], dim=1)
-    longer[rows, last + 1] = joints[rows, last]
-    features = joints_to_features_batch(longer, lengths + 1, skeleton, shortest_turn=True)
-    width = features.shape[-1]
-    moving = [*range(3), *range(4 + 9 * (joints.shape[2] - 1), width)]
-    features[rows, last, moving] = features[rows, (last - 1).clamp(min=0), moving]
-    return features
-
-
 def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Rows (words, dim) as one tensor, and which of its words are real."""
     lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
@@ -250,20 +211,19 @@ def _guidance(sampling: Sampling) -> FlowGuidance:
 def load(
     run: Run, *, projector_run: Run | None = None, diffusion_run: Run | None = None
 ) -> FlowModel:
-    """Load a flow run with the auto-encoder's run it stands on; RequestError for parts of LEAD."""
+    """Load a flow run with the run it stands on; RequestError for parts of LEAD."""
     if projector_run is not None or diffusion_run is not None:
         raise RequestError(f"{run.folder} is a {run.stage} run: leave projector and diffusion out")
     if run.stage != "flow":
         raise RequestError(f"{run.folder} is an {run.stage} run, which knows no text: name a flow")
-    coder = load_coder(run.ancestor("autoencoder"))
+    coder = load_flow_coder(run)
     run.options("flow")  # what a look tells, before anything large is read
     encoder, facts = load_text_encoder(run), run.record.dataset
-    sizes = {"channels": coder.autoencoder.channels, "joints": coder.skeleton.joints}
+    _, joints, channels = coder.latent_frame
     return FlowModel(
-        autoencoder=coder.autoencoder,
-        normalizer=coder.normalizer,
+        coder=coder,
         skeleton=coder.skeleton,
-        flow=freeze(run.load_part("flow", text_dim=encoder.dim, **sizes)),
+        flow=freeze(run.load_part("flow", text_dim=encoder.dim, joints=joints, channels=channels)),
         text_encoder=encoder,
         fps=facts.fps,
         frame_limits=facts.frames,
@@ -277,12 +237,3 @@ def _path_of(run: Run) -> FlowPath:
     stage = run.record.values.get("stage")
     module = stage.get("module") if isinstance(stage, dict) else None
     return find_path(module.get("path", "linear")) if isinstance(module, dict) else LINEAR
-
-
-def load_coder(run: Run) -> JointCoder:
-    """The auto-encoder of a stage-1 run of a flow with its normalizer, frozen."""
-    return JointCoder(
-        autoencoder=freeze(run.load_part("autoencoder", coordinates=3)),
-        normalizer=load_normalizer(run, 3),
-        skeleton=get_skeleton(run.record.dataset.skeleton),
-    )

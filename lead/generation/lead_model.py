@@ -27,6 +27,7 @@ from lead.inversion.objectives import FrozenParts, Noised, word_loss
 from lead.inversion.word import state_hash
 from lead.models.inference import compile_network, prepare
 from lead.models.projector import Projector
+from lead.models.timed_vae import TimedVae
 from lead.models.vae import MotionVAE
 from lead.representation import get_skeleton
 from lead.representation.normalizer import Normalizer, load_normalizer
@@ -34,10 +35,10 @@ from lead.representation.normalizer import Normalizer, load_normalizer
 
 @dataclass(frozen=True, kw_only=True)
 class VaeCoder(MotionCoder):
-    """Motions <-> a few latents for the whole clip, with the run's own ``normalizer``."""
+    """Motions <-> a few latents, for the whole clip or along it, with the own ``normalizer``."""
 
     code: ClassVar[str] = "VAE"
-    vae: MotionVAE
+    vae: MotionVAE | TimedVae
     normalizer: Normalizer
 
     def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -245,7 +246,7 @@ def load_coder(run: Run) -> VaeCoder:
     return VaeCoder(vae=vae, normalizer=load_normalizer(run, vae.features), skeleton=skeleton)
 
 
-def load_vae(run: Run) -> MotionVAE:
+def load_vae(run: Run) -> MotionVAE | TimedVae:
     """The VAE of a stage-1 run, frozen; RequestError where it does not fit the run's skeleton."""
     features = get_skeleton(run.record.dataset.skeleton).features
     return freeze(run.load_part("vae", features=features))

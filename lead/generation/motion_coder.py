@@ -45,17 +45,19 @@ class MotionCoder(ABC):
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
-        parts = reversed(self._modules())  # a text encoder comes first, and may be elsewhere
+        parts = reversed(self.modules())  # a text encoder comes first, and may be elsewhere
         tensors = (t for part in parts for t in chain(part.buffers(), part.parameters()))
         return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
-    def _modules(self) -> list[nn.Module]:
-        values = (getattr(self, own.name) for own in fields(self))
-        return [value for value in values if isinstance(value, nn.Module)]
+    def modules(self) -> list[nn.Module]:
+        """Networks and statistics, and those of a coder that it holds."""
+        values = [getattr(self, own.name) for own in fields(self)]
+        held = [part for one in values if isinstance(one, MotionCoder) for part in one.modules()]
+        return [*(value for value in values if isinstance(value, nn.Module)), *held]
 
     def to(self, device: torch.device | str) -> "MotionCoder":
         """Move every network to a device, in place."""
-        for part in self._modules():
+        for part in self.modules():
             part.to(device)
         return self
 

@@ -20,7 +20,7 @@ The last input frame gives velocities only, so n frames of joints make n - 1 row
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lead.core.errors import RequestError
@@ -167,6 +167,35 @@ def replace_joints(features, joints, skeleton: str = "humanml3d"):
     new[:-1, turns:-4] = steps[0].flatten(1)
     new[:-1, -4:] = _foot_contacts(moved, shape)[0]
     return new.numpy() if isinstance(features, np.ndarray) else new
+
+
+def complete_features(
+    features: Float[Tensor, "batch frames features"],
+    mask: Bool[Tensor, "batch frames"],
+    skeleton: str = "humanml3d",
+) -> Float[Tensor, "batch frames features"]:
+    """Un-normalised features whose rotations, velocities and contacts follow from the positions.
+
+    The root's velocities and height and the local positions are kept, whatever else is given does
+    not matter, nor do values where ``mask`` is false. The last real frame, whose successor nobody
+    knows, moves as the one before it did; a clip of one frame stands still.
+    """
+    shape = get_skeleton(skeleton)
+    facing, joints = _root_trajectory(features)[0], features_to_joints(features, skeleton)
+    joints = joints / shape.metres_per_unit
+    rotations = quaternion_to_rotation_6d(inverse_kinematics(joints, facing, shape)[:, :, 1:])
+    before = (mask.sum(1, keepdim=True) - 2).clamp(min=-1)  # the last frame whose step is known
+    places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+    places = places.minimum(before)
+    still = (places < 0)[..., None, None]
+    here = places.clamp(min=0)[..., None, None].expand_as(joints)
+    nexts = (here + 1).clamp(max=mask.shape[1] - 1)
+    moved = (joints.gather(1, nexts) - joints.gather(1, here)).masked_fill(still, 0)
+    feet = moved[:, :, [*shape.left_foot, *shape.right_foot]]
+    contacts = (feet.square().sum(-1) < shape.contact_threshold).to(features.dtype)
+    kept = features[..., : 4 + 3 * (shape.joints - 1)]
+    steps = quaternion_rotate(facing[:, :, None], moved)
+    return torch.cat([kept, rotations.flatten(2), steps.flatten(2), contacts], dim=-1)
 
 
 def _as_float_tensor(values, what: str) -> Tensor:

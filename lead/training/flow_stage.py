@@ -1,4 +1,4 @@
-"""Stage 2 of flows: train the velocity of joint latents by flow matching (ACMDM, MLA-Gen)."""
+"""Stage 2 of flows: train the velocity of latents that keep time by flow matching (MLA-Gen)."""
 
 from typing import Annotated
 
@@ -13,8 +13,7 @@ from lead.core.schema import Name
 from lead.data.packed import PackedDataset
 from lead.diffusion.flow_path import FlowPath
 from lead.diffusion.paths import find_path
-from lead.training.flow_inputs import FlowInputs
-from lead.training.latent_inputs import earlier_run
+from lead.training.flow_inputs import FlowInputs, run_below
 from lead.training.losses import check_finite
 from lead.training.optimization import Share
 from lead.training.processes import share_of_batch
@@ -35,7 +34,7 @@ class FlowStage(Stage):
     """Squared error of the velocity at random times, over the real latents of each motion.
 
     Times are the sigmoid of normal numbers with deviation ``time_spread``, 0 makes them uniform.
-    Some rows lose their caption, as the network's ``conditional`` says. The auto-encoder and the
+    Some rows lose their caption, as the network's ``conditional`` says. What codes motions and the
     text encoder are not here at all: latents and embeddings come from the cache.
     """
 
@@ -55,15 +54,14 @@ class FlowStage(Stage):
 
     @classmethod
     def set_up(cls, request: TrainRequest[FlowOptions], dataset: PackedDataset) -> Prepared:
-        """A flow for the latents of the run that ``autoencoder`` names."""
-        run = earlier_run(request, "autoencoder", dataset, "autoencoder=RUN")
+        """A flow for the latents of the run that ``autoencoder`` or ``vae`` names."""
+        run = run_below(request, dataset)
         path = find_path(request.options.path)
         with torch.random.fork_rng():  # filling a cache draws random numbers
             inputs = FlowInputs(request, dataset, run)
             description = {
                 **request.models["flow"],
-                "channels": run.options("autoencoder")["channels"],
-                "joints": dataset.skeleton.joints,
+                **inputs.sizes,
                 "text_dim": inputs.encoder.dim,
                 **inputs.scales,
             }
@@ -71,12 +69,14 @@ class FlowStage(Stage):
         flow = build("flow", description, "model.flow")
         record = {
             "parts": {"flow": description},
-            "parents": {"autoencoder": run.as_parent(request.run)},
+            "parents": {run.stage: run.as_parent(request.run)},
             **inputs.record,
             "sampling": request.options.sampling,
         }
         longest = max(int(part.lengths.max()) for part in (data.train, data.validation))
-        return Prepared(cls(flow, path, request.options, longest, request.seed), data, record)
+        return Prepared(
+            cls(flow, path, request.options, longest, request.seed), data, record, inputs.keep
+        )
 
     def training_step(self, batch: FlowBatch, _index: int) -> Tensor:
         """One optimisation step at random times."""

@@ -9,6 +9,8 @@ from torch.nn.functional import cosine_similarity, smooth_l1_loss
 
 from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.masks import masked_mean
+from lead.representation import Skeleton, constant_bones
+from lead.representation.kinematics import bone_vectors
 
 
 def masked_smooth_l1(
@@ -22,10 +24,16 @@ def masked_smooth_l1(
 
 
 def gaussian_kl(
-    mu: Float[Tensor, "batch tokens dim"], logvar: Float[Tensor, "batch tokens dim"]
+    mu: Float[Tensor, "batch tokens dim"],
+    logvar: Float[Tensor, "batch tokens dim"],
+    mask: Bool[Tensor, "batch tokens"] | None = None,
 ) -> Float[Tensor, ""]:
-    """KL(N(mu, exp(logvar)) || N(0, 1)), averaged over dimensions and batch (MLD's reduction)."""
-    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).mean()
+    """KL(N(mu, exp(logvar)) || N(0, 1)), averaged over dimensions and batch (MLD's reduction).
+
+    With ``mask`` over real tokens only.
+    """
+    each = mu**2 + logvar.exp() - 1 - logvar
+    return 0.5 * (each.mean() if mask is None else masked_mean(each, mask))
 
 
 def alignment_loss(
@@ -36,6 +44,45 @@ def alignment_loss(
     Several latent tokens are averaged first.
     """
     return (1 - cosine_similarity(projected.mean(dim=1), text, dim=-1)).mean()
+
+
+STANDING_SPEED = 0.35  # m/s; a foot joint of a real clip below it stands
+
+
+def held_joints_terms(
+    guess: Float[Tensor, "batch frames joints 3"],
+    real: Float[Tensor, "batch frames joints 3"],
+    mask: Bool[Tensor, "batch frames"],
+    skeleton: Skeleton,
+) -> dict[str, Float[Tensor, ""]]:
+    """Distances between what people see, joints after ``constant_bones``, and the real joints.
+
+    Means over real frames (moves) and joints, in metres and m/s: ``held`` with the root at the
+    origin, ``path`` of the root itself, ``held_velocities`` of all joints, ``feet_velocities`` of
+    ankles and toes, ``standing`` speed of those where the real ones stand. ``bones`` is how far
+    the bones of ``guess`` are from their lengths: of each frame the norm over its bones, which
+    the worst of them leads.
+    """
+    held = constant_bones(guess, skeleton.name)
+    lengths = skeleton.reference_offsets().norm(dim=-1).to(guess)
+    made = bone_vectors(guess, skeleton).norm(dim=-1)
+    moves = mask[:, 1:] & mask[:, :-1]
+    moved, was = (skeleton.fps * joints.diff(dim=1) for joints in (held, real))
+    wrong = (moved - was).norm(dim=-1)
+    feet = (*skeleton.left_foot, *skeleton.right_foot)
+    speed, real_speed, feet_wrong = (
+        torch.stack([each[:, :, foot] for foot in feet], dim=-1)
+        for each in (moved.norm(dim=-1), was.norm(dim=-1), wrong)
+    )
+    aligned = (held - held[:, :, :1]) - (real - real[:, :, :1])
+    return {
+        "held": masked_mean(aligned.norm(dim=-1), mask),
+        "path": masked_mean((held - real)[:, :, 0].norm(dim=-1), mask),
+        "bones": masked_mean((made - lengths).norm(dim=-1), mask),
+        "held_velocities": masked_mean(wrong, moves),
+        "feet_velocities": masked_mean(feet_wrong, moves),
+        "standing": masked_mean(speed * (real_speed < STANDING_SPEED), moves),
+    }
 
 
 FLOOR_HEIGHT = 0.05  # m; a toe below it stands on the floor

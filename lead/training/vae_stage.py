@@ -14,6 +14,7 @@ from lead.core.errors import RequestError
 from lead.core.schema import Count
 from lead.data.clips import ClipDataset, pad_clips
 from lead.data.packed import PackedDataset
+from lead.models.timed_vae import TimedVae
 from lead.models.vae import MotionVAE, reparameterise
 from lead.representation import features_to_joints, get_skeleton
 from lead.representation.normalizer import Normalizer
@@ -24,6 +25,7 @@ from lead.training.losses import (
     check_finite,
     foot_sliding,
     gaussian_kl,
+    held_joints_terms,
     masked_smooth_l1,
     toe_speed,
 )
@@ -48,8 +50,22 @@ class VaeOptions(StageOptions):
     threshold: Annotated[float, Field(ge=0, le=1000)] = 1.0
     sliding_weight: Weight = 0.0
     align_weight: Weight = 0.0
+    held_weight: Weight = 0.0
+    path_weight: Weight = 0.0
+    bones_weight: Weight = 0.0
+    held_velocities_weight: Weight = 0.0
+    feet_velocities_weight: Weight = 0.0
+    standing_weight: Weight = 0.0
     crop_unit: Annotated[int, Field(ge=1, le=100_000)] = 1
     crop_min: Count = 0
+    crop_most: Count = 0
+
+    @property
+    def held_weights(self) -> dict[str, float]:
+        """Weights of the terms on joints with constant bones, by term; none where all are 0."""
+        names = ("held", "path", "bones", "held_velocities", "feet_velocities", "standing")
+        weights = {name: getattr(self, f"{name}_weight") for name in names}
+        return weights if any(weights.values()) else {}
 
 
 class VaeStage(Stage):
@@ -61,13 +77,16 @@ class VaeStage(Stage):
     rebuilt clips and in clips decoded between two latents, as the diffusion's latents often are.
     ``align_weight`` aligns the latents with ``captions`` while they are learned (MoLingo's cosine
     term, LEAD eq. 4 without a projector), through a linear map that no later stage needs.
+    The six weights from ``held_weight`` on are for what people see, joints with constant bones
+    (``held_joints_terms``). Where the VAE's latents keep time, padding among them does not count,
+    and with ``crop_most`` a clip is drawn as often as it is long: every frame once an epoch.
     """
 
     options_type = VaeOptions
 
     def __init__(
         self,
-        vae: MotionVAE,
+        vae: MotionVAE | TimedVae,
         normalizer: Normalizer,
         skeleton: str,
         options: VaeOptions,
@@ -81,7 +100,7 @@ class VaeStage(Stage):
             if captions is None:
                 raise RequestError(f"align_weight is {weight}, but there are no captions")
             self.text_layer = nn.Linear(vae.latent_dim, captions.dim)
-        known = get_skeleton(skeleton)
+        self.known = known = get_skeleton(skeleton)
         self.fps, self.toes = known.fps, (known.left_foot[1], known.right_foot[1])
 
     @classmethod
@@ -90,7 +109,9 @@ class VaeStage(Stage):
         options = request.options
         description = {**request.models["vae"], "features": dataset.skeleton.features}
         vae = build("vae", description, "model.vae")
-        if vae.principal is not None:
+        if isinstance(vae, TimedVae):
+            vae.fit_statistics(dataset.normalizer.mean, dataset.normalizer.std)
+        elif vae.principal is not None:
             weights = torch.ones(dataset.skeleton.features)
             weights[dataset.skeleton.feature_columns(*HANDS)] = vae.hands_weight
             vae.principal.fit(_some_clips(dataset), weights)
@@ -100,11 +121,14 @@ class VaeStage(Stage):
         normalizer, skeleton = dataset.normalizer, dataset.skeleton.name
         module = cls(vae, normalizer, skeleton, options, captions, request.seed)
         crop = {"crop_unit": options.crop_unit, "crop_min": options.crop_min, "seed": request.seed}
-        train = ClipDataset(dataset, "train", **crop)
+        train = ClipDataset(dataset, "train", crop_most=options.crop_most, **crop)
+        weights = train.split.weights
+        if options.crop_most:
+            weights = weights * train.split.frames / options.crop_most
         validation = ClipDataset(dataset, validation_split(dataset))
         data = StepDataModule(
-            *(train, train.split.frames, validation, validation.split.frames, pad_clips),
-            *(options.batch_size, request.trainer.max_steps, request.seed, train.split.weights),
+            *(train, train.longest, validation, validation.split.frames, pad_clips),
+            *(options.batch_size, request.trainer.max_steps, request.seed, weights),
         )
         record = {"parts": {"vae": description}, "parents": {}, **record}
         return Prepared(module, data, record, keep_normalizer(request, dataset))
@@ -133,14 +157,22 @@ class VaeStage(Stage):
         mu, logvar = mu.float(), logvar.float()
         z = mu if draws is None else reparameterise(mu, logvar, draws.normal(mu.shape))
         rebuilt = self.vae.decode(z, batch.mask).float()
+        timed = isinstance(self.vae, TimedVae)
+        tokens = self.vae.token_mask(batch.mask) if timed else None
+        written = self.vae.written if timed else None
         with torch.autocast(self.device.type, enabled=False):
             joints = features_to_joints(self.normalizer.denormalize(batch.x), self.skeleton)
             guess = features_to_joints(self.normalizer.denormalize(rebuilt), self.skeleton)
             terms = {
-                "features": masked_smooth_l1(rebuilt, batch.x, batch.mask, options.threshold),
+                "features": masked_smooth_l1(
+                    *(rebuilt[..., :written], batch.x[..., :written], batch.mask),
+                    options.threshold,
+                ),
                 "joints": masked_smooth_l1(guess, joints, batch.mask, options.threshold),
-                "kl": gaussian_kl(mu, logvar),
+                "kl": gaussian_kl(mu, logvar, tokens),
             }
+            if options.held_weights:
+                terms |= held_joints_terms(guess, joints, batch.mask, self.known)
             if options.velocities_weight:
                 moved, real = (self.fps * each.diff(dim=1) for each in (guess, joints))
                 terms["velocities"] = masked_smooth_l1(
@@ -165,6 +197,7 @@ class VaeStage(Stage):
             "sliding": options.sliding_weight,
             "align": options.align_weight,
             "sliding_between": 2 * options.sliding_weight,
+            **options.held_weights,
         }
         return {"loss": sum(weights[name] * term for name, term in terms.items()), **terms}
 
@@ -194,6 +227,8 @@ def _in_whole_batch(terms: dict[str, Tensor], mask: Tensor) -> dict[str, Tensor]
     frames, moves, between = share_of_batch(counts)
     shares = {
         **{"features": frames, "joints": frames, "velocities": moves, "sliding": moves},
+        **{"held": frames, "path": frames, "bones": frames},
+        **{"held_velocities": moves, "feet_velocities": moves, "standing": moves},
         "sliding_between": between,
     }
     return {name: term * shares[name] if name in shares else term for name, term in terms.items()}

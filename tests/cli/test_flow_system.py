@@ -95,7 +95,9 @@ def test_an_auto_encoder_alone_is_evaluated(world, flow_run):
     assert [*rows] == ["real", "auto-encoder reconstruction"]
 
 
-def test_it_learns_a_word_and_speaks_it(world, flow_run, refused):
+@pytest.mark.parametrize("of", ["flow_run", "timed_flow_run"])
+def test_it_learns_a_word_and_speaks_it(world, request, of, refused):
+    flow_run = request.getfixturevalue(of)
     words = ["invert", f"run={flow_run.folder}", f"motions={world.figure('walk.bvh')}", "init=walk"]
     words += ["word=<hop>", f"output={world.here / 'hop.safetensors'}", "progress=false"]
     assert "objective 'lead' is for diffusion and projector runs" in refused([*words, "device=cpu"])

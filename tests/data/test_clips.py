@@ -98,6 +98,18 @@ def test_random_lengths_keep_to_unit_and_minimum(dataset, unit, fewest):
     assert seen == set(range(shortest, 41, unit))
 
 
+@pytest.mark.parametrize(("most", "fewest"), [(20, 0), (20, 8), (100, 0)])
+def test_crops_of_a_most_are_drawn_from_everywhere(dataset, most, fewest):
+    clips = ClipDataset(dataset, "train", crop_most=most, crop_min=fewest, seed=1)
+    length = min(40, most)
+    seen = [frames_of(clips[step, 2])[1] for step in range(400)]
+    assert all(frames == list(range(frames[0], frames[0] + len(frames))) for frames in seen)
+    assert {len(frames) for frames in seen} == set(range(fewest or length, length + 1))
+    assert {frame for frames in seen for frame in frames} == set(range(40))
+    assert frames_of(clips[5, 1])[1] == list(range(12)) or fewest, "shorter ones stay whole"
+    assert clips.longest.tolist() == [min(each, most) for each in LENGTHS]
+
+
 def test_a_clip_shorter_than_the_limits_stays_whole(dataset):
     clips = ClipDataset(dataset, "train", crop_unit=16, crop_min=20, seed=1)
     assert frames_of(clips[3, 1]) == (1, list(range(12)))
