@@ -251,7 +251,7 @@ def test_what_cannot_be_shown_is_not_written(world, refused, monkeypatch):
     def fail(*_: object) -> str:
         raise WorkError("the table is empty")
 
-    monkeypatch.setattr("lead.evaluation.table.format_table", fail)
+    monkeypatch.setattr("lead.studies.benchmark.physical.format_table", fail)
     refused(evaluate(world, world.here / "m.json"), 1)
 
 

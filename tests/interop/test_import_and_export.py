@@ -347,5 +347,5 @@ def test_wrong_export_requests(capfd, tmp_path, monkeypatch, words, message):
 def test_the_config_of_import_offers_what_the_command_reads(repository):
     written = yaml.safe_load((repository / "configs" / "import.yaml").read_text())
     assert set(written) - {"defaults"} == {
-        *("source", "checkpoint", "output", "dataset", "mean", "std", "overwrite")
+        *("source", "checkpoint", "autoencoder", "output", "dataset", "mean", "std", "overwrite")
     }
