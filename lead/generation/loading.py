@@ -37,15 +37,15 @@ class ModelRequest(ClosedSchema):
     run: str | None
     projector: str | None = None
     diffusion: str | None = None
-    device: str = "auto"
+    device: str
     sampling: Annotated[Sampling, BeforeValidator(_sampling)] = Sampling()
 
 
 class InferenceRequest(ModelRequest):
     """The same for many motions: the networks' number format, whether torch compiles them."""
 
-    precision: str = "fp32"
-    compiled: bool = False
+    precision: str
+    compiled: bool
     batch_size: int
     seed: int
 
@@ -77,7 +77,7 @@ def load_coder(run: Run) -> MotionCoder:
 def load_named(request: ModelRequest | Mapping) -> MotionModel:
     """The model that run=, projector= and diffusion= name."""
     if isinstance(request, Mapping):
-        request = ModelRequest(**{key: request[key] for key in ("run", "projector", "diffusion")})
+        request = ModelRequest(**{key: request[key] for key in ModelRequest.model_fields})
     if request.run is None:
         raise RequestError("no run given: say run=RUN, a run that `lead train` made")
     projector, diffusion = (

@@ -12,7 +12,6 @@ from lead.core.devices import choose_device
 from lead.core.errors import RequestError
 from lead.core.files import atomic_path
 from lead.core.runs import Run
-from lead.core.schema import ClosedSchema
 from lead.data.clips import padded_batches
 from lead.data.packed import PackedDataset, PackedSplit, open_dataset
 from lead.evaluation.estimate import Estimate, estimate
@@ -20,24 +19,20 @@ from lead.evaluation.planes import choose_method, to_plane
 from lead.evaluation.report.scatter import Panel, write_scatter
 from lead.evaluation.separation import neighbour_hits, silhouettes
 from lead.generation.lead_model import load_coder, load_projector
+from lead.studies.request import ClipsRequest
 
 LABELS = ("content", "action", "verb")  # tried in this order
 FEWEST = 7  # clips for a vote of five others and a picture
 VERB = "/VERB"
 
 
-class LatentsRequest(ClosedSchema):
-    """Which run's latents of which clips are drawn, and how."""
+class LatentsRequest(ClipsRequest):
+    """Which run's latents are drawn, of which classes, and how."""
 
     run: str
-    dataset: str | None
-    split: str
     label: str | None
     classes: int
     method: str
-    seed: int
-    batch_size: int
-    device: str
 
 
 def draw_latents(request: LatentsRequest, output: Path) -> Iterator[str]:

@@ -10,7 +10,7 @@ from lead.core.devices import choose_device
 from lead.core.errors import RequestError, plain
 from lead.core.files import last_name
 from lead.core.runs import Run
-from lead.core.schema import ClosedSchema, FileName, Schema, read_file
+from lead.core.schema import FileName, Schema, read_file
 from lead.core.seeding import derive_seed
 from lead.data.packed import open_dataset
 from lead.export.motion_file import Motion, read_motion
@@ -18,23 +18,19 @@ from lead.export.study import Pair, Study
 from lead.generation.loading import ModelRequest, load_named
 from lead.generation.motion_model import MotionModel, Sampling
 from lead.studies.clips import make_clips
+from lead.studies.request import ClipsRequest
 
 INDEX = "index.json"  # of a folder that `lead generate` wrote
 
 ModelOf = Callable[[str], ModelRequest]
 
 
-class PairsRequest(ClosedSchema):
-    """Which pairs are drawn, of which sentences, and what computes them."""
+class PairsRequest(ClipsRequest):
+    """How many pairs are drawn, of the sentences of which clips."""
 
     pairs: int
     choose: str
     candidates: int
-    dataset: str | None
-    split: str
-    seed: int
-    batch_size: int
-    device: str
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,20 @@
-"""What `lead evaluate` is asked for, whatever it measures."""
+"""What studies are asked for: clips of a data set, and all of `lead evaluate`."""
 
 from typing import Any
 
 from lead.core.schema import ClosedSchema
 from lead.generation.loading import InferenceRequest
 from lead.studies.words.options import StudyOptions
+
+
+class ClipsRequest(ClosedSchema):
+    """Which clips of a data set a study is about, and what computes it."""
+
+    dataset: str | None
+    split: str
+    seed: int
+    batch_size: int
+    device: str
 
 
 class Control(ClosedSchema):
@@ -15,7 +25,7 @@ class Control(ClosedSchema):
     title: str
 
 
-class EvaluateRequest(InferenceRequest):
+class EvaluateRequest(ClipsRequest, InferenceRequest):
     """One evaluation, as it was asked for.
 
     ``control`` are the controls that there are, ``controls`` those that are rows. ``protocol`` is a
@@ -29,8 +39,6 @@ class EvaluateRequest(InferenceRequest):
     projectors: list[str]
     controls: list[str]
     control: dict[str, Control]
-    dataset: str | None
-    split: str
     clips: int
     protocol: dict[str, Any] | None = None
     study: StudyOptions | None = None
