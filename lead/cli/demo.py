@@ -24,7 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lead.cli.config import compose
-from lead.cli.loading import compose_for_run
+from lead.cli.loading import compose_for_run, request
 from lead.core.claims import scratch_folder
 from lead.core.errors import RequestError
 from lead.core.files import split_list
@@ -85,7 +85,7 @@ def make_server(overrides: Sequence[str], folder: Path):
 def _studio(config: dict, overrides: Sequence[str], folder: Path):
     """The model with its words; those in the run's own folder where none are named."""
     from lead.core.devices import choose_device
-    from lead.generation.loading import load_named, make_sampling, with_words
+    from lead.generation.loading import ModelRequest, load_named, with_words
     from lead.inversion import read_word
     from lead.service.studio import Studio
     from lead.studies.feet import with_clean_feet
@@ -95,11 +95,13 @@ def _studio(config: dict, overrides: Sequence[str], folder: Path):
         files = sorted((Path(config["run"]) / "words").glob("*.safetensors"))
     words = [read_word(path) for path in files]
     print("loading the model", flush=True)
-    model = load_named(config).to(choose_device(config["device"]))
+    asked = request(ModelRequest, config)
+    model = load_named(asked).to(choose_device(asked.device))
     recipe = _recipe(overrides, projector=model.can("project"))
     name = Path(config["run"]).resolve().name
-    sampling, known = make_sampling(config, model), with_words(model, words)
-    return Studio(known, sampling, name, words, recipe, with_clean_feet, folder)
+    model.check_sampling(asked.sampling)
+    known = with_words(model, words)
+    return Studio(known, asked.sampling, name, words, recipe, with_clean_feet, folder)
 
 
 def _recipe(overrides: Sequence[str], *, projector: bool):

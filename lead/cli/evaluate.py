@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from lead.cli.loading import check_processes, compose_for_run
+from lead.cli.loading import check_processes, compose_for_run, request
 from lead.core.errors import RequestError
 from lead.core.files import claimed
 from lead.studies.benchmark.processes import is_one_of_several, speaks_for_all, start_processes
@@ -49,11 +49,14 @@ def run(overrides: Sequence[str]) -> int:
 
     from lead.core.runs import Run
     from lead.studies.evaluating import evaluate
+    from lead.studies.request import EvaluateRequest
 
+    kept = {key: config.get(key) for key in ("sampling", "study")}
+    asked = request(EvaluateRequest, config, kept=kept)
     named = Run(Path(config["run"]))
     output = Path(config["output"] or named.folder / "metrics.json")
     with claimed(output) if named.exists() and speaks_for_all() else nullcontext():
-        for line in evaluate(named, config, output):
+        for line in evaluate(named, asked, output):
             print(line)
     return 0
 

@@ -30,7 +30,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lead.cli.loading import compose_for_run
+from lead.cli.loading import compose_for_run, request
 from lead.cli.outputs import CLIPS, output_folder
 from lead.cli.stopwatch import Stopwatch
 from lead.cli.values import read_number
@@ -51,9 +51,10 @@ def run(overrides: Sequence[str]) -> int:
     folder, formats = _output_name(config, prompts), _formats(config)
     with output_folder(folder, CLIPS, overwrite=config["overwrite"]):
         watch.lap("read options")
-        from lead.studies.clips import generate_folder
+        from lead.studies.clips import GenerateRequest, generate_folder
 
-        generate_folder(prompts, folder, formats, config, lap=watch.lap, say=print, note=_note)
+        asked = request(GenerateRequest, config)
+        generate_folder(prompts, folder, formats, asked, lap=watch.lap, say=print, note=_note)
         if config["profile"]:
             print(watch.breakdown())
     return 0

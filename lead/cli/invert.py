@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose
+from lead.cli.loading import request
 from lead.core.errors import RequestError
 from lead.core.files import claimed, split_list
 from lead.core.schema import check
@@ -37,9 +38,9 @@ def run(overrides: Sequence[str]) -> int:
     entries = _entries(config)
     files = _output_files(config, [entry for _, entry in entries])
     with claimed(*files):
-        from lead.studies.words.learning import learn_words
+        from lead.studies.words.learning import LearnRequest, learn_words
 
-        words = learn_words(entries, files, config)
+        words = learn_words(entries, files, request(LearnRequest, config))
         _say(config, files, words)
     return 0
 

@@ -1,12 +1,14 @@
 """What the verbs share: from option values to loaded parts."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lead.cli.config import compose
 from lead.cli.starter import with_default_run
 from lead.core.errors import RequestError
+from lead.core.schema import S, check
 
 STARTED = ("generate", "demo")
 """Verbs that take the starter model where no run is named."""
@@ -19,6 +21,12 @@ def compose_for_run(verb: str, overrides: Sequence[str]) -> dict:
     if own is None or any(word.startswith("sampling=") for word in overrides):
         return config
     return _with_run(verb, compose(verb, [*overrides, f"sampling={own}"]))
+
+
+def request(schema: type[S], config: Mapping[str, Any], **more: object) -> S:
+    """The options that a schema knows by name, and ``more``, as what the rooms below take."""
+    known = {name: config[name] for name in schema.model_fields if name in config}
+    return check(schema, {**known, **more}, "options", "see --help", error=RequestError)
 
 
 def _own_sampling(folder: str | None) -> str | None:

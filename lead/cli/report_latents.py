@@ -15,6 +15,7 @@ the mean silhouette, and the accuracy of a vote of the five nearest other clips.
 from collections.abc import Sequence
 
 from lead.cli.config import compose
+from lead.cli.loading import request
 from lead.core.errors import RequestError
 from lead.core.files import check_png, claimed, last_name
 
@@ -27,8 +28,8 @@ def run(overrides: Sequence[str]) -> int:
     default = f"outputs/latents-{last_name(config['run'])}.png"
     output = check_png("output", config["output"] or default)
     with claimed(output, output.with_suffix(".csv")):
-        from lead.studies.latents import draw_latents
+        from lead.studies.latents import LatentsRequest, draw_latents
 
-        for line in draw_latents(config, output):
+        for line in draw_latents(request(LatentsRequest, config), output):
             print(line)
     return 0

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose_with_words
-from lead.cli.loading import compose_for_run
+from lead.cli.loading import compose_for_run, request
 from lead.cli.outputs import STUDY, output_folder
 from lead.core.errors import RequestError
 from lead.core.files import atomic_folder, atomic_path, claimed
@@ -49,11 +49,12 @@ def _make_page(runs: list[str], config: dict, sampling: list[str]) -> int:
     folder = Path(config["output"] or "outputs/study")
     with output_folder(folder, STUDY, overwrite=config["overwrite"]):
         from lead.export.study import write_study
-        from lead.studies.pairs import draw_study
+        from lead.studies.pairs import ModelRequest, PairsRequest, draw_study
 
-        study = draw_study(
-            runs, config, lambda run: compose_for_run("generate", [f"run={run}", *sampling])
-        )
+        def model_of(run: str) -> ModelRequest:
+            return request(ModelRequest, compose_for_run("generate", [f"run={run}", *sampling]))
+
+        study = draw_study(runs, request(PairsRequest, config), model_of)
         with atomic_folder(folder, replace=config["overwrite"]) as temporary:
             write_study(temporary, study)
     print(f"{study.systems[0]} against {study.systems[1]}, {len(study.pairs)} pairs")

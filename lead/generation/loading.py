@@ -1,12 +1,17 @@
 """From runs and the values of options to a motion model and its sampling."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from lead.core.devices import choose_device
 from lead.core.errors import RequestError
 from lead.core.precision import resolve_precision
 from lead.core.runs import Run
+from lead.core.schema import ClosedSchema
 from lead.generation.motion_coder import MotionCoder
 from lead.generation.motion_model import MotionModel, Sampling
 
@@ -17,6 +22,37 @@ SYSTEMS = {"diffusion": LEAD, "projector": LEAD, "distill": LEAD, "flow": FLOW}
 
 CODERS = {"vae": LEAD, "autoencoder": FLOW}
 """Stage of a run that codes motions and knows no text -> the same, which has ``load_coder``."""
+
+
+def _sampling(values: object) -> object:
+    if not isinstance(values, Mapping):
+        return values
+    steps = values["timesteps"]
+    return Sampling(**{**values, "timesteps": None if steps is None else tuple(steps)})
+
+
+class ModelRequest(ClosedSchema):
+    """Runs that make a motion model, where it is computed, and how it draws latents."""
+
+    run: str | None
+    projector: str | None = None
+    diffusion: str | None = None
+    device: str
+    sampling: Annotated[Sampling, BeforeValidator(_sampling)] = Sampling()
+
+
+class InferenceRequest(ModelRequest):
+    """The same for many motions: the networks' number format, whether torch compiles them."""
+
+    precision: str
+    compiled: bool
+    batch_size: int
+    seed: int
+
+    def settled(self) -> "InferenceRequest":
+        """The same, with the precision that ``auto`` means on its device."""
+        precision = resolve_precision(self.precision, choose_device(self.device))
+        return self.model_copy(update={"precision": precision})
 
 
 def load_motion_model(
@@ -38,32 +74,28 @@ def load_coder(run: Run) -> MotionCoder:
     return import_module(CODERS[run.stage]).load_coder(run)
 
 
-def load_named(config: dict) -> MotionModel:
+def load_named(request: ModelRequest | Mapping) -> MotionModel:
     """The model that run=, projector= and diffusion= name."""
-    if config["run"] is None:
+    if isinstance(request, Mapping):
+        request = ModelRequest(**{key: request[key] for key in ModelRequest.model_fields})
+    if request.run is None:
         raise RequestError("no run given: say run=RUN, a run that `lead train` made")
-    named = {
-        f"{key}_run": Run(Path(config[key])) if config[key] else None
-        for key in ("projector", "diffusion")
-    }
-    return load_motion_model(Run(Path(config["run"])), **named)
+    projector, diffusion = (
+        Run(Path(name)) if name else None for name in (request.projector, request.diffusion)
+    )
+    run = Run(Path(request.run))
+    return load_motion_model(run, projector_run=projector, diffusion_run=diffusion)
 
 
-def load_for_inference(config: dict, load=load_named) -> MotionCoder:
-    """The same model on device=, prepared in precision=, which is filled in, and compiled=."""
-    device = choose_device(config["device"])
-    config["precision"] = resolve_precision(config["precision"], device)
-    return load(config).to(device).prepared(config["precision"], config["compiled"])
+def load_for_inference(request: InferenceRequest, load=load_named) -> MotionCoder:
+    """The same model on device=, prepared in precision= and compiled=."""
+    precision, device = request.settled().precision, choose_device(request.device)
+    return load(request).to(device).prepared(precision, request.compiled)
 
 
-def make_sampling(config: dict, model: MotionModel | None = None) -> Sampling:
-    """The sampling settings; RequestError where the model, if one is given, cannot use them."""
-    values = config["sampling"]
-    timesteps = None if values["timesteps"] is None else tuple(values["timesteps"])
-    sampling = Sampling(**{**values, "timesteps": timesteps})
-    if model is not None:
-        model.check_sampling(sampling)
-    return sampling
+def make_sampling(values: Mapping) -> Sampling:
+    """The sampling settings among the values of a verb."""
+    return _sampling(values["sampling"])
 
 
 def with_words(model: MotionModel, words: list) -> MotionModel:

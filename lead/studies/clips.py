@@ -12,12 +12,12 @@ from lead.export.contact_sheet import write_contact_sheet
 from lead.export.formats import PAGES, export_motion
 from lead.export.index import IndexEntry, write_index
 from lead.export.motion_file import Motion
-from lead.generation.loading import load_for_inference, make_sampling, with_words
+from lead.generation.loading import InferenceRequest, load_for_inference, with_words
 from lead.generation.motion_model import GeneratedMotion, MotionModel, Sampling
 from lead.inversion import Word, read_word
 from lead.models.text_encoders.learned_words import check_taught, words_in
 from lead.representation import get_skeleton
-from lead.studies.continuing import with_motion
+from lead.studies.continuing import Keeping, with_motion
 from lead.studies.feet import with_clean_feet
 
 ON_SHEET = 40  # clips, the first ones
@@ -25,11 +25,23 @@ ON_SHEET = 40  # clips, the first ones
 Say = Callable[[str], None]
 
 
+class GenerateRequest(Keeping, InferenceRequest):
+    """How `lead generate` makes clips of its sentences, and what it writes beside them."""
+
+    run: str
+    words: str | None
+    project: bool | None
+    count: int
+    clean_feet: bool
+    sheet: bool
+    overwrite: bool
+
+
 def generate_folder(
     prompts: Sequence[tuple[str, float]],
     folder: Path,
     formats: list[str],
-    config: dict,
+    request: GenerateRequest,
     *,
     lap: Say,
     say: Say,
@@ -40,35 +52,36 @@ def generate_folder(
     ``lap`` is told the name of each part of the work, ``note`` what is odd about the sentences.
     """
     texts = [text for text, _ in prompts]
-    words = _words_of(texts, config)
+    words = _words_of(texts, request)
     lap("load libraries")
-    model = with_words(load_for_inference(config), words)
+    model = with_words(load_for_inference(request), words)
     lap("load the run")
-    sampling, project = make_sampling(config, model), config["project"]
+    sampling, project = request.sampling, request.project
+    model.check_sampling(sampling)
     if project is None:
         project = model.can("project")
-    model, frames = with_motion(model, [round(s * model.fps) for _, s in prompts], config)
+    model, frames = with_motion(model, [round(s * model.fps) for _, s in prompts], request)
     model.check(texts, frames, project=project)
     remarks = {text: remark for text, remark in model.remarks(texts).items() if remark}
     if remarks:
         first, remark = next(iter(remarks.items()))
         others = f"; so are {len(remarks) - 1} more" if len(remarks) > 1 else ""
         note(f"'{first:.80}' is {remark}{others}")
-    seeds = range(config["seed"], config["seed"] + config["count"])
+    seeds = range(request.seed, request.seed + request.count)
     jobs = [(*asked, seed) for asked in zip(texts, frames, strict=True) for seed in seeds]
     lap("compare sentences")
-    about = _provenance(config, sampling, project)
+    about = _provenance(request, project)
     clips = make_clips(
-        *(model, *zip(*jobs, strict=True), sampling, project, config["batch_size"]),
+        *(model, *zip(*jobs, strict=True), sampling, project, request.batch_size),
         about=lambda text: about | ({"remark": remarks[text]} if text in remarks else {}),
         lap=lap,
         progress=len(jobs) > 1,
     )
-    if config["clean_feet"]:
+    if request.clean_feet:
         clips, remark = with_clean_feet(clips)
         say(remark)
-    with atomic_folder(folder, replace=config["overwrite"]) as temporary:
-        _write(temporary, clips, formats, remarks, config["sheet"])
+    with atomic_folder(folder, replace=request.overwrite) as temporary:
+        _write(temporary, clips, formats, remarks, request.sheet)
     say(f"{folder}: {len(clips)} clips; open {folder}/index.html")
     lap("write files")
 
@@ -132,27 +145,28 @@ def _write(
     write_index(folder, entries)
 
 
-def _words_of(texts: Sequence[str], config: dict) -> list[Word]:
+def _words_of(texts: Sequence[str], request: GenerateRequest) -> list[Word]:
     """The learned words of words=, each of which some sentence has to use, and the run's own."""
-    words = [read_word(path) for path in split_list(config["words"])]
+    words = [read_word(path) for path in split_list(request.words)]
     used = dict.fromkeys(word for text in texts for word in words_in(text))
     for word in words:
         if word.word not in used:
             raise RequestError(f"{word.word} stands in no sentence: write it where it belongs")
     given = {word.word for word in words}
     names = dict.fromkeys(name.strip("<>").lower() for name in used if name not in given)
-    files = [Path(config["run"]) / "words" / f"{name}.safetensors" for name in names]
+    files = [Path(request.run) / "words" / f"{name}.safetensors" for name in names]
     words += [read_word(file) for file in files if file.is_file()]
     for text in texts:
         check_taught(text, [word.word for word in words])
     return words
 
 
-def _provenance(config: dict, sampling: Sampling, project: bool) -> dict[str, str]:
+def _provenance(request: GenerateRequest, project: bool) -> dict[str, str]:
+    sampling = request.sampling
     about = {
-        "run": str(config["run"]),
+        "run": request.run,
         "project": str(project).lower(),
         "sampling": f"{sampling.sampler} {sampling.steps} x{sampling.guidance_scale}",
-        "precision": config["precision"],
+        "precision": request.settled().precision,
     }
-    return about | ({"words": config["words"]} if config["words"] else {})
+    return about | ({"words": request.words} if request.words else {})

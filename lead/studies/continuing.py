@@ -6,18 +6,27 @@ from pathlib import Path
 import numpy as np
 
 from lead.core.errors import RequestError
+from lead.core.schema import ClosedSchema
 from lead.generation import MotionModel
 from lead.studies.words.exemplars import read_features
 
 
+class Keeping(ClosedSchema):
+    """Which motion a clip goes on from, or which frames of one it keeps."""
+
+    start: str | None
+    keep: str | None
+    keep_frames: list[str]
+
+
 def with_motion(
-    model: MotionModel, frames: Sequence[int], config: dict
+    model: MotionModel, frames: Sequence[int], keeping: Keeping
 ) -> tuple[MotionModel, list[int]]:
     """The model that keeps the frames that the options name, and the frames of each clip then.
 
     Raises RequestError for a model that cannot, for both options at once and for wrong frames.
     """
-    start, keep = config["start"], config["keep"]
+    start, keep = keeping.start, keeping.keep
     if start is None and keep is None:
         return model, [*frames]
     model.need("keep_frames")
@@ -29,7 +38,7 @@ def with_motion(
             len(features) + count for count in frames
         ]
     kept = np.zeros(len(features), bool)
-    for span in config["keep_frames"]:
+    for span in keeping.keep_frames:
         first, _, end = str(span).partition("-")
         if not (first.isdecimal() and end.isdecimal() and int(first) < int(end) <= len(features)):
             raise RequestError(

@@ -6,15 +6,16 @@ from pathlib import Path
 from lead.core.errors import RequestError
 from lead.core.runs import Run
 from lead.data.packed import open_dataset
+from lead.studies.request import EvaluateRequest
 
 
-def evaluate(named: Run, config: dict, output: Path) -> Iterable[str]:
+def evaluate(named: Run, request: EvaluateRequest, output: Path) -> Iterable[str]:
     """Measure a run and write the record; the lines to say, some while it is at work.
 
     Raises RequestError for a dataset of another skeleton than the run's.
     """
     skeleton = named.record.dataset.skeleton
-    dataset = open_dataset(config["dataset"] or named.default_dataset)
+    dataset = open_dataset(request.dataset or named.default_dataset)
     if dataset.skeleton.name != skeleton:
         raise RequestError(
             f"{dataset.folder} has skeleton '{dataset.skeleton.name}', {named.folder} was trained "
@@ -22,14 +23,14 @@ def evaluate(named: Run, config: dict, output: Path) -> Iterable[str]:
         )
     if named.stage == "classifier":
         from lead.studies.benchmark.classifier import measure_classifier as measure
-    elif config["sentences"] is not None:
+    elif request.sentences is not None:
         from lead.studies.sentences import measure_sentences as measure
-    elif config.get("study") is not None:
+    elif request.study is not None:
         from lead.studies.words.study import study_words as measure
-    elif config.get("protocol") is not None and named.stage == "evaluator":
+    elif request.protocol is not None and named.stage == "evaluator":
         from lead.studies.benchmark.judge import measure_judge as measure
-    elif config.get("protocol") is not None:
+    elif request.protocol is not None:
         from lead.studies.benchmark.protocol import judge_run as measure
     else:
         from lead.studies.benchmark.physical import measure_joints as measure
-    return measure(named, dataset, config, output)
+    return measure(named, dataset, request, output)

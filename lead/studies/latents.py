@@ -19,36 +19,46 @@ from lead.evaluation.planes import choose_method, to_plane
 from lead.evaluation.report.scatter import Panel, write_scatter
 from lead.evaluation.separation import neighbour_hits, silhouettes
 from lead.generation.lead_model import load_coder, load_projector
+from lead.studies.request import ClipsRequest
 
 LABELS = ("content", "action", "verb")  # tried in this order
 FEWEST = 7  # clips for a vote of five others and a picture
 VERB = "/VERB"
 
 
-def draw_latents(config: dict, output: Path) -> Iterator[str]:
+class LatentsRequest(ClipsRequest):
+    """Which run's latents are drawn, of which classes, and how."""
+
+    run: str
+    label: str | None
+    classes: int
+    method: str
+
+
+def draw_latents(request: LatentsRequest, output: Path) -> Iterator[str]:
     """Draw the latents, write the points beside the picture and say the numbers."""
-    method = choose_method(config["method"])
-    named = Run(Path(config["run"]))
+    method = choose_method(request.method)
+    named = Run(Path(request.run))
     if named.stage != "projector":
         raise RequestError(
             f"{named.folder} is a {named.stage} run: name a projector run, whose two spaces differ"
         )
-    dataset = open_dataset(config["dataset"] or named.default_dataset)
-    places, labels, key = _classes(dataset.split(config["split"]), config)
-    spaces = _spaces(named, dataset, places, config)
+    dataset = open_dataset(request.dataset or named.default_dataset)
+    places, labels, key = _classes(dataset.split(request.split), request)
+    spaces = _spaces(named, dataset, places, request)
     scores = {name: _scores(points, labels) for name, points in spaces.items()}
-    planes = {name: to_plane(points, method, config["seed"]) for name, points in spaces.items()}
+    planes = {name: to_plane(points, method, request.seed) for name, points in spaces.items()}
     _write(output, planes, labels, scores, method)
-    ids = dataset.split(config["split"]).ids
+    ids = dataset.split(request.split).ids
     _write_points(output.with_suffix(".csv"), [ids[place] for place in places], labels, planes)
-    what = f"{dataset.folder} {config['split']}: {len(places)} clips, {key}"
+    what = f"{dataset.folder} {request.split}: {len(places)} clips, {key}"
     yield from _lines(scores, what, labels)
     yield f"written: {output} and {output.with_suffix('.csv').name}"
 
 
-def _classes(split: PackedSplit, config: dict) -> tuple[list[int], list[str], str]:
+def _classes(split: PackedSplit, request: LatentsRequest) -> tuple[list[int], list[str], str]:
     """Places of the clips of the most frequent classes, their classes, and what those are."""
-    key = config["label"]
+    key = request.label
     for tried in (key,) if key else LABELS:
         found = {place: _label(split, place, tried) for place in range(len(split))}
         found = {place: label for place, label in found.items() if label}
@@ -58,10 +68,10 @@ def _classes(split: PackedSplit, config: dict) -> tuple[list[int], list[str], st
     else:
         there = sorted({name for labels in split.labels for name in labels})
         raise RequestError(
-            f"no clip of split '{split.name}' has a {config['label'] or 'class'}: labels there "
+            f"no clip of split '{split.name}' has a {request.label or 'class'}: labels there "
             f"are {', '.join(there) or 'none'}; name one, label=L"
         )
-    frequent = {name for name, _ in Counter(found.values()).most_common(config["classes"])}
+    frequent = {name for name, _ in Counter(found.values()).most_common(request.classes)}
     places = [place for place, label in found.items() if label in frequent]
     if len(places) < FEWEST:
         raise RequestError(
@@ -79,16 +89,16 @@ def _label(split: PackedSplit, place: int, key: str) -> str | None:
 
 
 def _spaces(
-    named: Run, dataset: PackedDataset, places: list[int], config: dict
+    named: Run, dataset: PackedDataset, places: list[int], request: LatentsRequest
 ) -> dict[str, np.ndarray]:
     """Posterior means (clips, dim) and the projector's encoding of them, a mean over tokens."""
-    device, split = choose_device(config["device"]), dataset.split(config["split"])
+    device, split = choose_device(request.device), dataset.split(request.split)
     coder = load_coder(named.ancestor("vae")).to(device)
     projector = load_projector(named, named).to(device)
     rows: dict[int, tuple] = {}
     clips = [split.clip(place) for place in places]
     with torch.no_grad():
-        for at, batch in padded_batches(clips, config["batch_size"], device):
+        for at, batch in padded_batches(clips, request.batch_size, device):
             mu, _ = coder.posterior(batch.x, batch.mask)
             realigned = projector.encode(mu).mean(dim=1)
             both = (mu.flatten(start_dim=1).cpu().numpy(), realigned.cpu().numpy())

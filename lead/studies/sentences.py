@@ -18,9 +18,10 @@ from lead.data.packed import PackedDataset, PackedSplit
 from lead.evaluation.classifier import Classifier, load_classifier
 from lead.evaluation.estimate import Estimate, estimate
 from lead.evaluation.table import Column, format_table
-from lead.generation.loading import load_for_inference, make_sampling
+from lead.generation.loading import load_for_inference
 from lead.generation.motion_model import MotionModel
 from lead.studies.benchmark.record import record, rows_record
+from lead.studies.request import EvaluateRequest
 
 COLUMNS = ("content", "style", "seconds", "sentence")
 SEEDS = 5  # clips of each sentence
@@ -58,19 +59,21 @@ def read_sentences(path: Path) -> list[Sentence]:
     return rows
 
 
-def measure_sentences(named: Run, dataset: PackedDataset, config: dict, output: Path) -> list[str]:
+def measure_sentences(
+    named: Run, dataset: PackedDataset, request: EvaluateRequest, output: Path
+) -> list[str]:
     """Write how often the classifier sees the content that a sentence asks for."""
-    sentences = read_sentences(Path(config["sentences"]))
-    classifier = load_classifier(config["classifier"], choose_device(config["device"]))
+    sentences = read_sentences(Path(request.sentences))
+    classifier = load_classifier(request.classifier, choose_device(request.device))
     contents = sorted({sentence.content for sentence in sentences})
     for content in contents:
         if content not in classifier.classes.get("content", ()):
             raise RequestError(
-                f"sentences={config['sentences']}: the classifier knows no content '{content}'"
+                f"sentences={request.sentences}: the classifier knows no content '{content}'"
             )
-    model = load_for_inference(config)
-    seen = _generated_contents(model, classifier, sentences, config)
-    rows = {"real clips": _of_real_clips(classifier, dataset.split(config["split"]), contents)}
+    model = load_for_inference(request)
+    seen = _generated_contents(model, classifier, sentences, request)
+    rows = {"real clips": _of_real_clips(classifier, dataset.split(request.split), contents)}
     rows |= {name: _rates(sentences, labels, contents) for name, labels in seen.items()}
     remarks = model.remarks([sentence.text for sentence in sentences])
     listed = [
@@ -81,7 +84,7 @@ def measure_sentences(named: Run, dataset: PackedDataset, config: dict, output: 
         }
         for place, sentence in enumerate(sentences)
     ]
-    facts = record(named, dataset, len(sentences), config)
+    facts = record(named, dataset, len(sentences), request.settled())
     columns = [Column(key, key, better="higher") for key in ("right", *contents)]
     table = format_table(rows, columns)
     write_json(output, {**facts, "rows": rows_record(rows), "sentences": listed})
@@ -94,19 +97,22 @@ def measure_sentences(named: Run, dataset: PackedDataset, config: dict, output: 
 
 
 def _generated_contents(
-    model: MotionModel, classifier: Classifier, sentences: Sequence[Sentence], config: dict
+    model: MotionModel,
+    classifier: Classifier,
+    sentences: Sequence[Sentence],
+    request: EvaluateRequest,
 ) -> dict[str, list[list[str]]]:
     """Row of the table -> for each sentence the contents that its SEEDS clips are taken for."""
     texts = [sentence.text for sentence in sentences]
     frames = [round(sentence.seconds * model.fps) for sentence in sentences]
-    sampling = make_sampling(config, model)
+    model.check_sampling(request.sampling)
     model.check(texts, frames, project=False)
     seen: dict[str, list[list[str]]] = {}
     for name, project in model.ways.items():
         found = []
         for number in range(SEEDS):
-            seeds = [derive_seed(config["seed"], "sentences", number)] * len(texts)
-            made = model.generate(texts, frames, seeds, sampling, project=project)
+            seeds = [derive_seed(request.seed, "sentences", number)] * len(texts)
+            made = model.generate(texts, frames, seeds, request.sampling, project=project)
             motions = [motion.features for motion in made]
             found.append(classifier.predict(motions)["content"].labels)
         seen[name] = [list(labels) for labels in zip(*found, strict=True)]

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lead.cli.config import compose
+from lead.cli.loading import request
 from lead.cli.main import main
 from lead.core.files import write_tensors
 from lead.core.reading import read_tensors
@@ -18,6 +19,7 @@ from lead.data.packed import open_dataset
 from lead.representation.features import with_constant_bones
 from lead.studies.benchmark import protocol as evaluate_protocol
 from lead.studies.benchmark.rows import DrawnLatents, load_rows
+from lead.studies.request import EvaluateRequest
 
 SMALL = {
     "pool_size": 4,
@@ -163,7 +165,10 @@ def rows(world):
     config = compose("evaluate", [f"run={named.folder}", "device=cpu", "sampling.steps=2"])
 
     def load(**options):
-        return load_rows(named, dataset, {**config, "batch_size": 4, **options})
+        asked = request(
+            EvaluateRequest, config | {"batch_size": 4} | options, split="test", kept={}
+        )
+        return load_rows(named, dataset, asked)
 
     return load
 

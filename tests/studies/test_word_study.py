@@ -12,6 +12,7 @@ from lead.data.packed import PackedDataset
 from lead.evaluation.classifier import divide_held_out
 from lead.studies.words import study as evaluate_words
 from lead.studies.words.concepts import studied_concepts
+from lead.studies.words.options import StudyOptions
 
 SMALL = (
     *("study.seeds=2", "study.styles.concepts=3", "study.styles.clips=2", "study.shown=2"),
@@ -55,7 +56,7 @@ def words(world, styled, classifier, monkeypatch):
 
 
 def concepts_of(dataset: PackedDataset, *words: str) -> list:
-    study = compose("evaluate", ["study=table3", *words])["study"]
+    study = StudyOptions(**compose("evaluate", ["study=table3", *words])["study"])
     return studied_concepts(dataset, "test", study, seed=1)
 
 
@@ -156,7 +157,7 @@ def test_a_style_without_a_plain_word_is_one_line(styled):
     study = compose("evaluate", ["study=table3"])["study"]
     study["styles"]["descriptors"] = {}
     with pytest.raises(RequestError, match="descriptors has nothing for 'elderly'"):
-        studied_concepts(styled, "test", study, seed=1)
+        studied_concepts(styled, "test", StudyOptions(**study), seed=1)
 
 
 def test_a_classifier_run_is_measured_on_unseen_clips(styled, classifier, tmp_path, capsys):

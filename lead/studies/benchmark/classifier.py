@@ -13,13 +13,16 @@ from lead.evaluation.classifier.held_out import HELD_OUT, KEPT
 from lead.evaluation.estimate import Estimate, estimate
 from lead.evaluation.table import Column, format_table
 from lead.studies.benchmark.record import rows_record
+from lead.studies.request import EvaluateRequest
 
 
-def measure_classifier(named: Run, dataset: PackedDataset, config: dict, output: Path) -> list[str]:
+def measure_classifier(
+    named: Run, dataset: PackedDataset, request: EvaluateRequest, output: Path
+) -> list[str]:
     """Write the accuracies on the test split and on the held-out clips kept from it."""
-    classifier = load_classifier(named.folder, choose_device(config["device"]))
+    classifier = load_classifier(named.folder, choose_device(request.device))
     rows: dict[str, dict[str, Estimate]] = {}
-    test = dataset.split(config["split"])
+    test = dataset.split(request.split)
     rows[f"{test.name} clips"] = _accuracies(classifier, test, range(len(test)))
     kept = divide_held_out(dataset)[KEPT]
     if kept:

@@ -21,20 +21,23 @@ from lead.evaluation.tally import format_grouped
 from lead.models.text_encoders import make_encoder
 from lead.studies.benchmark.physical import choose_clips
 from lead.studies.benchmark.record import grouped_record, rows_record
+from lead.studies.request import EvaluateRequest
 
 KINDS = ("part", "captions")  # labels of clips: of a mix, and of CMU's three kinds of sentences
 HALVES = Column("half_fid", "FID of halves", better="lower")
 
 
-def measure_judge(named: Run, dataset: PackedDataset, config: dict, output: Path) -> list[str]:
+def measure_judge(
+    named: Run, dataset: PackedDataset, request: EvaluateRequest, output: Path
+) -> list[str]:
     """Write the Real row of all clips, and of each group that fills a pool; the lines to say."""
-    protocol: Protocol = build("protocol", config["protocol"])
-    device = choose_device(config["device"])
+    protocol: Protocol = build("protocol", request.protocol)
+    device = choose_device(request.device)
     judge = load_judge(named.folder, device, dataset.manifest.name, make_encoder)
-    real = real_clips(dataset, config["split"], [*choose_clips(dataset, config)])
+    real = real_clips(dataset, request.split, [*choose_clips(dataset, request)])
     groups = {REAL: real} | _groups(real)
     results = {
-        name: run_protocol(protocol, judge, clips, {}, {}, config["seed"])
+        name: run_protocol(protocol, judge, clips, {}, {}, request.seed)
         for name, clips in groups.items()
         if name == REAL or len(clips) >= protocol.pool_size
     }
@@ -51,7 +54,7 @@ def measure_judge(named: Run, dataset: PackedDataset, config: dict, output: Path
         },
         "dataset": dataset.manifest.name,
         "data_hash": dataset.data_hash,
-        "split": config["split"],
+        "split": request.split,
         "captions_in_training": named.contents.get("captions"),
         "rows": rows_record(rows),
         "physical_by": grouped_record(whole.grouped),

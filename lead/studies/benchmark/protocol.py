@@ -21,19 +21,22 @@ from lead.studies.benchmark.physical import choose_clips
 from lead.studies.benchmark.processes import join_processes
 from lead.studies.benchmark.record import grouped_record, record, rows_record
 from lead.studies.benchmark.rows import load_rows
+from lead.studies.request import EvaluateRequest
 
 
-def judge_run(named: Run, dataset: PackedDataset, config: dict, output: Path) -> list[str]:
+def judge_run(
+    named: Run, dataset: PackedDataset, request: EvaluateRequest, output: Path
+) -> list[str]:
     """Judge every row and write metrics.json; what the first of several processes has to say."""
-    places = [*choose_clips(dataset, config)]
-    protocol: Protocol = build("protocol", config["protocol"])
+    places = [*choose_clips(dataset, request)]
+    protocol: Protocol = build("protocol", request.protocol)
     sharing = join_processes()
-    device = choose_device(config["device"])
-    judge = load_judge(config["evaluator"], device, dataset.manifest.name, make_encoder)
-    real = real_clips(dataset, config["split"], places)
-    rows = load_rows(named, dataset, config)
+    device = choose_device(request.device)
+    judge = load_judge(request.evaluator, device, dataset.manifest.name, make_encoder)
+    real = real_clips(dataset, request.split, places)
+    rows = load_rows(named, dataset, request)
     result = run_protocol(
-        *(protocol, judge, real, rows.reconstructions, rows.generators, config["seed"]),
+        *(protocol, judge, real, rows.reconstructions, rows.generators, request.seed),
         sharing=sharing,
     )
     if not sharing.is_first:
@@ -46,11 +49,11 @@ def judge_run(named: Run, dataset: PackedDataset, config: dict, output: Path) ->
             "headline": first,
             "protocol": asdict(protocol),
             "evaluator": {
-                "path": config["evaluator"],
+                "path": request.evaluator,
                 "name": judge.name,
                 "fingerprint": judge.fingerprint,
             },
-            **record(named, dataset, len(real), config),
+            **record(named, dataset, len(real), request.settled()),
             "seeds": result.seeds,
             "pools": result.pools,
             "diversity_pairs": result.diversity_pairs,

@@ -7,26 +7,27 @@ from pathlib import Path
 from lead.core.runs import Run
 from lead.data.packed import PackedDataset
 from lead.evaluation.estimate import Estimate
+from lead.studies.request import EvaluateRequest
 from lead.training.environment import environment
 
 
-def record(named: Run, dataset: PackedDataset, clips: int, config: dict) -> dict:
+def record(named: Run, dataset: PackedDataset, clips: int, request: EvaluateRequest) -> dict:
     """Run, data, sampling and versions."""
     return {
-        "run": str(config["run"]),
+        "run": request.run,
         "dataset": dataset.manifest.name,
-        "split": config["split"],
+        "split": request.split,
         "clips": clips,
-        "sampling": config["sampling"],
-        "batch_size": config["batch_size"],
-        "precision": config["precision"],
+        "sampling": request.kept["sampling"],
+        "batch_size": request.batch_size,
+        "precision": request.precision,
         "data_hash": dataset.data_hash,
         "weights": named.weights_hash(named.trained_part),
         "projectors": {
-            folder: Run(Path(folder)).weights_hash("projector") for folder in config["projectors"]
+            folder: Run(Path(folder)).weights_hash("projector") for folder in request.projectors
         },
-        "controls": {name: config["control"][name] for name in config["controls"]},
-        "environment": environment(config["seed"]),
+        "controls": {name: dict(request.control[name]) for name in request.controls},
+        "environment": environment(request.seed),
     }
 
 

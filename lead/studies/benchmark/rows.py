@@ -19,10 +19,11 @@ from lead.core.seeding import derive_seed
 from lead.data.cache import NULL_TEXT
 from lead.data.clips import length_sorted_batches, padded_batches
 from lead.data.packed import PackedDataset
-from lead.generation.loading import CODERS, load_coder, load_for_inference, make_sampling
+from lead.generation.loading import CODERS, load_coder, load_for_inference
 from lead.generation.motion_coder import joined
 from lead.generation.motion_model import MotionModel, Sampling
 from lead.models.vae import sample_posterior
+from lead.studies.request import Control, EvaluateRequest
 
 FITTED = 1024  # latents of each kind that moment matching is fitted on
 DECODED = 32  # motions decoded at once: of nearly equal lengths, and in a CPU's caches
@@ -41,24 +42,25 @@ class Rows:
     generators: dict[str, Generate]
 
 
-def load_rows(named: Run, dataset: PackedDataset, config: dict) -> Rows:
+def load_rows(named: Run, dataset: PackedDataset, request: EvaluateRequest) -> Rows:
     """Reconstruction, what the model draws, realigned where it can, then the controls.
 
     A run of an auto-encoder has the reconstruction alone. Raises RequestError for options that do
     not fit.
     """
-    controls = [_control(config, name) for name in config["controls"]]
+    controls = [_control(request, name) for name in request.controls]
     if named.stage in CODERS:
-        if controls or config["projectors"]:
+        if controls or request.projectors:
             raise RequestError(
                 f"{named.folder} is a {named.stage} run, which generates nothing to compare"
             )
-        coder = load_for_inference(config, lambda _: load_coder(named))
+        coder = load_for_inference(request, lambda _: load_coder(named))
         return Rows({f"{coder.code} reconstruction": coder.rebuild}, {})
-    model = load_for_inference(config)
-    latents = DrawnLatents(model, config["batch_size"])
-    plain = make_sampling(config, model)
-    projectors = _projectors(model, config)
+    model = load_for_inference(request)
+    latents = DrawnLatents(model, request.batch_size)
+    plain = request.sampling
+    model.check_sampling(plain)
+    projectors = _projectors(model, request)
     rebuilt: dict[str, Rebuild] = {}
     if model.can("rebuild"):
         rebuilt = {f"{model.code} reconstruction": model.rebuild} | {
@@ -70,9 +72,9 @@ def load_rows(named: Run, dataset: PackedDataset, config: dict) -> Rows:
     made = {f"generated ({model.title})": (plain, None)}
     made |= {f"generated ({name})": (plain, realign) for name, realign in projectors.items()}
     for control in controls:
-        sampling = replace(plain, guidance_scale=control["guidance_scale"])
-        matched = _matched(latents, sampling, dataset, config) if control["moments"] else None
-        made[f"generated ({model.title}, {control['title']})"] = (sampling, matched)
+        sampling = replace(plain, guidance_scale=control.guidance_scale)
+        matched = _matched(latents, sampling, dataset, request) if control.moments else None
+        made[f"generated ({model.title}, {control.title})"] = (sampling, matched)
     return Rows(
         rebuilt,
         {name: latents.generating(sampling, change) for name, (sampling, change) in made.items()},
@@ -150,17 +152,17 @@ class DrawnLatents:
         return motions
 
 
-def _control(config: dict, name: str) -> dict:
-    known = config["control"]
+def _control(request: EvaluateRequest, name: str) -> Control:
+    known = request.control
     if name not in known:
         raise RequestError(f"unknown control '{name}': {did_you_mean(name, known)}")
     return known[name]
 
 
-def _projectors(model: MotionModel, config: dict) -> dict[str, LatentMap]:
+def _projectors(model: MotionModel, request: EvaluateRequest) -> dict[str, LatentMap]:
     """The realigning of latents by each projector: LEAD's first, then those of projectors=."""
     realign = {"LEAD": model.project} if model.can("project") else {}
-    for folder in config["projectors"]:
+    for folder in request.projectors:
         run = Run(Path(folder))
         name = last_name(run.folder)
         if name in realign:
@@ -170,7 +172,7 @@ def _projectors(model: MotionModel, config: dict) -> dict[str, LatentMap]:
 
 
 def _matched(
-    latents: DrawnLatents, sampling: Sampling, dataset: PackedDataset, config: dict
+    latents: DrawnLatents, sampling: Sampling, dataset: PackedDataset, request: EvaluateRequest
 ) -> LatentMap:
     """Per-dimension affine map of generated latents to the moments of the posterior's samples.
 
@@ -179,7 +181,7 @@ def _matched(
     """
     latents.model.need("match_moments")
     split = dataset.split("train")
-    seed = derive_seed(config["seed"], "moments")
+    seed = derive_seed(request.seed, "moments")
     rng = np.random.default_rng(seed)
     places = rng.permutation(len(split))[:FITTED].tolist()
     texts = [str(rng.choice(split.captions[place])) for place in places]

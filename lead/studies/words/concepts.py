@@ -13,6 +13,7 @@ from lead.evaluation.classifier.held_out import HELD_OUT, KEPT
 from lead.evaluation.word_judging import Request
 from lead.inversion import Concept
 from lead.inversion.concepts import ACTION, GAP
+from lead.studies.words.options import MotionOptions, StudyOptions, StyleOptions
 
 VOWELS = "aeiou"
 
@@ -43,18 +44,18 @@ class Studied:
 
 
 def studied_concepts(
-    dataset: PackedDataset, split: str, study: Mapping, seed: int
+    dataset: PackedDataset, split: str, study: StudyOptions, seed: int
 ) -> list[Studied]:
     """The concepts of a study: held-out styles where the data set has them, else single motions.
 
     Raises RequestError where a style has no descriptor or a content no action in ``study``.
     """
     if HELD_OUT in dataset.manifest.clips:
-        return _styles(dataset, study["styles"], seed)
-    return _motions(dataset, dataset.split(split), study["motions"], seed)
+        return _styles(dataset, study.styles, seed)
+    return _motions(dataset, dataset.split(split), study.motions, seed)
 
 
-def _styles(dataset: PackedDataset, options: Mapping, seed: int) -> list[Studied]:
+def _styles(dataset: PackedDataset, options: StyleOptions, seed: int) -> list[Studied]:
     split = dataset.split(HELD_OUT)
     by_style: dict[str, dict[str, list[int]]] = {}
     for place in divide_held_out(dataset)[KEPT]:
@@ -65,13 +66,13 @@ def _styles(dataset: PackedDataset, options: Mapping, seed: int) -> list[Studied
         wanted = {"descriptors": [style], "init": [style], "actions": contents}
         for kind, names in wanted.items():
             for name in names:
-                if name not in options[kind]:
+                if name not in getattr(options, kind):
                     raise RequestError(
                         f"{dataset.folder}: study.styles.{kind} has nothing for '{name}': add it"
                     )
     if not any(_exemplars(contents, options) for contents in by_style.values()):
         raise RequestError(
-            f"{dataset.folder}: no style has {options['clips']} clips that the classifier has "
+            f"{dataset.folder}: no style has {options.clips} clips that the classifier has "
             "never seen: lower study.styles.clips"
         )
     return [
@@ -81,22 +82,22 @@ def _styles(dataset: PackedDataset, options: Mapping, seed: int) -> list[Studied
     ]
 
 
-def _exemplars(contents: Mapping[str, list[int]], options: Mapping) -> list[list[int]]:
+def _exemplars(contents: Mapping[str, list[int]], options: StyleOptions) -> list[list[int]]:
     """Clips of one style in lots of ``clips``, each of different contents as far as there are.
 
     Every content has its turn before one comes again; no clip is in two lots.
     """
     turns = max(map(len, contents.values()))
     order = [of[turn] for turn in range(turns) for of in contents.values() if turn < len(of)]
-    size = options["clips"]
+    size = options.clips
     lots = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
-    return lots[: options["concepts"]]
+    return lots[: options.concepts]
 
 
 def _style_concept(
     dataset: PackedDataset,
     split: PackedSplit,
-    options: Mapping,
+    options: StyleOptions,
     style: str,
     contents: Mapping[str, list[int]],
     number: int,
@@ -107,29 +108,29 @@ def _style_concept(
     word = f"<{style}-{number}>"
     shown = [split.labels[place]["content"] for place in exemplars]
     concept = _concept(
-        *(dataset, split, exemplars, word, options["init"][style], options["templates"]),
-        tuple(options["actions"][content] for content in shown),
+        *(dataset, split, exemplars, word, options.init[style], options.templates),
+        tuple(options.actions[content] for content in shown),
     )
     rng = np.random.default_rng(derive_seed(seed, "sentences", word))
     others = [content for content in contents if content not in shown] or list(contents)
     asked = []
-    for wanted in rng.permutation(others)[: options["sentences"]].tolist():
+    for wanted in rng.permutation(others)[: options.sentences].tolist():
         places = [p for p in contents[wanted] if p not in exemplars] or contents[wanted]
-        sentence = options["sentence"].replace(ACTION, options["actions"][wanted])
+        sentence = options.sentence.replace(ACTION, options.actions[wanted])
         asked.append(Asked(sentence, _request(word, split, int(rng.choice(places)), rng)))
-    return Studied(concept, options["descriptors"][style], tuple(asked))
+    return Studied(concept, options.descriptors[style], tuple(asked))
 
 
 def _motions(
-    dataset: PackedDataset, split: PackedSplit, options: Mapping, seed: int
+    dataset: PackedDataset, split: PackedSplit, options: MotionOptions, seed: int
 ) -> list[Studied]:
     rng = np.random.default_rng(derive_seed(seed, "motions"))
     studied = []
-    for place in sorted(rng.permutation(len(split))[: options["count"]].tolist()):
+    for place in sorted(rng.permutation(len(split))[: options.count].tolist()):
         word = f"<motion-{place}>"
-        init = next(_coarse(split.captions[place], options["init"]), options["init"][-1])
-        concept = _concept(dataset, split, [place], word, init, options["templates"])
-        asked = Asked(options["sentence"], _request(word, split, place, rng))
+        init = next(_coarse(split.captions[place], options.init), options.init[-1])
+        concept = _concept(dataset, split, [place], word, init, options.templates)
+        asked = Asked(options.sentence, _request(word, split, place, rng))
         studied.append(Studied(concept, init, (asked,)))
     return studied
 

@@ -23,13 +23,15 @@ from lead.evaluation.embeddings import Embedder
 from lead.evaluation.judge import load_judge
 from lead.evaluation.table import format_table
 from lead.evaluation.word_judging import COLUMNS, WordJudge
-from lead.generation.loading import load_named, make_sampling
+from lead.generation.loading import load_named
 from lead.generation.motion_model import MotionModel
 from lead.inversion.objectives import OBJECTIVES
 from lead.models.text_encoders import make_encoder
 from lead.studies.benchmark.record import record, rows_record
 from lead.studies.benchmark.rows import DrawnLatents
+from lead.studies.request import EvaluateRequest
 from lead.studies.words.concepts import studied_concepts
+from lead.studies.words.options import StudyOptions
 from lead.training.inversion_stage import invert
 from lead.training.quiet import quiet_lightning
 
@@ -55,17 +57,17 @@ class Learning:
 class WordStudy:
     """The parts of a study: the models, the concepts, and who judges."""
 
-    def __init__(self, named: Run, dataset: PackedDataset, config: dict):
-        self.named, self.dataset, self.config = named, dataset, config
-        self.options = config["study"]
-        device = choose_device(config["device"])
-        self.model = load_named(config).to(device)
-        self.studied = studied_concepts(dataset, config["split"], self.options, config["seed"])
+    def __init__(self, named: Run, dataset: PackedDataset, request: EvaluateRequest):
+        self.named, self.dataset, self.request = named, dataset, request
+        self.options = request.study
+        device = choose_device(request.device)
+        self.model = load_named(request).to(device)
+        self.studied = studied_concepts(dataset, request.split, self.options, request.seed)
         self.requests = [asked.request for one in self.studied for asked in one.asked]
-        classifier = config["classifier"] and load_classifier(config["classifier"], device)
+        classifier = request.classifier and load_classifier(request.classifier, device)
         name = dataset.manifest.name
-        self.judge: Embedder | None = config["evaluator"] and load_judge(
-            config["evaluator"], device, name, make_encoder
+        self.judge: Embedder | None = request.evaluator and load_judge(
+            request.evaluator, device, name, make_encoder
         )
         self.bench = WordJudge(
             self.judge or None, classifier or None, dataset.fps, dataset.skeleton
@@ -76,8 +78,8 @@ class WordStudy:
 
     def measure(self) -> dict[str, dict]:
         """Row -> measure -> estimate, over all seeds."""
-        first = self.config["seed"]
-        for seed in range(first, first + self.options["seeds"]):
+        first = self.request.seed
+        for seed in range(first, first + self.options.seeds):
             self._measure_real(seed)
             plain = [text for one in self.studied for text in one.with_plain()]
             self._measure_generated(PLAIN, self.model, seed, plain)
@@ -99,7 +101,7 @@ class WordStudy:
 
     def _measure_words(self, learning: Learning, seed: int) -> None:
         """Learn every word in one optimisation and measure the motions of its sentences."""
-        recipe = {**self.options["recipe"], "objective": learning.objective}
+        recipe = {**self.options.recipe, "objective": learning.objective}
         options = build("inversion", recipe, "study.recipe")
         concepts = [one.concept for one in self.studied]
         words = invert(concepts, learning.model, options, seed=seed, progress=True)
@@ -110,10 +112,9 @@ class WordStudy:
     def _measure_generated(
         self, title: str, model: MotionModel, seed: int, sentences: Sequence[str]
     ) -> None:
-        latents = DrawnLatents(model, self.config["batch_size"])
-        sampling = make_sampling(self.config)
+        latents, sampling = DrawnLatents(model, self.request.batch_size), self.request.sampling
         seeds = [derive_seed(seed, "motion", place) for place in range(len(sentences))]
-        for name in self.options["project"]:
+        for name in self.options.project:
             realign = model.project if name == "with" and model.can("project") else None
             motions = latents.generating(sampling, realign)(sentences, self.frames, seeds)
             row = title + (PROJECTED if realign else "")
@@ -124,13 +125,13 @@ class WordStudy:
         return [
             Learning(f"MTI {objective}{name}", model, objective)
             for name, model in self._models().items()
-            for objective in self.options["objectives"]
+            for objective in self.options.objectives
         ]
 
     def _models(self) -> dict[str, MotionModel]:
         """With the run's own projector, then the others, by what their names add to the table."""
-        found, config = {"": self.model}, self.config
-        for folder in config["projectors"] or (self._beside() if self.options["others"] else []):
+        found = {"": self.model}
+        for folder in self.request.projectors or (self._beside() if self.options.others else []):
             run = Run(Path(folder))
             name = run.folder.name.removeprefix(f"{self.named.folder.name}-")
             found[f" ({name})"] = self.model.with_projector(run)
@@ -159,27 +160,29 @@ class WordStudy:
         return chosen
 
 
-def study_words(named: Run, dataset: PackedDataset, config: dict, output: Path) -> Iterator[str]:
+def study_words(
+    named: Run, dataset: PackedDataset, request: EvaluateRequest, output: Path
+) -> Iterator[str]:
     """Measure every row of the study and write the record; then the table, and the picture."""
-    check_study(config)
+    check_study(request.study)
     quiet_lightning()
-    study = WordStudy(named, dataset, config)
+    study = WordStudy(named, dataset, request)
     rows = study.measure()
-    about = record(named, dataset, len(study.requests), config)
+    about = record(named, dataset, len(study.requests), request)
     table = format_table(rows, COLUMNS)
     write_json(output, {**about, **_found(study, rows)})
     yield (
         f"{len(study.studied)} concepts, {len(study.requests)} sentences, "
-        f"{study.options['seeds']} seeds; style, content, both and skating: mean ± 95 % over "
+        f"{study.options.seeds} seeds; style, content, both and skating: mean ± 95 % over "
         "concepts, the others over seeds\n"
     )
     yield table
     yield f"written: {output}"
-    if study.options["figure"]:
+    if study.options.figure:
         from lead.studies.words.figure import write_words_figure
 
         licence = dataset.manifest.licence
-        figure = Path(study.options["figure"])
+        figure = Path(study.options.figure)
         files = write_words_figure(figure, _lines(study), dataset.fps, dataset.skeleton, licence)
         yield f"figure: {', '.join(map(str, files.values()))}"
 
@@ -193,7 +196,7 @@ def _lines(study: WordStudy) -> list[Sequence[tuple[np.ndarray, str]]]:
     compared = [row for row in COMPARED if row in ways] or ways[:2]
     rows = [PLAIN + ("" if PLAIN in study.shown else PROJECTED), *compared]
     ends = np.cumsum([len(one.asked) for one in study.studied]) - 1
-    count = min(study.options["shown"], len(study.studied))
+    count = min(study.options.shown, len(study.studied))
     lines = []
     for place in np.linspace(0, len(study.studied) - 1, count).round().astype(int):
         one, last = study.studied[place], int(ends[place])
@@ -206,13 +209,12 @@ def _lines(study: WordStudy) -> list[Sequence[tuple[np.ndarray, str]]]:
     return lines
 
 
-def check_study(config: dict) -> None:
+def check_study(study: StudyOptions) -> None:
     """RequestError for options of a study that cannot work."""
-    study = config["study"]
-    if study["figure"]:
-        real_place(study["figure"], folder=True)
+    if study.figure:
+        real_place(study.figure, folder=True)
     for key, known in (("objectives", OBJECTIVES), ("project", PROJECT)):
-        for name in study[key]:
+        for name in getattr(study, key):
             if name not in known:
                 raise RequestError(f"study.{key}: unknown '{name}', known: {', '.join(known)}")
 
@@ -220,7 +222,7 @@ def check_study(config: dict) -> None:
 def _found(study: WordStudy, rows: Mapping[str, Mapping]) -> dict:
     """What the record holds besides the run: rows, and their values by concept and by seed."""
     return {
-        "study": study.options,
+        "study": study.request.kept["study"],
         "concepts": {
             one.concept.word: {"exemplars": list(one.concept.sources), "plain": one.plain}
             for one in study.studied
