@@ -8,7 +8,7 @@ from lead.bench.setting import BenchOptions, Setting
 from lead.bench.timing import alternate, median
 from lead.core.errors import RequestError
 from lead.generation import MotionModel, Sampling
-from lead.generation.loading import load_named, make_sampling
+from lead.generation.loading import ModelRequest, load_named
 
 TEXT = "a person walks forward and waves the right hand."
 
@@ -47,8 +47,8 @@ def measure(setting: Setting, machine: Machine, options: BenchOptions) -> list[R
     return rows
 
 
-def _loaded(setting: Setting, values: dict) -> tuple[MotionModel, Sampling]:
-    return load_named(values).to(setting.device), make_sampling(values)
+def _loaded(setting: Setting, request: ModelRequest) -> tuple[MotionModel, Sampling]:
+    return load_named(request).to(setting.device), request.sampling
 
 
 def _works(model: MotionModel, sampling: Sampling, frames: int) -> dict[str, Callable[[], object]]:

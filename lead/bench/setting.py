@@ -1,13 +1,14 @@
 """How all rows of a benchmark are measured."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from lead.core.devices import choose_device
 from lead.core.precision import resolve_precision
+from lead.generation.loading import ModelRequest
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 """``cpu`` is the processor time of this process: for one thread on a machine that is busy."""
@@ -17,7 +18,7 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 class BenchOptions:
     """What `lead bench` was asked for; the values stand in configs/bench.yaml.
 
-    ``teacher`` and ``taught`` are the options by which both runs of `distilled` generate.
+    ``teacher`` and ``taught`` are the two models of `distilled`.
     """
 
     subject: str
@@ -35,8 +36,8 @@ class BenchOptions:
     source: str | None
     output: str | None
     plot: str | None
-    teacher: Mapping[str, object] | None = None
-    taught: Mapping[str, object] | None = None
+    teacher: ModelRequest | None = None
+    taught: ModelRequest | None = None
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from lead.bench import SUBJECTS
 from lead.cli.config import compose_with_words
-from lead.cli.loading import compose_for_run
+from lead.cli.loading import compose_for_run, request
 from lead.cli.starter import with_default_run
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import check_png, claimed
@@ -76,13 +76,17 @@ def _subject(words: Sequence[str], option: str | None) -> str:
 
 
 def _teacher_and_student(config: dict) -> dict:
-    """The values by which both generate; RequestError where the student is no run."""
+    """The models that both are; RequestError where the student is no run."""
+    from lead.generation.loading import ModelRequest
+
     run = Path(with_default_run({"run": config["run"]})["run"])
     student = Path(config["student"] or run / "distilled")
     if not (student / "run.json").is_file():
         raise RequestError(f"student={student} is no run: name one that stage=distill made")
-    teacher = compose_for_run("generate", [f"run={run}"])
-    taught = compose_for_run("generate", [f"run={run}", f"diffusion={student}"])
+    teacher, taught = (
+        request(ModelRequest, compose_for_run("generate", words))
+        for words in ([f"run={run}"], [f"run={run}", f"diffusion={student}"])
+    )
     return {"teacher": teacher, "taught": taught, "student": str(student)}
 
 

@@ -74,10 +74,8 @@ def load_coder(run: Run) -> MotionCoder:
     return import_module(CODERS[run.stage]).load_coder(run)
 
 
-def load_named(request: ModelRequest | Mapping) -> MotionModel:
+def load_named(request: ModelRequest) -> MotionModel:
     """The model that run=, projector= and diffusion= name."""
-    if isinstance(request, Mapping):
-        request = ModelRequest(**{key: request[key] for key in ModelRequest.model_fields})
     if request.run is None:
         raise RequestError("no run given: say run=RUN, a run that `lead train` made")
     projector, diffusion = (
@@ -91,11 +89,6 @@ def load_for_inference(request: InferenceRequest, load=load_named) -> MotionCode
     """The same model on device=, prepared in precision= and compiled=."""
     precision, device = request.settled().precision, choose_device(request.device)
     return load(request).to(device).prepared(precision, request.compiled)
-
-
-def make_sampling(values: Mapping) -> Sampling:
-    """The sampling settings among the values of a verb."""
-    return _sampling(values["sampling"])
 
 
 def with_words(model: MotionModel, words: list) -> MotionModel:

@@ -3,11 +3,12 @@
 import torch
 
 from lead.cli.config import compose
+from lead.cli.loading import request
 from lead.cli.train_request import train_request
 from lead.core.building import build
 from lead.core.runs import Run
 from lead.generation import load_motion_model
-from lead.generation.loading import make_sampling
+from lead.generation.loading import ModelRequest
 from lead.training.stages import train_stage
 
 TOKENS = ("model.vae.latent_tokens=3", "model.denoiser.relu_before_text=false")
@@ -56,7 +57,9 @@ def test_several_tokens_from_stage_1_to_one_step(train_chain, make_values, tmp_p
     run = train_stage(train_request(make_values("distill", tmp_path / "run", *words)))
     pipeline = load_motion_model(run, projector_run=Run(chain["projector"]))
     for steps in (1, 2, 4):
-        sampling = make_sampling(compose("generate", [f"sampling=lcm{steps}_skip100"]))
+        sampling = request(
+            ModelRequest, compose("generate", [f"sampling=lcm{steps}_skip100"])
+        ).sampling
         z = pipeline.sample(["a person walks"], [20], [3], sampling, project=True)
         assert z.shape == (1, 3, 8) and torch.isfinite(z).all()
     assert run.record.sampling == "lcm1_skip100"
