@@ -5,9 +5,9 @@ stage=STAGE      vae | diffusion | projector | distill (LEAD) | autoencoder | fl
 data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR
 vae=RUN          the run of stage 1; needed by stage=diffusion
 diffusion=RUN    the run of stage 2; needed by stage=projector (or vae=RUN for a projector alone)
-autoencoder=RUN  the run of stage 1 of a flow; needed by stage=flow (or vae=RUN, of model/vae=timed)
+autoencoder=RUN  the run of stage 1 of a flow; needed by stage=flow (or vae=RUN of size=timed_small)
 teacher=RUN      the run of stage 2 that stage=distill teaches to sample in one step
-size=SIZE        tiny | small | paper
+size=SIZE        tiny | small | timed_small | paper
 run=DIR          run directory; default checkpoints/NAME-SIZE-STAGE
 text_encoder=T   minilm | clip_l14 | open_clip_l14 | sentence_t5 | hash
 resume=true      go on with a run that was stopped

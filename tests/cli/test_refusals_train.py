@@ -337,7 +337,7 @@ def text_encoder_folder_empty(w):
 
 
 OPTIONS = {
-    "size=huge": "unknown size 'huge': known: demo, mldpp, paper, small, tiny",
+    "size=huge": "unknown size 'huge': known: demo, mldpp, paper, small, timed_small, tiny",
     "stage=vea": "unknown stage 'vea': did you mean 'vae'?",
     "text_encoder=clip": "unknown text_encoder 'clip': did you mean 'clip_l14'?",
     "data=humanml": "unknown data 'humanml': did you mean 'humanml3d'?",
