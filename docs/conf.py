@@ -10,6 +10,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from generated_pages import site_links, write_pages  # noqa: E402
 
 from lead import __version__  # noqa: E402
+from lead.core import schema  # noqa: E402, F401 - before autodoc types what pydantic looks at
 
 write_pages(HERE.parent, HERE / "generated")
 

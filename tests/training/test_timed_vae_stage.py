@@ -137,7 +137,11 @@ def test_a_run_from_the_command_line_is_measured_by_evaluate(
     assert "largest bone change" in capsys.readouterr().out
     assert main(["train", *micro_words("diffusion", tmp_path / "next", f"vae={run}")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "has latents that keep time" in line and len(line) <= 300 and not (tmp_path / "next").exists()
+    assert (
+        "has latents that keep time" in line
+        and len(line) <= 300
+        and not (tmp_path / "next").exists()
+    )
 
 
 @torch.no_grad()

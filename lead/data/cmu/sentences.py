@@ -1,9 +1,9 @@
 """Sentences about trials of the CMU database, of three kinds that are kept apart.
 
-``humanml3d``  people's sentences about a cut of a trial (HumanML3D, MIT), in frames at 20 fps;
-               some describe the cut's mirror image
-``kit_ml``     people's sentences about a whole trial (KIT-ML, MIT)
-``cmu``        the line that the database itself has for a trial
+- ``humanml3d``: people's sentences about a cut of a trial (HumanML3D, MIT), in frames at 20 fps;
+  some describe the cut's mirror image
+- ``kit_ml``: people's sentences about a whole trial (KIT-ML, MIT)
+- ``cmu``: the line that the database itself has for a trial
 
 A fourth kind is lead's own, about single windows: see lead.data.cmu.window_sentences.
 
