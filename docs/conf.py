@@ -10,7 +10,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from generated_pages import site_links, write_pages  # noqa: E402
 
 from lead import __version__  # noqa: E402
-from lead.core import schema  # noqa: E402, F401 - before autodoc types what pydantic looks at
+import lead.generation  # noqa: E402, F401 - here pydantic may look at annotations as they are,
+import lead.training.inversion_stage  # noqa: E402, F401 - which autodoc's own import prevents
 
 write_pages(HERE.parent, HERE / "generated")
 
