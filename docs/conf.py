@@ -9,9 +9,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from generated_pages import site_links, write_pages  # noqa: E402
 
-from lead import __version__  # noqa: E402
 import lead.generation  # noqa: E402, F401 - here pydantic may look at annotations as they are,
 import lead.training.inversion_stage  # noqa: E402, F401 - which autodoc's own import prevents
+from lead import __version__  # noqa: E402
 
 write_pages(HERE.parent, HERE / "generated")
 
