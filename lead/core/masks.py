@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 
 def lengths_to_mask(
@@ -23,6 +24,26 @@ def masked_mean(
     real = mask.reshape(mask.shape + (1,) * (values.ndim - 2))
     count = mask.sum() * values.shape[2:].numel()
     return torch.where(real, values, 0.0).sum() / count.clamp(min=1)
+
+
+def group_mask(mask: Bool[Tensor, "batch frames"], size: int) -> Bool[Tensor, "batch groups"]:
+    """Which groups of ``size`` neighbouring frames are real: those with a real frame among them."""
+    missing = -mask.shape[1] % size
+    return pad(mask, (0, missing)).unflatten(1, (-1, size)).any(-1)
+
+
+def hold_last(
+    x: Float[Tensor, "batch frames *rest"], mask: Bool[Tensor, "batch frames"], size: int
+) -> Float[Tensor, "batch whole_groups *rest"]:
+    """``x`` with the last real frame in place of padding, up to whole groups of ``size`` frames."""
+    missing = -mask.shape[1] % size
+    if not missing and without_padding(mask):
+        return x
+    mask = pad(mask, (0, missing))
+    places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+    held = places.masked_fill(~mask, 0).cummax(dim=1).values
+    rest = x.shape[2:]
+    return x.gather(1, held.reshape(*held.shape, *[1] * len(rest)).expand(-1, -1, *rest))
 
 
 def without_padding(mask: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -36,11 +37,15 @@ class CaptionWords:
         counts = self.counts[list(rows)]
         text = torch.zeros(len(rows), 1 + int(counts.max()), self.pooled.shape[1])
         text[:, 0] = self.pooled[list(rows)].float()
-        ends = np.cumsum(self.counts)
         for place, (row, count) in enumerate(zip(rows, counts.tolist(), strict=True)):
-            words = self.tokens[ends[row] - count : ends[row]]
+            words = self.tokens[self._ends[row] - count : self._ends[row]]
             text[place, 1 : count + 1] = torch.from_numpy(words.astype(np.float32))
         return text, lengths_to_mask(torch.from_numpy(1 + counts))
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """Where the words of each text end; once for all batches."""
+        return np.cumsum(self.counts)
 
     def scales(self) -> tuple[float, float]:
         """One over the root mean square of pooled vectors and of words, to four digits."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad, silu
 
 from lead.core.errors import RequestError
-from lead.core.masks import without_padding
+from lead.core.masks import group_mask, hold_last
 from lead.core.sizes import Dropout, Size
 
 FRAMES_PER_TOKEN = 4
@@ -58,7 +58,9 @@ class JointAutoencoder(nn.Module):
         Values where ``mask`` is false do not matter: the last real frame stands there, also where
         the frames are no multiple of four.
         """
-        raw = self.encoder(_hold_last(x, mask).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        raw = self.encoder(hold_last(x, mask, FRAMES_PER_TOKEN).permute(0, 3, 1, 2)).permute(
+            0, 2, 3, 1
+        )
         latents = (raw - self.latent_shift) / self.latent_scale
         return latents.masked_fill(~token_mask(mask)[..., None, None], 0)
 
@@ -130,19 +132,7 @@ class JointAutoencoder(nn.Module):
 
 def token_mask(mask: Bool[Tensor, "batch frames"]) -> Bool[Tensor, "batch tokens"]:
     """Which latents are real: those with a real frame among their four."""
-    missing = -mask.shape[1] % FRAMES_PER_TOKEN
-    return pad(mask, (0, missing)).unflatten(1, (-1, FRAMES_PER_TOKEN)).any(-1)
-
-
-def _hold_last(x: Tensor, mask: Tensor) -> Tensor:
-    """``x`` with the last real frame in place of padding, up to a multiple of four frames."""
-    missing = -mask.shape[1] % FRAMES_PER_TOKEN
-    if not missing and without_padding(mask):
-        return x
-    mask = pad(mask, (0, missing))
-    places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
-    held = places.masked_fill(~mask, 0).cummax(dim=1).values
-    return x.gather(1, held[..., None, None].expand(-1, -1, *x.shape[2:]))
+    return group_mask(mask, FRAMES_PER_TOKEN)
 
 
 class _Encoder(nn.Module):

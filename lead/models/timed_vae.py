@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import fold, pad, silu
 
 from lead.core.errors import RequestError
+from lead.core.masks import group_mask, hold_last
 from lead.core.sizes import Dropout, Layers, Size, SizeOrNone
 from lead.models.blocks.flow_layers import (
     RmsNorm,
@@ -100,8 +101,7 @@ class TimedVae(nn.Module):
 
     def token_mask(self, mask: Bool[Tensor, "batch frames"]) -> Bool[Tensor, "batch tokens"]:
         """Which tokens are real: those with a real frame in their patch."""
-        missing = -mask.shape[1] % self.patch
-        return pad(mask, (0, missing)).unflatten(1, (-1, self.patch)).any(-1)
+        return group_mask(mask, self.patch)
 
     def encode(
         self, x: Float[Tensor, "batch frames features"], mask: Bool[Tensor, "batch frames"]
@@ -111,7 +111,7 @@ class TimedVae(nn.Module):
         Values where ``mask`` is false do not matter: the last real frame stands there, also in a
         patch that the clip does not fill.
         """
-        held = hold_last(x[..., : self.written], mask, -mask.shape[1] % self.patch)
+        held = hold_last(x[..., : self.written], mask, self.patch)
         tokens = self.token_mask(mask)
         h = self.input_layer(held.unflatten(1, (-1, self.patch)).flatten(2))
         mu, logvar = self.to_latent(self._run(self.encoder, h, tokens)).chunk(2, dim=-1)
@@ -204,16 +204,6 @@ def overlap_add(
     total = fold(rows.reshape(len(rows), features * window, count), **shape)[..., 0]
     share = fold(weights, **shape)[..., 0]
     return (total / share.clamp(min=1e-3)).transpose(1, 2)
-
-
-def hold_last(
-    x: Float[Tensor, "batch frames features"], mask: Bool[Tensor, "batch frames"], more: int = 0
-) -> Float[Tensor, "batch frames_and_more features"]:
-    """``x`` with the last real frame in place of padding, and of ``more`` frames behind."""
-    mask = pad(mask, (0, more))
-    places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
-    held = places.masked_fill(~mask, 0).cummax(dim=1).values
-    return x.gather(1, held[..., None].expand(-1, -1, x.shape[2]))
 
 
 def _skeleton_of(features: int) -> str:
