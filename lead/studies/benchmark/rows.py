@@ -5,10 +5,9 @@ Loaded only where a run is measured. Motions are un-normalised features (frames,
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -46,7 +45,7 @@ class Rows:
     reconstructions: dict[str, Rebuild]
     generators: dict[str, Generate]
     drawn: "DrawnLatents | None" = None
-    samplings: Mapping[str, Sampling] = MappingProxyType({})  # of the generators
+    samplings: Mapping[str, Sampling] = field(default_factory=dict)  # of the generators
 
 
 def load_rows(named: Run, dataset: PackedDataset, request: EvaluateRequest) -> Rows:
