@@ -73,6 +73,7 @@ def _draw_sinks(axes, panel: AttentionPanel) -> None:
     for layer, sinks in enumerate(panel.sinks, start=1):
         axes.plot(steps, sinks, linewidth=1.3, label=f"layer {layer}")
     axes.set(ylim=(0, 1.02), xlim=(1, max(2, steps[-1])))
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_title(f"SinkRatio {panel.sinks.mean():.2f}", fontsize=9, loc="left")
     axes.set_xlabel("step, from noise to motion", fontsize=8)
     axes.tick_params(labelsize=7)
