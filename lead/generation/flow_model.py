@@ -174,7 +174,7 @@ class FlowModel(MotionModel):
         windows: Windows | None = None,
     ) -> Tensor:
         """Noise along the flow; rows of ``read`` and ``mask`` are windows of it where there are."""
-        text, word_mask = _padded(read, sampling.sink_padding)
+        text, word_mask = _padded(read, 1 + sampling.sink_padding)
         device, guidance = text.device, _guidance(sampling)
         noise, flow = noise.to(device), self.flow
         if self.kept is not None:
@@ -240,7 +240,7 @@ class _Keeping(nn.Module):
 
 
 def _padded(rows: Sequence[Tensor], least: int = 0) -> tuple[Tensor, Tensor]:
-    """Rows (words, dim) as one tensor, and which of its words are read: ``least`` in any case."""
+    """Rows (words, dim) as one tensor, and which of its words are read, the first ``least`` too."""
     lengths = torch.tensor([max(len(row), least) for row in rows], device=rows[0].device)
     mask = lengths_to_mask(lengths)
     text = rows[0].new_zeros(*mask.shape, rows[0].shape[-1])
