@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.errors import RequestError
@@ -33,7 +34,6 @@ from lead.generation.motion_model import (
 )
 from lead.generation.timeline import Windows, plan_windows, seam_frames
 from lead.inversion.objectives import WEIGHTINGS, Noised
-from lead.models.blocks.watching import attends_to_words
 from lead.models.flow_transformer import FlowTransformer
 
 __all__ = ["FlowModel", "load", "load_coder"]
@@ -77,9 +77,8 @@ class FlowModel(MotionModel):
     @property
     def abilities(self) -> frozenset[str]:
         """Latents of each length are their own; those of a VAE hold no place, and can be joined."""
-        some = {"rebuild", "learn_words", "keep_frames"}
-        some |= {"timeline"} if isinstance(self.coder, TimedCoder) else set()
-        return frozenset(some | ({"attention"} if attends_to_words(self.flow) else set()))
+        some = {"timeline"} if isinstance(self.coder, TimedCoder) else set()
+        return frozenset(some | {"rebuild", "learn_words", "keep_frames"})
 
     def prepared(self, precision: str = "fp32", compiled: bool = False) -> "FlowModel":
         """The same model, whose flow computes in ``precision``; fp32 is as it was trained."""
@@ -174,7 +173,7 @@ class FlowModel(MotionModel):
         windows: Windows | None = None,
     ) -> Tensor:
         """Noise along the flow; rows of ``read`` and ``mask`` are windows of it where there are."""
-        text, word_mask = _padded(read, 1 + sampling.sink_padding)
+        text, word_mask = _with_padding(*_padded(read), sampling.sink_padding)
         device, guidance = text.device, _guidance(sampling)
         noise, flow = noise.to(device), self.flow
         if self.kept is not None:
@@ -239,13 +238,18 @@ class _Keeping(nn.Module):
         )
 
 
-def _padded(rows: Sequence[Tensor], least: int = 0) -> tuple[Tensor, Tensor]:
-    """Rows (words, dim) as one tensor, and which of its words are read, the first ``least`` too."""
-    lengths = torch.tensor([max(len(row), least) for row in rows], device=rows[0].device)
-    mask = lengths_to_mask(lengths)
-    text = rows[0].new_zeros(*mask.shape, rows[0].shape[-1])
-    for place, row in enumerate(rows):
-        text[place, : len(row)] = row
+def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Rows (words, dim) as one tensor, and which of its words are real."""
+    lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
+    return pad_sequence([*rows], batch_first=True), lengths_to_mask(lengths)
+
+
+def _with_padding(text: Tensor, mask: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
+    """Padded sentences of which so many tokens are read behind the pooled vector, zeros or not."""
+    if tokens:
+        more = max(0, 1 + tokens - text.shape[1])
+        text, mask = pad(text, (0, 0, 0, more)), pad(mask, (0, more))
+        mask[:, : 1 + tokens] = True
     return text, mask
 
 

@@ -43,10 +43,10 @@ class FlowGuidance:
 def sample_flow(
     flow: Callable[..., Tensor],
     noise: Float[Tensor, "batch tokens joints channels"],
-    text_embedding: Float[Tensor, "batch words text_dim"],
+    text_embedding: Float[Tensor, "rows words text_dim"],
     *,
-    mask: Bool[Tensor, "batch tokens"] | None = None,
-    word_mask: Bool[Tensor, "batch words"] | None = None,
+    mask: Bool[Tensor, "rows seen"] | None = None,
+    word_mask: Bool[Tensor, "rows words"] | None = None,
     sampler: str = "euler",
     steps: int = 16,
     shift: float = 1.0,

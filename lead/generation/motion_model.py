@@ -21,6 +21,7 @@ from lead.generation.known_texts import KnownTexts, read_known_texts
 from lead.generation.motion_coder import MotionCoder
 from lead.inversion.objectives import Noised
 from lead.inversion.word import state_hash
+from lead.models.blocks.watching import attends_to_words
 from lead.models.text_encoders import TextEncoder
 from lead.models.text_encoders.learned_words import check_taught
 from lead.representation import constant_bones, features_to_joints
@@ -177,7 +178,9 @@ class MotionModel(MotionCoder):
     # What all have in common
 
     def can(self, ability: str) -> bool:
-        """Whether the model has an ability of REFUSALS."""
+        """Whether the model has an ability of REFUSALS; which words are read is seen by all."""
+        if ability == "attention":
+            return attends_to_words(self.networks[0])
         return bool(REFUSALS[ability]) and ability in self.abilities
 
     def need(self, ability: str) -> None:

@@ -57,12 +57,12 @@ def plan_windows(tokens: Sequence[int], longest: int, overlap: int) -> Windows:
     """
     overlap = max(1, min(overlap, (longest - 1) // 3))
     seams = [0, *accumulate(tokens)]
+    whole = seams[-1]
     parts = [
         (sentence, *part)
         for sentence, (first, end) in enumerate(pairwise(seams))
-        for part in _parts(first, end, longest - 2 * overlap)
+        for part in _parts(first, end, longest, overlap * ((first > 0) + (end < whole)), overlap)
     ]
-    whole = seams[-1]
     place = torch.arange(whole)
     ramps = []
     for _, first, end in parts:
@@ -79,10 +79,11 @@ def plan_windows(tokens: Sequence[int], longest: int, overlap: int) -> Windows:
     return Windows(sentences, places, mask, shares.gather(1, places) * mask)
 
 
-def _parts(first: int, end: int, most: int) -> list[tuple[int, int]]:
-    """A span in nearly equal parts of at most ``most``."""
-    count = -(-(end - first) // most)
-    return [*pairwise(first + (end - first) * part // count for part in range(count + 1))]
+def _parts(first: int, end: int, longest: int, around: int, overlap: int) -> list[tuple[int, int]]:
+    """A span in nearly equal parts: one where it fits with what is ``around`` it."""
+    length = end - first
+    count = 1 if length + around <= longest else -(-length // (longest - 2 * overlap))
+    return [*pairwise(first + length * part // count for part in range(count + 1))]
 
 
 def seam_frames(frames: Sequence[int], patch: int, shortest: int) -> list[tuple[int, int]]:
