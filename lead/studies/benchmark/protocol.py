@@ -28,7 +28,7 @@ from lead.studies.benchmark.record import grouped_record, record, rows_record
 from lead.studies.benchmark.rows import Rows, load_rows
 from lead.studies.request import EvaluateRequest
 
-SINKS_MOST = 128  # motions whose attention is looked at
+SINKS_MOST = 64  # motions whose attention is looked at
 
 
 def judge_run(
