@@ -21,7 +21,8 @@ from lead.diffusion.guidance import guide
 from lead.diffusion.schedules import NoiseSchedule
 from lead.diffusion.timesteps import solver_timesteps
 from lead.models.vae import reparameterise
-from lead.training.latent_inputs import LatentInputs, earlier_run
+from lead.training.earlier_runs import earlier_run
+from lead.training.latent_inputs import LatentInputs
 from lead.training.losses import check_finite, moment_distance, pseudo_huber
 from lead.training.optimization import Positive
 from lead.training.randomness import StepDraws, step_draws, validation_draws

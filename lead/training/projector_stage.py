@@ -14,8 +14,9 @@ from lead.core.seeding import make_generator
 from lead.data.packed import PackedDataset
 from lead.models.projector import Projector
 from lead.models.vae import reparameterise
+from lead.training.earlier_runs import earlier_run
 from lead.training.generated_latents import Regeneration
-from lead.training.latent_inputs import LatentInputs, earlier_run
+from lead.training.latent_inputs import LatentInputs
 from lead.training.losses import (
     REDUCTIONS,
     VARIANCE_LOSSES,
