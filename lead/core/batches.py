@@ -53,6 +53,15 @@ class LatentBatch:
         """The options of a network that say what is real; none where all is."""
         return {} if self.mask is None else {"mask": self.mask, "word_mask": self.word_mask}
 
+    @property
+    def both(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """Texts and masks of all rows with the empty sentence, then of all with their own."""
+        text = torch.cat([self.null_text.expand_as(self.text), self.text])
+        if self.mask is None:
+            return text, {}
+        words = torch.cat([self.null_mask.expand_as(self.word_mask), self.word_mask])
+        return text, {"mask": torch.cat([self.mask, self.mask]), "word_mask": words}
+
     def without_captions(self, dropped: Bool[Tensor, " batch"]) -> "LatentBatch":
         """The same with the empty sentence in some rows."""
         text = torch.where(dropped[:, None, None], self.null_text, self.text)

@@ -57,12 +57,16 @@ class VaeCoder(MotionCoder):
             return -(-frames // self.vae.patch)
         return 0 * frames + self.vae.latent_tokens
 
+    def real_latents(self, mask: Tensor) -> Tensor | None:
+        """Which latents stand for real frames of ``mask`` (batch, frames); None: all do."""
+        return self.vae.token_mask(mask) if isinstance(self.vae, TimedVae) else None
+
     def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (batch, tokens, dim); minus infinity where means are all."""
         mean, logvar = self.vae.encode(self.normalizer.normalize(x), mask)
         if self.latents is None:
             return mean, logvar
-        z = self.latents.normalize(mean) * self.vae.token_mask(mask)[..., None]
+        z = self.latents.normalize(mean) * self.real_latents(mask)[..., None]
         return z, torch.full_like(z, -torch.inf)
 
     def decode_normalised(self, latents: Tensor, mask: Tensor) -> Tensor:
@@ -119,10 +123,14 @@ class LeadModel(VaeCoder, MotionModel):
             return read_words(self.text_encoder, texts, words)
         return super().read(texts, words)
 
-    def project(self, latents: Tensor) -> Tensor:
-        """Latents realigned by the projector."""
+    def project(self, latents: Tensor, frames: Sequence[int]) -> Tensor:
+        """Latents of motions of so many frames realigned by the projector."""
         self.need("project")
-        return self.projector(latents)
+        if self.latents is None:
+            return self.projector(latents)
+        counts = torch.tensor([self.token_count(length) for length in frames])
+        real = lengths_to_mask(counts, latents.shape[1]).to(latents.device)
+        return self.projector(latents, real) * real[..., None]
 
     def with_projector(self, run: Run) -> "LeadModel":
         """The same model with the projector of another run, which has to stand on the same VAE."""
@@ -133,9 +141,13 @@ class LeadModel(VaeCoder, MotionModel):
         self, batch: Noised, texts: Sequence[str], words: Mapping[str, Tensor], options: object
     ) -> Tensor:
         """One of LEAD's three objectives, of each row."""
-        parts = FrozenParts(self.vae, self.denoiser, self.projector, self.schedule)
-        text = self.read(texts, words)
-        return word_loss(parts, batch, text, options.objective, options.weighting)
+        parts = FrozenParts(self.decode_normalised, self.denoiser, self.projector, self.schedule)
+        text, word_mask = padded(self.read(texts, words))
+        real = self.real_latents(batch.mask)
+        if real is not None:
+            clean, noise = (each[:, : real.shape[1]] for each in (batch.clean, batch.noise))
+            batch = replace(batch, clean=clean, noise=noise, real=real)
+        return word_loss(parts, batch, text, options.objective, options.weighting, word_mask)
 
     def prepared(self, precision: str = "fp32", compiled: bool = False) -> "LeadModel":
         """The same parts rebuilt for inference on the device where they are, which is faster.
@@ -201,7 +213,7 @@ class LeadModel(VaeCoder, MotionModel):
             eta=sampling.eta,
             **masks,
         )
-        return self.project(z) if project else z
+        return self.project(z, frames) if project else z
 
     def _distilled(self, sampling: Sampling) -> bool:
         """Whether guidance is inside the denoiser; RequestError for lcm with one that has none."""
@@ -280,7 +292,15 @@ def load_projector(run: Run, diffusion_run: Run) -> Projector:
             f"{run.folder} and {diffusion_run.folder} stand on different VAEs: "
             "train the projector on the same one"
         )
-    return freeze(run.load_part("projector", latent_dim=own.options("vae")["latent_dim"]))
+    width = own.options("vae")["latent_dim"]
+    if keeps_time(own):
+        of_both = (load_normalizer(one, width).state_dict() for one in (run, diffusion_run))
+        if not all(map(torch.allclose, *(statistics.values() for statistics in of_both))):
+            raise RequestError(
+                f"{run.folder} and {diffusion_run.folder} standardise latents differently: train "
+                "the projector on that run, diffusion=RUN"
+            )
+    return freeze(run.load_part("projector", latent_dim=width))
 
 
 def keeps_time(run: Run) -> bool:

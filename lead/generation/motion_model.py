@@ -133,8 +133,8 @@ class MotionModel(MotionCoder):
         """How often drawing a batch of latents calls the first of ``networks``."""
         return len(sampling.timesteps or range(sampling.steps))
 
-    def project(self, latents: Tensor) -> Tensor:
-        """Latents realigned by the projector."""
+    def project(self, latents: Tensor, frames: Sequence[int]) -> Tensor:
+        """Latents of motions of so many frames realigned by the projector."""
         raise RequestError(REFUSALS["project"])
 
     def with_projector(self, run: Run) -> "MotionModel":

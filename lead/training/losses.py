@@ -199,10 +199,17 @@ def moment_distance(
 
 
 def pseudo_huber(
-    predicted: Float[Tensor, " batch *rest"], target: Float[Tensor, " batch *rest"], c: float
+    predicted: Float[Tensor, " batch *rest"],
+    target: Float[Tensor, " batch *rest"],
+    c: float,
+    mask: Bool[Tensor, "batch tokens"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean of sqrt(d^2 + c^2) - c: a square below ``c``, an absolute value above it."""
-    return (((predicted - target) ** 2 + c**2).sqrt() - c).mean()
+    """Mean of sqrt(d^2 + c^2) - c: a square below ``c``, an absolute value above it.
+
+    With ``mask`` over real tokens only.
+    """
+    each = ((predicted - target) ** 2 + c**2).sqrt() - c
+    return each.mean() if mask is None else masked_mean(each, mask)
 
 
 def check_finite(loss: Tensor, step: int, ids: list[str]) -> None:
