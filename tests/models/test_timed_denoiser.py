@@ -1,4 +1,4 @@
-"""The denoiser and the projector of latents that keep time: padding, rows, words, the flow's body."""
+"""The denoiser and the projector of latents that keep time: padding, rows, words."""
 
 import pytest
 import torch
