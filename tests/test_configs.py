@@ -91,7 +91,8 @@ def test_every_verb_composes_by_default(verb):
 @pytest.mark.parametrize(("verb", "group", "name"), CHOICES)
 def test_every_choice_composes_and_holds_its_values(verb, group, name):
     """A size has the last word on the models' numbers; `paper` sets no more than those."""
-    size = [f"size={SIZE_OF.get((group, name), 'paper')}"] if verb == "train" and group != "size" else []
+    of = SIZE_OF.get((group, name), "paper")  # whose numbers it is
+    size = [f"size={of}"] if verb == "train" and group != "size" else []
     config = compose(verb, [*size, f"{group}={name}"])
     written = yaml.safe_load((CONFIGS / group / f"{name}.yaml").read_text())
     written.pop("defaults", None)
