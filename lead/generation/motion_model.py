@@ -13,8 +13,10 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.errors import RequestError, WorkError
+from lead.core.masks import lengths_to_mask
 from lead.core.runs import Run
 from lead.data.cache import NULL_TEXT
 from lead.generation.known_texts import KnownTexts, read_known_texts
@@ -131,8 +133,8 @@ class MotionModel(MotionCoder):
         """How often drawing a batch of latents calls the first of ``networks``."""
         return len(sampling.timesteps or range(sampling.steps))
 
-    def project(self, latents: Tensor) -> Tensor:
-        """Latents realigned by the projector."""
+    def project(self, latents: Tensor, frames: Sequence[int]) -> Tensor:
+        """Latents of motions of so many frames realigned by the projector."""
         raise RequestError(REFUSALS["project"])
 
     def with_projector(self, run: Run) -> "MotionModel":
@@ -301,6 +303,23 @@ def known_captions(run: Run, width: int) -> KnownTexts | None:
             f"encoder gives {width}: pack it again"
         )
     return known
+
+
+def read_words(
+    encoder: TextEncoder, texts: Sequence[str], words: Mapping[str, Tensor]
+) -> list[Tensor]:
+    """Of each sentence its pooled vector, then its words: (1 + words, dim)."""
+    made = encoder.encode_with_words(texts, words)
+    rows = torch.cat([made.pooled[:, None], made.tokens], dim=1)
+    lengths = (1 + made.mask.sum(1)).tolist()
+    return [row[:length] for row, length in zip(rows, lengths, strict=True)]
+
+
+def padded(sentences: Sentences) -> tuple[Tensor, Tensor]:
+    """Sentences (batch, words, dim), and which words are real (batch, words)."""
+    lengths = torch.tensor([len(row) for row in sentences], device=sentences[0].device)
+    text = sentences if isinstance(sentences, Tensor) else pad_sequence(sentences, batch_first=True)
+    return text, lengths_to_mask(lengths)
 
 
 def _unheard(part: str) -> None:
