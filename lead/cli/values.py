@@ -107,6 +107,7 @@ OWN = {
     "study.styles.concepts": Takes(int, 1, 1000),
     "study.styles.sentences": Takes(int, 1, 1000),
     "scale": Takes(float, 1e-4, 1e6, null=True),
+    "evaluate task": Takes(str, words=("caption",), null=True),
     "report format": Takes(str, words=("markdown", "csv", "latex"), null=True),
     "classes": Takes(int, 2, 1000),
     "pairs": Takes(int, 1, 1000),

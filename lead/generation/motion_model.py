@@ -40,6 +40,7 @@ REFUSALS = {
     "match_moments": "controls with moments need latents of one size, which this model has not",
     "learn_words": "this model cannot learn words from motions: name a diffusion or projector run",
     "keep_frames": "this model draws a clip as a whole: start= and keep= need a flow run",
+    "caption": "this model writes no sentences about motions: name a run that was trained for both",
     "embed_guidance": "this model is not distilled: name a run of stage=distill",
 }
 """What a model may be able to do, and what is said where it is asked of one that cannot."""
@@ -160,6 +161,12 @@ class MotionModel(MotionCoder):
         ``options`` are InversionOptions; gradients reach ``words``.
         """
         raise RequestError(REFUSALS["learn_words"])
+
+    def caption(
+        self, clips: Sequence[np.ndarray], seeds: Sequence[int], *, count: int = 1
+    ) -> list[list[tuple[str, float]]]:
+        """``count`` sentences with a score for each clip, un-normalised features (frames, F)."""
+        raise RequestError(REFUSALS["caption"])
 
     # What all have in common
 
