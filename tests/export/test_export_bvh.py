@@ -39,7 +39,7 @@ def read_positions(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndar
 
     A stack machine of its own: rotations by SciPy, in the order of the channels.
     """
-    head, _, tail = path.read_text().partition("MOTION\n")
+    head, _, tail = path.read_text(encoding="utf-8").partition("MOTION\n")
     joints = read_hierarchy(head)
     lines = tail.splitlines()
     frames, seconds = int(lines[0].split(":")[1]), float(lines[1].split(":")[1])
