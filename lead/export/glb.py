@@ -216,7 +216,7 @@ def _extras(motion: Motion, fps: float) -> dict:
         "seed": motion.seed,
         "fps": fps,
         "skeleton": motion.skeleton,
-        "provenance": dict(motion.provenance),
+        "provenance": dict(sorted(motion.provenance.items())),
     }
 
 

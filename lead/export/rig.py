@@ -104,7 +104,7 @@ def figure_at(
     from lead.data.bvh.kinematics import forward_kinematics
     from lead.data.bvh.resampling import resample_linear, resample_rotations, sample_positions
 
-    times = sample_positions(motion.frames, motion.fps, fps)
+    times = sample_positions(motion.frames, motion.fps, float(fps))
     rotations = resample_rotations(figure.rotations, *times)
     places = np.tile(figure.offsets, (len(rotations), 1, 1))
     places[:, 0] = resample_linear(figure.positions[:, 0], *times)
@@ -122,7 +122,7 @@ def at_rate(motion: Motion, fps: float | int | None) -> Motion:
         return motion
     from lead.data.bvh.resampling import resample_linear, sample_positions
 
-    times = sample_positions(motion.frames, motion.fps, fps)
+    times = sample_positions(motion.frames, motion.fps, float(fps))
     features = resample_linear(motion.features, *times)
     return replace(motion, joints=figure_at(motion, fps).positions, features=features, fps=fps)
 
