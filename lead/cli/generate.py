@@ -14,6 +14,7 @@ words=[A,B]      files of learned words (`lead invert`), such as <zombie>, for u
                  those that the run has in its own folder words/ need not be named
 formats=[npz,gif]   npz | gif | webp | mp4 | png | bvh | glb | html (one player for all clips)
 format=html      the same as formats=[npz,html]
+fps=60 names=mixamo root=true scale=100   of BVH, GLB, films and pages: see `lead export --help`
 clean_feet=true  stop feet from sliding, and say by how much that changes the motion
 output=DIR       default outputs/RUN-FIRST-WORDS; overwrite=true replaces it
 sampling=S       ddim50 | ddpm1000; for a distilled run lcm1 (its default) | lcm2 | lcm4; for a flow
@@ -49,11 +50,15 @@ def run(overrides: Sequence[str]) -> int:
         raise RequestError("generate needs run=RUN: a run that `lead train` made")
     prompts = _prompts(config)
     folder, formats = _output_name(config, prompts), _formats(config)
+    from lead.export.formats import Manner
+
+    manner = request(Manner, config)
+    manner.check(*formats)
     with output_folder(folder, CLIPS, overwrite=config["overwrite"]):
         watch.lap("read options")
         from lead.studies.clips import GenerateRequest, generate_folder
 
-        asked = request(GenerateRequest, config)
+        asked = request(GenerateRequest, config, manner=manner)
         generate_folder(prompts, folder, formats, asked, lap=watch.lap, say=print, note=_note)
         if config["profile"]:
             print(watch.breakdown())
