@@ -408,12 +408,15 @@ def test_a_projector_needs_no_diffusion_run(chain, make_values, tmp_path):
         run.ancestor("diffusion")
 
 
-def test_a_training_without_a_validation_ends_and_is_read_again(make_values, tmp_path):
-    """No loss was the best: its record holds infinity, and goes on and is replaced all the same."""
-    values = make_values("vae", tmp_path / "run", "trainer.validate_every=1000")
-    run = train_stage(train_request(values))
-    record = Run(run.folder).record
-    assert record.status == "finished" and record.best["val/loss"] == float("inf")
-    assert Run(run.folder).load_part("vae")
-    again = make_values("vae", tmp_path / "run", "trainer.validate_every=1000", "overwrite=true")
-    assert train_stage(train_request(again)).record.status == "finished"
+@pytest.mark.parametrize("stage", ["vae", "projector"])
+def test_a_training_shorter_than_its_validation_interval_validates_at_its_end(
+    chain, make_values, tmp_path, stage
+):
+    more = ["trainer.validate_every=1000", *[f"vae={chain['vae']}"] * (stage == "projector")]
+    run = train_stage(train_request(make_values(stage, tmp_path / "run", *more)))
+    log = (run.folder / "metrics.csv").read_text().splitlines()
+    assert len([line for line in log if ",val/loss," in line]) == 1
+    best = Run(run.folder).record.best
+    assert best["step"] == 7 and 0 < best["val/loss"] < float("inf")
+    again = make_values(stage, tmp_path / "run", *more, "overwrite=true")
+    assert train_stage(train_request(again)).record.best == best
