@@ -10,6 +10,7 @@ teacher=RUN      the run of stage 2 that stage=distill teaches to sample in one 
 size=SIZE        tiny | small | timed_small | paper
 run=DIR          run directory; default checkpoints/NAME-SIZE-STAGE
 text_encoder=T   minilm | clip_l14 | open_clip_l14 | sentence_t5 | hash
+init=RUN         start from the weights of a run of the same stage, with other data or lr
 resume=true      go on with a run that was stopped
 overwrite=true   start a run again from nothing
 seed=N           default 1234
@@ -47,7 +48,7 @@ NEXT = {
 SEE = 'lead generate run={run} text="a person walks forward" seconds=4'
 """What comes after a stage, or after a model of it; after any other, it is seen what it makes."""
 
-OWN = ("stage", "run", "resume", "overwrite", "trainer.max_steps", "trainer.validate_every")
+OWN = ("stage", "run", "init", "resume", "overwrite", "trainer.max_steps", "trainer.validate_every")
 """Options of one training alone, with those that name earlier runs, and those of its own parts."""
 
 

@@ -38,7 +38,7 @@ LARGEST = 60e6  # bytes of the whole folder, which is under version control
 KEPT_CAPTIONS = 2000
 CARD = "README.md"
 _BESIDE = ("vocabulary.json", "environment.json")
-_PATHS = ("dataset", "run", "vae", "diffusion", "teacher")
+_PATHS = ("dataset", "run", "vae", "diffusion", "teacher", "init")
 
 
 @dataclass(frozen=True)

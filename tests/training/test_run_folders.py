@@ -199,26 +199,31 @@ def test_half_written_files_are_swept_up(copies, make_values):
 @pytest.mark.parametrize(
     ("override", "key"),
     [
-        ("seed=2", "seed"),
-        ("stages.vae.batch_size=5", "stages.vae"),
-        ("stage.module.kl_weight=1.0", "stage"),
-        ("stage.crop_unit=4", "stage"),
+        ("seed=2", "seed: 1234 there, 2 now"),
+        ("stages.vae.batch_size=5", "stages.vae.batch_size: 4 there, 5 now"),
+        ("stages.vae.optimizer.lr=1e-4", "stages.vae.optimizer.lr: 0.002 there, 0.0001 now"),
+        ("stage.module.kl_weight=1.0", "stage.module.kl_weight: 0.0001 there, 1.0 now"),
+        ("stage.crop_unit=4", "stage.crop_unit: "),
+        ("init=R", "init: null there, 'R' now"),
     ],
 )
 def test_resuming_with_other_options_is_refused(copies, make_values, override, key):
     before = contents(copies["vae"])
     values = make_values("vae", copies["vae"], "resume=true", override)
-    refused(RequestError, values, f"was started with another '{key}'")
+    refused(RequestError, values, f"was started with other options, {key}")
     assert contents(copies["vae"]) == before
 
 
 @pytest.mark.parametrize(
     ("stage", "override", "what"),
     [
-        ("vae", "model.vae.width=32", "model"),
-        ("diffusion", "model.denoiser.relu_before_text=false", "model"),
-        ("diffusion", "model.schedule.beta_end=0.02", "model"),
-        ("projector", "model.projector.kind=linear", "model"),
+        ("vae", "model.vae.width=32", "model, model.vae.width: 16 there, 32 now"),
+        (
+            *("diffusion", "model.denoiser.relu_before_text=false"),
+            "model, model.denoiser.relu_before_text: true there, false now",
+        ),
+        ("diffusion", "model.schedule.beta_end=0.02", "model, model.schedule.beta_end: 0.0"),
+        ("projector", "model.projector.kind=linear", "model, model.projector.kind: 'transformer'"),
         ("projector", "text_encoder.seed=5", "text encoder"),
     ],
 )
