@@ -38,6 +38,8 @@ from lead.cli.values import read_number
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import last_name
 from lead.core.reading import plain_text, read_text
+from lead.core.run_record import check_length
+from lead.core.runs import Run
 
 MOST_CLIPS = 100_000  # of one call; they are held in memory
 
@@ -49,6 +51,7 @@ def run(overrides: Sequence[str]) -> int:
     if config["run"] is None:
         raise RequestError("generate needs run=RUN: a run that `lead train` made")
     prompts = _prompts(config)
+    _check_lengths(config, prompts)
     folder, formats = _output_name(config, prompts), _formats(config)
     from lead.export.formats import Manner
 
@@ -96,6 +99,14 @@ def _prompts(config: dict) -> list[tuple[str, float]]:
     return prompts
 
 
+def _check_lengths(config: dict, prompts: list[tuple[str, float]]) -> None:
+    """RequestError for clips that the run cannot make, before anything of it is loaded."""
+    if config["start"] is None and config["keep"] is None:
+        facts = Run(config["diffusion"] or config["run"]).record.dataset
+        for _, seconds in prompts:
+            check_length(round(seconds * facts.fps), facts.frames, facts.fps)
+
+
 def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:
     words = re.sub(r"[^a-z0-9]+", "-", prompts[0][0].lower()).strip("-")[:40].strip("-")
     default = f"outputs/{last_name(config['run'])}-{words or 'motion'}"
@@ -104,6 +115,7 @@ def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:
 
 def _formats(config: dict) -> list[str]:
     """What to write of each clip."""
+    from lead.export.animation import mp4_encoder
     from lead.export.formats import FORMATS
 
     formats = config["formats"]
@@ -114,4 +126,6 @@ def _formats(config: dict) -> list[str]:
     for name in formats:
         if name not in FORMATS:
             raise RequestError(f"unknown format '{name}': {did_you_mean(name, FORMATS)}")
+    if "mp4" in formats:
+        mp4_encoder()  # says where what it needs is not installed
     return list(dict.fromkeys(formats))

@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.errors import RequestError, WorkError
 from lead.core.masks import lengths_to_mask
+from lead.core.run_record import check_length
 from lead.core.runs import Run
 from lead.data.cache import NULL_TEXT
 from lead.generation.known_texts import KnownTexts, read_known_texts
@@ -274,17 +275,11 @@ class MotionModel(MotionCoder):
 
     def check(self, texts: Sequence[str], frames: Sequence[int], *, project: bool) -> None:
         """RequestError for what ``generate`` cannot make; nothing is computed for it."""
-        shortest, longest = self.frame_limits
         for text, length in zip(texts, frames, strict=True):
             if not text.strip():
                 raise RequestError("an empty text says nothing: give a sentence")
             check_taught(text, self.words)
-            if not shortest <= length <= longest:
-                raise RequestError(
-                    f"{length} frames ({length / self.fps:.2f} s) is outside what was trained: "
-                    f"{shortest}..{longest} frames ({shortest / self.fps:.2f} to "
-                    f"{longest / self.fps:.2f} s)"
-                )
+            check_length(length, self.frame_limits, self.fps)
         if project:
             self.need("project")
 
