@@ -16,6 +16,7 @@ words=[A,B]      files of learned words (`lead invert`), such as <zombie>, for u
                  those that the run has in its own folder words/ need not be named
 formats=[npz,gif]   npz | gif | webp | mp4 | png | bvh | glb | html (one player for all clips)
 format=html      the same as formats=[npz,html]
+fps=60 names=mixamo root=true scale=100   of BVH, GLB, films and pages: see `lead export --help`
 clean_feet=true  stop feet from sliding, and say by how much that changes the motion
 output=DIR       default outputs/RUN-FIRST-WORDS; overwrite=true replaces it
 sampling=S       ddim50 | ddpm1000; for a distilled run lcm1 (its default) | lcm2 | lcm4; for a flow
@@ -38,6 +39,8 @@ from lead.cli.prompts import read_prompts
 from lead.cli.stopwatch import Stopwatch
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import last_name
+from lead.core.run_record import check_length
+from lead.core.runs import Run
 
 MOST_CLIPS = 100_000  # of one call; they are held in memory
 MOST_SENTENCES = 1000  # of one timeline
@@ -50,12 +53,17 @@ def run(overrides: Sequence[str]) -> int:
     if config["run"] is None:
         raise RequestError("generate needs run=RUN: a run that `lead train` made")
     prompts = _prompts(config)
+    _check_lengths(config, prompts)
     folder, formats = _output_name(config, prompts), _formats(config)
+    from lead.export.formats import Manner
+
+    manner = request(Manner, config)
+    manner.check(*formats)
     with output_folder(folder, CLIPS, overwrite=config["overwrite"]):
         watch.lap("read options")
         from lead.studies.clips import GenerateRequest, generate_folder
 
-        asked = request(GenerateRequest, config)
+        asked = request(GenerateRequest, config, manner=manner)
         generate_folder(prompts, folder, formats, asked, lap=watch.lap, say=print, note=_note)
         if config["profile"]:
             print(watch.breakdown())
@@ -89,6 +97,14 @@ def _prompts(config: dict) -> list[tuple[str, float]]:
     )
 
 
+def _check_lengths(config: dict, prompts: list[tuple[str, float]]) -> None:
+    """RequestError for clips that the run cannot make, before anything of it is loaded."""
+    if config["start"] is None and config["keep"] is None:
+        facts = Run(config["diffusion"] or config["run"]).record.dataset
+        for _, seconds in prompts:
+            check_length(round(seconds * facts.fps), facts.frames, facts.fps)
+
+
 def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:
     words = re.sub(r"[^a-z0-9]+", "-", prompts[0][0].lower()).strip("-")[:40].strip("-")
     default = f"outputs/{last_name(config['run'])}-{words or 'motion'}"
@@ -97,6 +113,7 @@ def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:
 
 def _formats(config: dict) -> list[str]:
     """What to write of each clip."""
+    from lead.export.animation import mp4_encoder
     from lead.export.formats import FORMATS
 
     formats = config["formats"]
@@ -107,4 +124,6 @@ def _formats(config: dict) -> list[str]:
     for name in formats:
         if name not in FORMATS:
             raise RequestError(f"unknown format '{name}': {did_you_mean(name, FORMATS)}")
+    if "mp4" in formats:
+        mp4_encoder()  # says where what it needs is not installed
     return list(dict.fromkeys(formats))

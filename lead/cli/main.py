@@ -90,6 +90,8 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(__version__)
         return 0
+    if sys.platform == "win32":
+        raise RequestError("lead runs on Linux and macOS; on Windows in WSL 2: wsl --install")
     for word in arguments:
         key, _, value = word.partition("=")
         plain_text(f"{key:.60}", value or key)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.schema import shown
 
+JOINT_NAMES = ("lead", "mixamo", "vrm", "smpl")  # of lead.export.joint_names, which is heavy
 LARGEST = 10**9  # of a number that nothing below says more about; whole ones begin at 0
 
 
@@ -110,6 +111,10 @@ OWN = {
     "study.styles.concepts": Takes(int, 1, 1000),
     "study.styles.sentences": Takes(int, 1, 1000),
     "scale": Takes(float, 1e-4, 1e6, null=True),
+    "evaluate task": Takes(str, words=("caption",), null=True),
+    "fps": Takes(float, 1, 240, null=True),
+    "export names": Takes(str, words=JOINT_NAMES),
+    "generate names": Takes(str, words=JOINT_NAMES),
     "report format": Takes(str, words=("markdown", "csv", "latex"), null=True),
     "classes": Takes(int, 2, 1000),
     "pairs": Takes(int, 1, 1000),

@@ -31,6 +31,8 @@ from lead.generation.motion_model import (
     Sentences,
     known_captions,
     load_text_encoder,
+    padded,
+    read_words,
 )
 from lead.generation.timeline import Windows, plan_windows, seam_frames
 from lead.inversion.objectives import WEIGHTINGS, Noised
@@ -109,10 +111,7 @@ class FlowModel(MotionModel):
 
     def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> list[Tensor]:
         """Of each sentence its pooled vector, then its words: (1 + words, dim)."""
-        made = self.text_encoder.encode_with_words(texts, words)
-        rows = torch.cat([made.pooled[:, None], made.tokens], dim=1)
-        lengths = (1 + made.mask.sum(1)).tolist()
-        return [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        return read_words(self.text_encoder, texts, words)
 
     @torch.no_grad()
     def sample(
@@ -173,7 +172,7 @@ class FlowModel(MotionModel):
         windows: Windows | None = None,
     ) -> Tensor:
         """Noise along the flow; rows of ``read`` and ``mask`` are windows of it where there are."""
-        text, word_mask = _with_padding(*_padded(read), sampling.sink_padding)
+        text, word_mask = _with_padding(*padded(read), sampling.sink_padding)
         device, guidance = text.device, _guidance(sampling)
         noise, flow = noise.to(device), self.flow
         if self.kept is not None:
@@ -204,7 +203,7 @@ class FlowModel(MotionModel):
                 f"objective '{options.objective}' is for diffusion and projector runs: take "
                 "inversion=mld, the loss that the model was trained with"
             )
-        text, word_mask = _padded(self.read(texts, words))
+        text, word_mask = padded(self.read(texts, words))
         time = 1 - (batch.timestep + 0.5) / self.noise_levels
         real = lengths_to_mask(self.coder.token_count(batch.mask.sum(1)))
         clean, drawn = (latents[:, : real.shape[1]] for latents in (batch.clean, batch.noise))
@@ -236,12 +235,6 @@ class _Keeping(nn.Module):
         return torch.where(
             kept, self.path.velocity(data, noise, time), self.flow(z_t, time, *condition)
         )
-
-
-def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Rows (words, dim) as one tensor, and which of its words are real."""
-    lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
-    return pad_sequence([*rows], batch_first=True), lengths_to_mask(lengths)
 
 
 def _with_padding(text: Tensor, mask: Tensor, tokens: int) -> tuple[Tensor, Tensor]:

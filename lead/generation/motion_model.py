@@ -13,8 +13,11 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.errors import RequestError, WorkError
+from lead.core.masks import lengths_to_mask
+from lead.core.run_record import check_length
 from lead.core.runs import Run
 from lead.data.cache import NULL_TEXT
 from lead.generation.known_texts import KnownTexts, read_known_texts
@@ -41,6 +44,7 @@ REFUSALS = {
     "timeline": "timeline= needs a flow on a VAE whose latents keep time (stage=flow vae=RUN)",
     "attention": "this model reads no text word by word: name a flow with local conditioning",
     "keep_frames": "this model draws a clip as a whole: start= and keep= need a flow run",
+    "caption": "this model writes no sentences about motions: name a run that was trained for both",
     "embed_guidance": "this model is not distilled: name a run of stage=distill",
 }
 """What a model may be able to do, and what is said where it is asked of one that cannot."""
@@ -147,8 +151,8 @@ class MotionModel(MotionCoder):
         """How often drawing a batch of latents calls the first of ``networks``."""
         return len(sampling.timesteps or range(sampling.steps))
 
-    def project(self, latents: Tensor) -> Tensor:
-        """Latents realigned by the projector."""
+    def project(self, latents: Tensor, frames: Sequence[int]) -> Tensor:
+        """Latents of motions of so many frames realigned by the projector."""
         raise RequestError(REFUSALS["project"])
 
     def with_projector(self, run: Run) -> "MotionModel":
@@ -174,6 +178,12 @@ class MotionModel(MotionCoder):
         ``options`` are InversionOptions; gradients reach ``words``.
         """
         raise RequestError(REFUSALS["learn_words"])
+
+    def caption(
+        self, clips: Sequence[np.ndarray], seeds: Sequence[int], *, count: int = 1
+    ) -> list[list[tuple[str, float]]]:
+        """``count`` sentences with a score for each clip, un-normalised features (frames, F)."""
+        raise RequestError(REFUSALS["caption"])
 
     # What all have in common
 
@@ -306,17 +316,11 @@ class MotionModel(MotionCoder):
 
     def check(self, texts: Sequence[str], frames: Sequence[int], *, project: bool) -> None:
         """RequestError for what ``generate`` cannot make; nothing is computed for it."""
-        shortest, longest = self.frame_limits
         for text, length in zip(texts, frames, strict=True):
             if not text.strip():
                 raise RequestError("an empty text says nothing: give a sentence")
             check_taught(text, self.words)
-            if not shortest <= length <= longest:
-                raise RequestError(
-                    f"{length} frames ({length / self.fps:.2f} s) is outside what was trained: "
-                    f"{shortest}..{longest} frames ({shortest / self.fps:.2f} to "
-                    f"{longest / self.fps:.2f} s)"
-                )
+            check_length(length, self.frame_limits, self.fps)
         if project:
             self.need("project")
 
@@ -342,6 +346,23 @@ def known_captions(run: Run, width: int) -> KnownTexts | None:
             f"encoder gives {width}: pack it again"
         )
     return known
+
+
+def read_words(
+    encoder: TextEncoder, texts: Sequence[str], words: Mapping[str, Tensor]
+) -> list[Tensor]:
+    """Of each sentence its pooled vector, then its words: (1 + words, dim)."""
+    made = encoder.encode_with_words(texts, words)
+    rows = torch.cat([made.pooled[:, None], made.tokens], dim=1)
+    lengths = (1 + made.mask.sum(1)).tolist()
+    return [row[:length] for row, length in zip(rows, lengths, strict=True)]
+
+
+def padded(sentences: Sentences) -> tuple[Tensor, Tensor]:
+    """Sentences (batch, words, dim), and which words are real (batch, words)."""
+    lengths = torch.tensor([len(row) for row in sentences], device=sentences[0].device)
+    text = sentences if isinstance(sentences, Tensor) else pad_sequence(sentences, batch_first=True)
+    return text, lengths_to_mask(lengths)
 
 
 def _unheard(part: str) -> None:

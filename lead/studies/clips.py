@@ -9,7 +9,7 @@ from lead.core.errors import RequestError
 from lead.core.files import atomic_folder, split_list
 from lead.data.clips import length_sorted_batches
 from lead.export.contact_sheet import write_contact_sheet
-from lead.export.formats import PAGES, export_motion
+from lead.export.formats import PAGES, Manner, export_motion, export_together
 from lead.export.index import IndexEntry, write_index
 from lead.export.motion_file import Motion
 from lead.generation.loading import InferenceRequest, load_for_inference, with_words
@@ -37,6 +37,7 @@ class GenerateRequest(Keeping, InferenceRequest):
     clean_feet: bool
     sheet: bool
     overwrite: bool
+    manner: Manner
 
 
 def generate_folder(
@@ -87,7 +88,7 @@ def generate_folder(
         clips, remark = with_clean_feet(clips)
         say(remark)
     with atomic_folder(folder, replace=request.overwrite) as temporary:
-        _write(temporary, clips, formats, remarks, request.sheet)
+        _write(temporary, clips, formats, remarks, request)
     say(f"{folder}: {len(clips)} clips; open {folder}/index.html")
     lap("write files")
 
@@ -142,20 +143,24 @@ def as_motion(made: GeneratedMotion, model: MotionModel, provenance: Mapping[str
 
 
 def _write(
-    folder: Path, clips: list[Motion], formats: list[str], remarks: Mapping[str, str], sheet: bool
+    folder: Path,
+    clips: list[Motion],
+    formats: list[str],
+    remarks: Mapping[str, str],
+    request: GenerateRequest,
 ) -> None:
     """Each clip in each format, a sheet of pictures where asked for, and the index."""
     pages = {name: f"player.{name}" for name in formats if name in PAGES}
     for name, file in pages.items():
-        PAGES[name](folder / file, clips)
+        export_together(clips, folder / file, name, request.manner)
     entries = []
     for number, clip in enumerate(tqdm(clips, desc="write", unit="clip", disable=None)):
         files = {name: f"{number:03d}.{name}" for name in formats if name not in pages}
         for name, file in files.items():
-            export_motion(clip, folder / file, name)
+            export_motion(clip, folder / file, name, request.manner)
         facts = (clip.text, clip.seed, clip.frames, clip.fps, files | pages)
         entries.append(IndexEntry(*facts, remarks.get(clip.text, "")))
-    if sheet:
+    if request.sheet:
         write_contact_sheet(
             folder / "sheet.png",
             [(clip.joints, f"{clip.text} (seed {clip.seed})") for clip in clips[:ON_SHEET]],

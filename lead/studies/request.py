@@ -32,7 +32,9 @@ class EvaluateRequest(ClipsRequest, InferenceRequest):
     description, see lead.core.building. ``kept`` is what the record holds as it was written.
     """
 
-    run: str
+    run: str | None
+    task: str | None
+    bertscore: str | None
     evaluator: str | None
     classifier: str | None
     sentences: str | None

@@ -23,7 +23,7 @@ from lead.data.packed import PackedDataset
 from lead.evaluation.estimate import Estimate, estimate
 from lead.generation.attention import sink_shares
 from lead.generation.loading import CODERS, load_coder, load_for_inference
-from lead.generation.motion_coder import joined
+from lead.generation.motion_coder import LatentMap, joined
 from lead.generation.motion_model import MotionModel, Sampling
 from lead.models.vae import sample_posterior
 from lead.studies.request import Control, EvaluateRequest
@@ -35,7 +35,6 @@ DECODED = 32  # motions decoded at once: of nearly equal lengths, and in a CPU's
 Motions = Sequence[np.ndarray]
 Rebuild = Callable[[Motions], Motions]
 Generate = Callable[[Sequence[str], Sequence[int], Sequence[int]], Motions]
-LatentMap = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ class DrawnLatents:
         def generate(texts: Sequence[str], frames: Sequence[int], seeds: Sequence[int]) -> Motions:
             lengths = self.within_limits(frames)
             latents = self.draw(texts, lengths, seeds, sampling)
-            return self._decode(latents if change is None else change(latents), lengths)
+            return self._decode(latents if change is None else change(latents, lengths), lengths)
 
         return generate
 
@@ -216,7 +215,7 @@ def _matched(
     made = latents.draw(texts, lengths, [seed + row for row in range(len(texts))], sampling)
     real = _posterior_samples(latents.model, clips, seed)
     scale = real.std(dim=0) / made.std(dim=0).clamp(min=1e-6)
-    return lambda z: (z - made.mean(dim=0)) * scale + real.mean(dim=0)
+    return lambda z, _: (z - made.mean(dim=0)) * scale + real.mean(dim=0)
 
 
 @torch.no_grad()
