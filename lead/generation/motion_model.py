@@ -70,6 +70,11 @@ class Sampling:
     sink_word: str = "start"  # or "random": another token of each sentence, as a control
     sink_padding: int = 0  # sentences are read as so many tokens, padding included, as a control
 
+    @property
+    def masks_words(self) -> bool:
+        """Whether a network reads other words than it was trained to."""
+        return self.sink_threshold is not None or self.sink_padding > 0
+
 
 @dataclass(frozen=True)
 class GeneratedMotion:
