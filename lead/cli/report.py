@@ -11,6 +11,7 @@ plot=FILE.png    FID against R-precision (top 3) with intervals
 Pictures and studies have options of their own (--help):
 lead report latents run=RUN      real clips before and after the projector (t-SNE)
 lead report curves RUN ...       training curves
+lead report attention run=RUN    where motions look among the words of their sentences
 lead report study runs=[A,B]     a page for a user study; answers=[DIR] key=FILE reads the answers
 
 Rows of different judges or data never share a table: measured rows stand in the paper's table

@@ -18,11 +18,11 @@ class ClipsRequest(ClosedSchema):
 
 
 class Control(ClosedSchema):
-    """A row that starts from the plain model: its guidance, and whether moments are matched."""
+    """A row that draws otherwise: options of ``sampling``, and whether moments are matched."""
 
-    guidance_scale: float
-    moments: bool
     title: str
+    moments: bool
+    sampling: dict[str, float | str | bool | None]
 
 
 class EvaluateRequest(ClipsRequest, InferenceRequest):
