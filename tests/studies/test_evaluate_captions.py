@@ -73,7 +73,7 @@ def words(dataset, tmp_path, monkeypatch):
 def test_without_a_run_there_are_real_captions_and_controls(words, dataset, tmp_path, capsys):
     """On the clips that the controls look in, the nearest one is the clip itself."""
     assert main(words(output="table.json")) == 0
-    record, out = json.loads(Path("table.json").read_text()), capsys.readouterr().out
+    record, out = json.loads(Path("table.json").read_text("utf-8")), capsys.readouterr().out
     split = open_dataset(dataset).split("train")
     assert [*record["rows"]][:4] == ["Real", JUDGE, FEATURES, "commonest caption"]
     assert out.splitlines()[0] == record["headline"] and "no BERTScore" in out
@@ -95,7 +95,7 @@ def test_without_a_run_there_are_real_captions_and_controls(words, dataset, tmp_
         "split": "train",
     }
     assert main(words(output="again.json")) == 0
-    assert json.loads(Path("again.json").read_text()) == record
+    assert json.loads(Path("again.json").read_text("utf-8")) == record
     before = sorted(tmp_path.rglob("*"))
     assert main(words()) == 0
     assert "not written" in capsys.readouterr().out and sorted(tmp_path.rglob("*")) == before
@@ -107,7 +107,7 @@ def test_a_run_that_captions_is_a_row_and_the_report_shows_it(
     run = sticks.make_run(tmp_path / "run", monkeypatch)
     monkeypatch.setattr(captioning, "load_for_inference", lambda _: talking)
     assert main(words(run=run.folder)) == 0
-    record = json.loads((run.folder / "captions.json").read_text())
+    record = json.loads((run.folder / "captions.json").read_text("utf-8"))
     split = open_dataset(dataset).split("train")
     frames = dict(zip(split.ids, (split.frames // 4 * 4).tolist(), strict=True))
     said = {one["clip"]: one["captions (stick)"] for one in record["sentences"]}
