@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import sys
 
 import numpy as np
 import pytest
@@ -483,12 +482,6 @@ def test_no_cuda_device(world, refused, device):
     line = refused([*world.generate(), f"device={device}"])
     assert f"device={device}" in line
     assert "device=cpu" in line
-
-
-def test_video_needs_its_package(world, refused, monkeypatch):
-    monkeypatch.setitem(sys.modules, "av", None)
-    line = refused(["export", f"motion={world.motion}", "format=mp4", "output=clip.mp4"])
-    assert 'pip install "lead[video]"' in line
 
 
 def test_any_text_is_kept_in_the_file_and_shown(world):

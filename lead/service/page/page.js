@@ -159,9 +159,7 @@ function show(job) {
     element("b", {}, several ? sentence(SIDES[clip.projector]) : "Download"),
     ...Object.keys(clip.files).map((format) => link(format, clip, several))));
   const title = several ? [element("h2", {}, "Download")] : [];
-  const missing = Object.entries(about.formats).filter(([, advice]) => advice).map(([format, advice]) =>
-    element("p", { className: "note" }, `${format.toUpperCase()} needs more on the server: ${advice}`));
-  $("downloads").replaceChildren(...title, ...rows, ...missing);
+  $("downloads").replaceChildren(...title, ...rows);
   listEarlier();
   keep();
   if (matchMedia("(max-width: 52rem)").matches) $("result").scrollIntoView();
