@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import tarfile
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from lead.cli.main import main
 
 LIGHT = (
     *("size=tiny", "text_encoder=hash", "trainer.accelerator=cpu", "trainer.precision=fp32"),
-    *("trainer.progress=false", "trainer.threads=1", "trainer.validate_every=2"),
-    "trainer.max_steps=3",
+    *("trainer.progress=false", "trainer.threads=1"),
 )
+SHORT = ("trainer.validate_every=2", "trainer.max_steps=3")
 BONES = [(0, 1), (1, 4), (4, 7), (0, 3), (3, 6), (16, 18), (18, 20)]  # hips, knees, spine, arms
 
 
@@ -33,12 +34,12 @@ def lead(capfd, *words: object) -> str:
 def train_all(capfd, data: str) -> dict[str, Path]:
     """The three stages as the printed `next:` lines say, each in a few steps."""
     runs = {}
-    words = ["train", "stage=vae", f"data={data}"]
+    words = ["train", "stage=vae", f"data={data}", *LIGHT]
     for stage in ("vae", "diffusion", "projector"):
-        out = lead(capfd, *words, *LIGHT)
+        out = lead(capfd, *words, *SHORT)
         runs[stage] = Path(f"checkpoints/{data}-tiny-{stage}")
         following = re.search(r"^next: lead (.*)$", out, re.MULTILINE).group(1)
-        words = following.split()
+        words = shlex.split(following)
         assert str(runs[stage]) in following
     return runs
 

@@ -8,9 +8,9 @@ output=FILE      default: beside each motion file; player.html beside the first 
 clean_feet=true  stop feet from sliding first, and say by how much that changes the motion
 run=RUN format=mld output=FILE   a diffusion run as a checkpoint that MLD's code loads
 evaluator=FILE   for format=mld: a published finest.tar, which MLD's strict loading asks for
-run=RUN format=starter   a projector run as the starter model, checkpoints/starter, which
-                 `lead generate` takes where no run is named; with distilled=RUN evaluator=RUN
-                 words=[A,B] dataset=DIR bits=16 (or 8, a number) output=DIR overwrite=true
+run=RUN format=starter   a run that generates as the starter model, checkpoints/starter, which
+                 `lead generate` takes where no run is named; with beside=[RUN,RUN] words=[A,B]
+                 dataset=DIR bits=16 (or 8, a number) output=DIR overwrite=true
 fps=60           frames a second, between those of the model; of a recording its own
 names=mixamo     joint names of BVH and GLB: lead | mixamo | vrm (Unity's too) | smpl
 root=true        a node on the ground below the hips, for engines that move figures by it

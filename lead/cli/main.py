@@ -24,7 +24,7 @@ VERBS = {
 MODULES = {"import": "import_checkpoint"}
 """Modules of lead.cli that do not have the name of their verb: no module can be called import."""
 
-KINDS = {"report": ("latents", "curves", "study")}
+KINDS = {"report": ("latents", "curves", "attention", "study")}
 """Verbs of two words. ``lead report latents`` has its own module and options, report_latents."""
 
 USAGE = """\

@@ -19,6 +19,7 @@ from lead.models.text_encoders.learned_words import check_taught, words_in
 from lead.representation import get_skeleton
 from lead.studies.continuing import Keeping, with_motion
 from lead.studies.feet import with_clean_feet
+from lead.studies.timelines import Prompts, check_timeline, make_timelines
 
 ON_SHEET = 40  # clips, the first ones
 
@@ -29,6 +30,7 @@ class GenerateRequest(Keeping, InferenceRequest):
     """How `lead generate` makes clips of its sentences, and what it writes beside them."""
 
     run: str
+    timeline: str | None
     words: str | None
     project: bool | None
     count: int
@@ -39,7 +41,7 @@ class GenerateRequest(Keeping, InferenceRequest):
 
 
 def generate_folder(
-    prompts: Sequence[tuple[str, float]],
+    prompts: Prompts,
     folder: Path,
     formats: list[str],
     request: GenerateRequest,
@@ -61,23 +63,27 @@ def generate_folder(
     model.check_sampling(sampling)
     if project is None:
         project = model.can("project")
-    model, frames = with_motion(model, [round(s * model.fps) for _, s in prompts], request)
-    model.check(texts, frames, project=project)
+    model, frames = _frames(model, prompts, request, project)
     remarks = {text: remark for text, remark in model.remarks(texts).items() if remark}
     if remarks:
         first, remark = next(iter(remarks.items()))
         others = f"; so are {len(remarks) - 1} more" if len(remarks) > 1 else ""
         note(f"'{first:.80}' is {remark}{others}")
     seeds = range(request.seed, request.seed + request.count)
-    jobs = [(*asked, seed) for asked in zip(texts, frames, strict=True) for seed in seeds]
     lap("compare sentences")
     about = _provenance(request, project)
-    clips = make_clips(
-        *(model, *zip(*jobs, strict=True), sampling, project, request.batch_size),
-        about=lambda text: about | ({"remark": remarks[text]} if text in remarks else {}),
-        lap=lap,
-        progress=len(jobs) > 1,
-    )
+    if request.timeline is not None:
+        clips, remark = make_timelines(model, prompts, seeds, sampling, about)
+        say(remark)
+        lap("draw the timeline")
+    else:
+        jobs = [(*asked, seed) for asked in zip(texts, frames, strict=True) for seed in seeds]
+        clips = make_clips(
+            *(model, *zip(*jobs, strict=True), sampling, project, request.batch_size),
+            about=lambda text: about | ({"remark": remarks[text]} if text in remarks else {}),
+            lap=lap,
+            progress=len(jobs) > 1,
+        )
     if request.clean_feet:
         clips, remark = with_clean_feet(clips)
         say(remark)
@@ -85,6 +91,20 @@ def generate_folder(
         _write(temporary, clips, formats, remarks, request)
     say(f"{folder}: {len(clips)} clips; open {folder}/index.html")
     lap("write files")
+
+
+def _frames(
+    model: MotionModel, prompts: Prompts, request: GenerateRequest, project: bool
+) -> tuple[MotionModel, list[int]]:
+    """The model, with a motion to keep where one is named, and the frames of each sentence."""
+    if request.timeline is not None:
+        frames = check_timeline(model, prompts)
+        if request.start is not None or request.keep is not None or project:
+            raise RequestError("timeline= draws a motion anew: leave start, keep and project out")
+        return model, frames
+    model, frames = with_motion(model, [round(s * model.fps) for _, s in prompts], request)
+    model.check([text for text, _ in prompts], frames, project=project)
+    return model, frames
 
 
 def make_clips(

@@ -4,7 +4,10 @@ import importlib.util
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from lead.export.animation import write_animation
 
 PHONE, SMALL, DESK = (375, 667), (320, 568), (1280, 860)
 AXE = """axe.run(document, { iframes: false }).then(({ violations }) => violations
@@ -221,3 +224,18 @@ def test_axe_finds_nothing_serious(page, visitor, tmp_path, size, dark):
     page.run(f"(() => {{ {axe} }})()", frame)
     found += page.run(AXE, frame)
     assert [line for line in found if line.startswith(("serious", "critical"))] == []
+
+
+def test_a_browser_plays_an_mp4(browser, tmp_path):
+    joints = np.random.default_rng(2).uniform((-0.3, 0, -0.2), (0.3, 1.7, 0.2), size=(1, 22, 3))
+    moving = joints + np.arange(30)[:, None, None] * [0.02, 0, 0.01]
+    write_animation(tmp_path / "clip.mp4", moving, "a person walks", 20, format="mp4")
+    browser.tell("Page.navigate", url=(tmp_path / "clip.mp4").as_uri())
+    film = "document.querySelector('video')"
+    browser.wait(f"{film} !== null")
+    if not browser.run(f"{film}.canPlayType('video/mp4; codecs=avc1.42C028')"):
+        pytest.skip("this browser has no H.264")
+    browser.run(f"{film}.currentTime = 1.2")
+    browser.wait(f"{film}.error || {film}.readyState > 1", 60)
+    said = browser.run(f"[{film}.error, {film}.videoWidth, {film}.duration]")
+    assert said == [None, 320, 1.5]

@@ -51,6 +51,8 @@ if verb == "train":
         "best": {"val/loss": loss, "step": 5},
     }
     (run / "run.json").write_text(json.dumps(record))
+    log = [f"1,val/loss,{loss + 1}", "1,val/rec,9", f"4,val/loss,{loss}", f"4,val/rec,{loss / 2}"]
+    (run / "metrics.csv").write_text("\n".join(["step,name,value", *log, "9,val/rec,8", ""]))
 if verb == "evaluate":
     rows = {"Real": 0.0, "VAE reconstruction": 1.0, "generated (MLD)": 3.0}
     rows["generated (LEAD)"] = sum(map(ord, given["run"])) % 97 + float(given.get("seed", 0))

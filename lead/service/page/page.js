@@ -56,7 +56,7 @@ const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
 
 function setBusy(busy) {
-  for (const id of ["generate", "teach-button"]) $(id).disabled = busy;
+  for (const id of ["generate", "teach-button", "attention"]) $(id).disabled = busy;
   $("cancel").hidden = !busy;
   $("progress").hidden = !busy;
   $("result").setAttribute("aria-busy", busy);
@@ -90,7 +90,7 @@ async function work(form, start, finish) {
   try {
     const began = performance.now();
     const job = await follow(await start());
-    if (job) finish(job, (performance.now() - began) / 1000);
+    if (job) await finish(job, (performance.now() - began) / 1000);
     else say("Cancelled.");
   } catch (error) {
     say("");
@@ -160,9 +160,28 @@ function show(job) {
     ...Object.keys(clip.files).map((format) => link(format, clip, several))));
   const title = several ? [element("h2", {}, "Download")] : [];
   $("downloads").replaceChildren(...title, ...rows);
+  $("attention-box").hidden = !about.attention;
+  $("attention-picture").hidden = true;
+  $("attention-picture").removeAttribute("src");
   listEarlier();
   keep();
   if (matchMedia("(max-width: 52rem)").matches) $("result").scrollIntoView();
+}
+
+// Words against seconds of the motion shown; asked for by the button alone.
+function look() {
+  const headers = { "Content-Type": "application/json" };
+  const picture = $("attention-picture"), of = shown;
+  work("attention-box",
+    () => call(`/jobs/${of}/attention`, { method: "POST", headers, body: JSON.stringify({ wait: false }) }),
+    async (job, took) => {
+      if (of !== shown) return;
+      picture.src = job.picture;
+      picture.alt = "Attention of the motion to each word, by second, and SinkRatio by step";
+      await picture.decode();
+      picture.hidden = false;
+      say(`Ready in ${took.toFixed(1)} s.`);
+    });
 }
 
 function link(format, clip, several) {
@@ -333,6 +352,7 @@ function listen() {
   };
   // keepalive: a visitor who leaves the page takes the request along
   const cancel = () => current && call(`/jobs/${current}`, { method: "DELETE", keepalive: true }).catch(fail);
+  $("attention").onclick = look;
   $("cancel").onclick = cancel;
   onpagehide = () => {
     keep();
