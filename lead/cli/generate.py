@@ -113,7 +113,6 @@ def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:
 
 def _formats(config: dict) -> list[str]:
     """What to write of each clip."""
-    from lead.export.animation import mp4_encoder
     from lead.export.formats import FORMATS
 
     formats = config["formats"]
@@ -124,6 +123,4 @@ def _formats(config: dict) -> list[str]:
     for name in formats:
         if name not in FORMATS:
             raise RequestError(f"unknown format '{name}': {did_you_mean(name, FORMATS)}")
-    if "mp4" in formats:
-        mp4_encoder()  # says where what it needs is not installed
     return list(dict.fromkeys(formats))
