@@ -3,7 +3,7 @@
 run=RUN          any run; a vae run is measured by its reconstructions alone, a classifier run by
                  how often it is right on clips that it never saw; an evaluator run by what a
                  protocol says of real clips, all of them and by part and kind of captions
-protocol=P       t2m | open : FID, R-precision, MM-dist, Diversity and MultiModality as well
+protocol=P       t2m | t2m67 | open : FID, R-precision, MM-dist, Diversity and MultiModality as well
 study=T          table3 | table4: words learned from exemplars, in sentences (configs/study)
 sentences=FILE   table of sentences with the content each asks for (columns as in
                  docs/results/starter_sentences.tsv): how often the classifier sees that content
@@ -87,7 +87,7 @@ def _check_request(config: dict) -> None:
             )
     elif (protocol is None) != (config["evaluator"] is None):
         raise RequestError(
-            "a protocol and its judge go together: protocol=t2m|open evaluator=RUN, a run of "
+            "a protocol and its judge go together: protocol=t2m|t2m67|open evaluator=RUN, a run of "
             "`lead train stage=evaluator` or the folder of a published evaluator"
         )
     if protocol is not None and not Path(config["evaluator"]).exists():
@@ -97,4 +97,4 @@ def _check_request(config: dict) -> None:
         )
     check_processes("devices", config["devices"])
     if config["devices"] > 1 and protocol is None:
-        raise RequestError("devices= shares out a protocol: name one, protocol=t2m|open")
+        raise RequestError("devices= shares out a protocol: name one, protocol=t2m|t2m67|open")

@@ -1,6 +1,7 @@
 """lead report TABLE [RUN ...] [key=value ...] : measured rows beside the paper's.
 
-TABLE            1 | 2 | 3 | 4 | 5 | 6 of the LEAD paper, or none; also table=TABLE
+TABLE            1 | 2 | 3 | 4 | 5 | 6 of the LEAD paper, mla_main | mla_ablations of MLA-Gen's, or
+                 none; also table=TABLE
 RUN ...          runs or metrics.json files of `lead evaluate protocol=P`; also runs=[A,B]
 columns=[K,...]  measures by their key, such as fid or jitter; default: those of the table
 format=F         markdown | csv | latex; default: by the ending of output, else markdown
@@ -24,7 +25,10 @@ from lead.core.errors import RequestError
 from lead.core.files import atomic_path, check_png, claimed
 
 ENDINGS = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
-HOW_TO = "a table is needed: `lead report TABLE`, 1 to 6 of the LEAD paper, or none for runs alone"
+HOW_TO = (
+    "a table is needed: `lead report TABLE`, 1 to 6 of the LEAD paper, mla_main or mla_ablations, "
+    "or none for runs alone"
+)
 
 
 def run(overrides: Sequence[str]) -> int:

@@ -116,7 +116,7 @@ def read_runs(paths: Sequence[str | Path]) -> Measured:
 
 
 def _read(path: Path) -> _Record:
-    advice = "measure the run with `lead evaluate run=RUN protocol=open|t2m evaluator=E`"
+    advice = "measure the run with `lead evaluate run=RUN protocol=P evaluator=E`"
     return read_file(_Record, path, advice, error=RequestError)
 
 

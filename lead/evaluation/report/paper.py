@@ -12,8 +12,8 @@ from lead.evaluation.report.content import PAPER, Row, Table, Value, find_column
 
 FOLDER = Path(__file__).parent / "tables"
 ABSENT = "n/a"
-TABLES = tuple(sorted(path.stem.removeprefix("lead_") for path in FOLDER.glob("lead_*.yaml")))
-"""Names of the tables, those of the LEAD paper: 1 to 6."""
+TABLES = tuple(sorted(path.stem.removeprefix("lead_") for path in FOLDER.glob("*.yaml")))
+"""Names of the tables: 1 to 6 of the LEAD paper, and those of MLA-Gen."""
 
 
 @dataclass(frozen=True)
@@ -27,26 +27,29 @@ class PaperTable:
     dataset: str
     judge: str
     subset: str
+    called: str  # in a sentence
     keys: tuple[str, ...]  # of its columns
     table: Table
 
 
 @cache
 def load_table(name: str) -> PaperTable:
-    """A table of the LEAD paper by its number; RequestError for one that there is not."""
+    """A table of the LEAD paper by its number, or one of MLA-Gen; RequestError for another."""
     if name not in TABLES:
         raise RequestError(f"unknown table '{name}': {did_you_mean(name, (*TABLES, 'none'))}")
-    text = (FOLDER / f"lead_{name}.yaml").read_text(encoding="utf-8")
+    ours = name.isdigit()
+    text = (FOLDER / f"{'lead_' * ours}{name}.yaml").read_text(encoding="utf-8")
     found = yaml.load(text, Loader=yaml.BaseLoader)  # words only: as numbers 0.310 became 0.31
     keys, labels = found["columns"], found["labels"]
-    origin = {"origin": PAPER, "source": f"LEAD table {name}", "judge": found["judge"]}
+    source = f"LEAD table {name}" if ours else f"MLA-Gen {name.removeprefix('mla_')}"
+    origin = {"origin": PAPER, "source": source, "judge": found["judge"]}
     rows = tuple(_row(cells, labels, keys, origin) for cells in found["rows"])
     table = Table(
         f"{found['title']} ({found['source']})", rows, find_columns(keys), (*found["notes"],)
     )
-    return PaperTable(
-        name, found["dataset"], found["judge"], found.get("subset", ""), (*keys,), table
-    )
+    called = f"table {name} of LEAD" if ours else f"table {name}"
+    of = (found["dataset"], found["judge"], found.get("subset", ""), called)
+    return PaperTable(name, *of, (*keys,), table)
 
 
 def _row(cells: Sequence[str], labels: Sequence[str], keys: Sequence[str], origin: dict) -> Row:
