@@ -17,6 +17,7 @@ diffusion=RUN    a denoiser to measure with a projector that was trained on a VA
 projectors=[A,B] more projector runs on the same VAE, a row each, from the same latents
 study.KEY=V      seeds, objectives, recipe.steps, recipe.lr, styles.clips, ...
 controls=[C]     more rows without projector: guidance1, guidance2, guidance4, moments
+sinks=true       a column more for flows that read words: SinkRatio while each motion was made
 seed=1           of the drawn clips, captions and latents
 output=FILE      default: metrics.json in the run directory
 precision=fp32   fp32 | bf16 | auto : of the networks; bf16 moves joints by about a millimetre

@@ -1,6 +1,7 @@
 """MLA-Gen and ACMDM: a flow of latents that keep time, one for a few frames of motion."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -22,7 +23,7 @@ from lead.diffusion.paths.linear import LINEAR
 from lead.diffusion.samplers import find_solver
 from lead.diffusion.sinks import SinkControl
 from lead.generation.flow_coders import FlowCoder, load_coder, load_flow_coder
-from lead.generation.flow_sampling import FlowGuidance, sample_flow
+from lead.generation.flow_sampling import FlowGuidance, reads_words, sample_flow, watch_sinks
 from lead.generation.motion_model import (
     MotionModel,
     Sampling,
@@ -71,7 +72,8 @@ class FlowModel(MotionModel):
     @property
     def abilities(self) -> frozenset[str]:
         """It rebuilds motions and learns words; latents of each length are their own."""
-        return frozenset({"rebuild", "learn_words", "keep_frames"})
+        own = {"rebuild", "learn_words", "keep_frames"}
+        return frozenset(own | {"sinks"} if reads_words(self.flow) else own)
 
     def prepared(self, precision: str = "fp32", compiled: bool = False) -> "FlowModel":
         """The same model, whose flow computes in ``precision``; fp32 is as it was trained."""
@@ -90,6 +92,11 @@ class FlowModel(MotionModel):
     def calls(self, sampling: Sampling) -> int:
         """About how often drawing a batch calls the flow: the adaptive solver chooses itself."""
         return sampling.steps * CALLS.get(sampling.sampler, 1)
+
+    def watch_sinks(self, sampling: Sampling) -> AbstractContextManager[list[Tensor]]:
+        """SinkRatio on as many words as sampling by it looks at."""
+        self.need("sinks")
+        return watch_sinks(self.flow, sampling.sink_words)
 
     @torch.no_grad()
     def with_kept(self, features: np.ndarray, kept: np.ndarray) -> "FlowModel":

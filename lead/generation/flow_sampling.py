@@ -1,13 +1,13 @@
 """From a text embedding to joint latents, by a flow."""
 
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from lead.core.errors import RequestError
 from lead.diffusion.flow_times import flow_times
@@ -106,11 +106,38 @@ def guided_velocity(
         guided = without + torch.where(on, guidance.scale, 1.0).to(z) * error
         return guided if still is None else guided.masked_fill(still, 0)
 
-    if needs_maps and not any(name.endswith(LOCAL) for name, _ in flow.named_modules()):
+    if needs_maps and not reads_words(flow):
         raise RequestError(
             "sink control by SinkRatio needs a flow with local conditioning: alpha=0 goes without"
         )
     return velocity
+
+
+@contextmanager
+def watch_sinks(flow: nn.Module, top_k: int = 1) -> Iterator[list[Tensor]]:
+    """Collect the SinkRatio of the conditional rows at each call of a flow, over layers and heads.
+
+    The list grows by one (rows,) a call; no map is kept.
+    """
+    ratios: list[Tensor] = []
+
+    def look(_flow: nn.Module, inputs: tuple, _velocity: Tensor) -> None:
+        z, _, _, mask, _, *conditional = inputs
+        ratio = _ratio(maps, top_k, mask, z)
+        maps.clear()
+        ratios.append(ratio[conditional[0]] if conditional else ratio)
+
+    with watch_attention(flow, LOCAL) as maps:
+        hook = flow.register_forward_hook(look)
+        try:
+            yield ratios
+        finally:
+            hook.remove()
+
+
+def reads_words(flow: nn.Module) -> bool:
+    """Whether motion tokens attend to words, so that there is a SinkRatio."""
+    return any(name.endswith(LOCAL) for name, _ in flow.named_modules())
 
 
 def _twice(tensor: Tensor | None) -> Tensor | None:

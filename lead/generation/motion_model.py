@@ -6,7 +6,7 @@ only some can do is an ability, asked for by name: ``model.can("project")``.
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -39,6 +39,7 @@ REFUSALS = {
     "learn_words": "this model cannot learn words from motions: name a diffusion or projector run",
     "keep_frames": "this model draws a clip as a whole: start= and keep= need a flow run",
     "embed_guidance": "this model is not distilled: name a run of stage=distill",
+    "sinks": "SinkRatio needs a flow whose motion reads words (model.flow.local_every): no sinks=",
 }
 """What a model may be able to do, and what is said where it is asked of one that cannot."""
 
@@ -130,6 +131,10 @@ class MotionModel(MotionCoder):
     def calls(self, sampling: Sampling) -> int:
         """How often drawing a batch of latents calls the first of ``networks``."""
         return len(sampling.timesteps or range(sampling.steps))
+
+    def watch_sinks(self, sampling: Sampling) -> AbstractContextManager[list[Tensor]]:
+        """Within it, a list grows by the SinkRatio of each row (rows,) at each call of a flow."""
+        raise RequestError(REFUSALS["sinks"])
 
     def project(self, latents: Tensor) -> Tensor:
         """Latents realigned by the projector."""

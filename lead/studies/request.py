@@ -40,6 +40,7 @@ class EvaluateRequest(ClipsRequest, InferenceRequest):
     controls: list[str]
     control: dict[str, Control]
     clips: int
+    sinks: bool
     protocol: dict[str, Any] | None = None
     study: StudyOptions | None = None
     kept: dict[str, Any]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lead.core.files import atomic_path
 from lead.core.runs import Run
 from lead.core.schema import read_file
-from lead.evaluation import physical
+from lead.evaluation import tally
 from lead.evaluation.estimate import Estimate
 from lead.evaluation.report.layout import markdown
 from lead.evaluation.report.measured import Measures
@@ -54,7 +54,7 @@ def _physical(done: Sequence[Planned]) -> list[str]:
         if one.place.metrics.is_file() and _measures(one).protocol is None
         for name, row in _measures(one).estimates().items()
     }
-    return [format_table(rows, physical.COLUMNS)] if rows else []
+    return [format_table(rows, tally.COLUMNS)] if rows else []
 
 
 def _trained(done: Sequence[Planned]) -> list[str]:

@@ -90,6 +90,21 @@ def test_the_judge_of_everybody_sees_it(world, flow_run, monkeypatch):
     assert "mpjpe" in rows["auto-encoder reconstruction"]
 
 
+def test_its_sink_ratio_is_a_column_where_asked_for(world, flow_run, refused):
+    watched = evaluated(world, flow_run, "clips=5", "sinks=true")
+    plain = evaluated(world, flow_run, "clips=5")
+    ratio = watched["generated (flow)"].pop("sink_ratio")
+    assert 0 < ratio["mean"] <= 1 and ratio["count"] == 5
+    for name, row in plain.items():
+        assert row.keys() == watched[name].keys()
+        for key, value in row.items():
+            assert watched[name][key]["mean"] == pytest.approx(value["mean"], rel=1e-3, abs=1e-3)
+    for run in (world.run("diffusion"), flow_run.ancestor("autoencoder").folder):
+        words = ["evaluate", f"run={run}", f"dataset={world.data}", "split=train", "sinks=true"]
+        line = refused([*words, "clips=2", "device=cpu", f"output={world.here / 'no.json'}"])
+        assert "no sinks=" in line or "generates nothing to compare" in line
+
+
 def test_an_auto_encoder_alone_is_evaluated(world, flow_run):
     rows = evaluated(world, flow_run.ancestor("autoencoder"), "clips=4")
     assert [*rows] == ["real", "auto-encoder reconstruction"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lead.core.errors import RequestError, did_you_mean
-from lead.evaluation import physical, protocol
+from lead.evaluation import protocol, tally
 from lead.evaluation.table import Column
 
 PAPER, MEASURED = "paper", "measured"
@@ -97,7 +97,7 @@ def find_columns(keys: Sequence[str]) -> tuple[Column, ...]:
 
     Without keys, the columns of the protocol.
     """
-    known = {column.key: column for column in (*protocol.COLUMNS, *physical.COLUMNS)}
+    known = {column.key: column for column in (*protocol.COLUMNS, *tally.COLUMNS)}
     for key in keys:
         if key not in known:
             raise RequestError(f"unknown column '{key}': {did_you_mean(key, known)}")

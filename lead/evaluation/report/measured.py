@@ -9,9 +9,9 @@ from pydantic import ConfigDict, create_model
 from lead.core.errors import RequestError, plain
 from lead.core.schema import Count, Finite, Name, Schema, read_file, shown
 from lead.evaluation.estimate import Estimate
-from lead.evaluation.physical import COLUMNS as PHYSICAL
 from lead.evaluation.protocol import COLUMNS
 from lead.evaluation.report.content import MEASURED, Row, Value
+from lead.evaluation.tally import COLUMNS as PHYSICAL
 
 FREE = ("replications", "confidence", "published", "datasets", "split")
 """Values of a protocol that two runs in one table may differ in; split is compared apart."""

@@ -4,13 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lead.evaluation import physical, protocol
+from lead.evaluation import protocol, tally
 from lead.evaluation.estimate import estimate
 from lead.evaluation.report.content import Row, Table, Value, find_columns
 from lead.evaluation.report.measured import read_runs
 
 SEED = "seed"
-COLUMNS = (*(column.key for column in protocol.COLUMNS), "foot_skating_ratio", "jitter")
+COLUMNS = (
+    *(column.key for column in protocol.COLUMNS),
+    "foot_skating_ratio",
+    "jitter",
+    "sink_ratio",
+)
 PROJECTORS = {"generated": "LEAD", "reconstruction": "projector"}
 """What a row of each kind calls the projector of the run that was named first."""
 
@@ -84,7 +89,7 @@ def _over_seeds(rows: Sequence[Row]) -> tuple[Row, ...]:
 def _mean_values(group: Sequence[Row]) -> dict[str, Value]:
     """Mean of each measure that all rows have."""
     values = {}
-    for column in (*protocol.COLUMNS, *physical.COLUMNS):
+    for column in (*protocol.COLUMNS, *tally.COLUMNS):
         if all(column.key in row.values for row in group):
             mean = estimate([row.values[column.key].mean for row in group])
             shown = column.show(mean).partition(" ± ")

@@ -8,7 +8,7 @@ from lead.core.devices import choose_device
 from lead.core.files import write_json
 from lead.core.runs import Run
 from lead.data.packed import PackedDataset
-from lead.evaluation import physical
+from lead.evaluation import tally
 from lead.evaluation.judge import load_judge
 from lead.evaluation.judging import run_protocol
 from lead.evaluation.protocol import COLUMNS, REAL, Protocol, ProtocolResult
@@ -93,7 +93,7 @@ def _told(
         f"FID of one half of the real motions against the other: {half}\n",
         format_table(result.rows, COLUMNS),
         "Physical measures of the first replication, interval over clips\n",
-        format_table(result.rows, physical.COLUMNS),
+        format_table(result.rows, tally.COLUMNS),
     ]
     lines.append(format_grouped(result.grouped))
     return "\n".join(lines)

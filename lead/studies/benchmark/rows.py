@@ -4,6 +4,7 @@ Loaded only where a run is measured. Motions are un-normalised features (frames,
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from lead.core.seeding import derive_seed
 from lead.data.cache import NULL_TEXT
 from lead.data.clips import length_sorted_batches, padded_batches
 from lead.data.packed import PackedDataset
+from lead.evaluation.tally import MeasuredMotions
 from lead.generation.loading import CODERS, load_coder, load_for_inference
 from lead.generation.motion_coder import joined
 from lead.generation.motion_model import MotionModel, Sampling
@@ -50,14 +52,14 @@ def load_rows(named: Run, dataset: PackedDataset, request: EvaluateRequest) -> R
     """
     controls = [_control(request, name) for name in request.controls]
     if named.stage in CODERS:
-        if controls or request.projectors:
+        if controls or request.projectors or request.sinks:
             raise RequestError(
                 f"{named.folder} is a {named.stage} run, which generates nothing to compare"
             )
         coder = load_for_inference(request, lambda _: load_coder(named))
         return Rows({f"{coder.code} reconstruction": coder.rebuild}, {})
     model = load_for_inference(request)
-    latents = DrawnLatents(model, request.batch_size)
+    latents = DrawnLatents(model, request.batch_size, sinks=request.sinks)
     plain = request.sampling
     model.check_sampling(plain)
     projectors = _projectors(model, request)
@@ -84,14 +86,18 @@ def load_rows(named: Run, dataset: PackedDataset, request: EvaluateRequest) -> R
 class DrawnLatents:
     """Latents of the plain diffusion, drawn once for all rows that start from the same ones.
 
-    Sentences are embedded once for good; latents are kept until others are asked for.
+    Sentences are embedded once for good; latents are kept until others are asked for. With
+    ``sinks``, motions bring the SinkRatio of their words, over layers, heads and steps.
     """
 
-    def __init__(self, model: MotionModel, batch_size: int):
-        self.model, self.batch_size = model, batch_size
+    def __init__(self, model: MotionModel, batch_size: int, *, sinks: bool = False):
+        if sinks:
+            model.need("sinks")
+        self.model, self.batch_size, self.sinks = model, batch_size, sinks
         self.conditions: dict[str, Tensor] = {}
         self.asked: tuple = ()
         self.drawn: dict[Sampling, Tensor] = {}
+        self.ratios: dict[Sampling, list[float]] = {}
 
     def generating(self, sampling: Sampling, change: LatentMap | None) -> Generate:
         """Generation from these latents, changed before they are decoded."""
@@ -99,7 +105,12 @@ class DrawnLatents:
         def generate(texts: Sequence[str], frames: Sequence[int], seeds: Sequence[int]) -> Motions:
             lengths = self.within_limits(frames)
             latents = self.draw(texts, lengths, seeds, sampling)
-            return self._decode(latents if change is None else change(latents), lengths)
+            motions = self._decode(latents if change is None else change(latents), lengths)
+            if not self.sinks:
+                return motions
+            return MeasuredMotions(
+                motions, [{"sink_ratio": ratio} for ratio in self.ratios[sampling]]
+            )
 
         return generate
 
@@ -118,9 +129,10 @@ class DrawnLatents:
         """Latents (texts, tokens, ...), before any projector."""
         asked = (tuple(texts), tuple(frames), tuple(seeds))
         if asked != self.asked:
-            self.asked, self.drawn = asked, {}
+            self.asked, self.drawn, self.ratios = asked, {}, {}
         if sampling not in self.drawn:
             self._embed(texts)
+            self.ratios[sampling] = []
             batches = [
                 slice(at, at + self.batch_size) for at in range(0, len(texts), self.batch_size)
             ]
@@ -136,7 +148,12 @@ class DrawnLatents:
         sampling: Sampling,
     ) -> Tensor:
         condition = [self.conditions[text] for text in (*texts, NULL_TEXT)]
-        return self.model.sample(texts, frames, seeds, sampling, condition=condition)
+        watch = self.model.watch_sinks(sampling) if self.sinks else nullcontext()
+        with watch as calls:
+            latents = self.model.sample(texts, frames, seeds, sampling, condition=condition)
+        if calls:
+            self.ratios[sampling] += torch.stack(calls).mean(dim=0).tolist()
+        return latents
 
     def _embed(self, texts: Sequence[str]) -> None:
         new = [text for text in dict.fromkeys((*texts, NULL_TEXT)) if text not in self.conditions]
