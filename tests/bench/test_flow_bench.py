@@ -92,9 +92,8 @@ def test_a_batch_of_the_made_data_is_one_of_training(models):
 
 def test_every_row_is_there_with_its_floor(monkeypatch):
     small = {"repeats": 1, "frames": 8, "batch": 0}
-    options = BenchOptions(
-        **{name: None for name in BenchOptions.__dataclass_fields__} | small, flows=[TIMED]
-    )
+    empty = dict.fromkeys(BenchOptions.__dataclass_fields__)
+    options = BenchOptions(**empty | small | {"flows": [TIMED]})
     monkeypatch.setattr(bench, "clip_text_model", lambda width: width)
     monkeypatch.setattr(bench, "embed_sentences", lambda *_: None)
     monkeypatch.setattr(bench, "CLIPS", 12)
@@ -105,8 +104,7 @@ def test_every_row_is_there_with_its_floor(monkeypatch):
         "training step, batch 2, fp32",
     ]
     assert all(row.plain > 0 and row.ours > 0 and row.floor > 0 for row in rows)
-    assert rows[2].floor == pytest.approx(32 * rows[0].floor) or rows[2].floor >= rows[0].floor
-    assert rows[1].floor > 16 * 0.9 * rows[0].floor
+    assert rows[2].floor >= rows[0].floor and rows[1].floor >= 16 * rows[0].floor
 
 
 def test_sizes_are_those_of_the_configs(monkeypatch, tmp_path, capsys):
