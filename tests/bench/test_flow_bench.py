@@ -10,6 +10,7 @@ from lead.bench import flow as bench
 from lead.bench.flow_models import FlowSize, flow_data, flow_input, flow_model, middle_batch
 from lead.bench.machine import Machine, instruction_sets
 from lead.bench.setting import BenchOptions, Setting
+from lead.cli.config import compose
 from lead.cli.main import main
 
 CPU = Setting(1, torch.device("cpu"), 1, "fp32", 3, "cpu")
@@ -91,9 +92,8 @@ def test_a_batch_of_the_made_data_is_one_of_training(models):
 
 
 def test_every_row_is_there_with_its_floor(monkeypatch):
-    small = {"repeats": 1, "frames": 8, "batch": 0}
-    empty = dict.fromkeys(BenchOptions.__dataclass_fields__)
-    options = BenchOptions(**empty | small | {"flows": [TIMED]})
+    values = compose("bench", ["frames=8", "repeats=1"]) | {"subject": "flow"}
+    options = BenchOptions(**values, flows=[TIMED])
     monkeypatch.setattr(bench, "clip_text_model", lambda width: width)
     monkeypatch.setattr(bench, "embed_sentences", lambda *_: None)
     monkeypatch.setattr(bench, "CLIPS", 12)
