@@ -104,7 +104,8 @@ def _velocity_rows(
     given: FlowInput,
 ) -> list[Row]:
     works = {"plain": lambda: plain_velocity(plain, given)}
-    works |= {own: lambda own=own: velocity(model, given, own) for own in machine.flops}
+    models = {own: model.prepared(own) for own in machine.flops}
+    works |= {own: lambda own=own: velocity(models[own], given, own) for own in models}
     wanted = works["plain"]()
     results = {own: works[own]() for own in machine.flops}
     seconds, batch = alternate(works, setting), len(given.frames)
