@@ -60,7 +60,7 @@ def instruction_sets(device: torch.device) -> str:
     """
     if device.type != "cpu":
         return ""
-    has = CPU_FACTS.read_text().split() if CPU_FACTS.is_file() else []
+    has = CPU_FACTS.read_text(encoding="utf-8").split() if CPU_FACTS.is_file() else []
     units = [name for name in MATRIX_SETS if name in has]
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA")
     told = [f"oneDNN up to {limit}"] if limit else []
@@ -75,7 +75,7 @@ def _best(work: Callable[[], object], setting: Setting) -> float:
 def _name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    facts = CPU_FACTS.read_text().splitlines() if CPU_FACTS.is_file() else []
+    facts = CPU_FACTS.read_text(encoding="utf-8").splitlines() if CPU_FACTS.is_file() else []
     names = [line for line in facts if line.startswith("model name")]
     name = names[0].partition(":")[2].strip() if names else platform.processor()
     return f"{name or 'unknown processor'}, {torch.get_num_threads()} threads"

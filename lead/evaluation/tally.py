@@ -6,14 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lead.evaluation import physical
 from lead.evaluation.estimate import Estimate, estimate
-from lead.evaluation.physical import measure
-from lead.evaluation.table import Column, format_table
+from lead.evaluation.physical import COLUMNS, measure
+from lead.evaluation.table import format_table
 from lead.representation import Skeleton, features_to_joints
-
-COLUMNS = (*physical.COLUMNS, Column("sink_ratio", "SinkRatio"))
-"""What is measured of each motion: on its joints, and while it was made."""
 
 GROUPED = ("foot_skating_ratio", "jitter", "path_error")
 """Measures whose mean over all clips hides what some of them do."""
@@ -33,16 +29,8 @@ class Clip(NamedTuple):
     groups: Mapping[str, str]
 
 
-class MeasuredMotions(list):
-    """Motions with what was measured of each, by the key of its column, while it was made."""
-
-    def __init__(self, motions: Sequence[np.ndarray], values: Sequence[dict[str, float]]):
-        super().__init__(motions)
-        self.values = values
-
-
 class PhysicalTally:
-    """The measures of ``lead.evaluation.physical``, clip by clip, and those of makers."""
+    """The measures of ``lead.evaluation.physical``, clip by clip."""
 
     def __init__(self, fps: float, skeleton: Skeleton):
         self.fps, self.skeleton = fps, skeleton
@@ -53,18 +41,13 @@ class PhysicalTally:
         features: np.ndarray,
         reference: np.ndarray | None = None,
         groups: Mapping[str, str] | None = None,
-        known: Mapping[str, float] | None = None,
     ) -> None:
-        """Measure one motion, and its errors where the real one is given; both as features.
-
-        What is ``known`` of it already is kept beside that.
-        """
+        """Measure one motion, and its errors where the real one is given; both as features."""
         joints, real = (
             None if given is None else features_to_joints(given, self.skeleton.name)
             for given in (features, reference)
         )
-        values = measure(joints, self.fps, self.skeleton, real)
-        self.clips.append(Clip({**values, **(known or {})}, groups or {}))
+        self.clips.append(Clip(measure(joints, self.fps, self.skeleton, real), groups or {}))
 
     def add_all(
         self,
@@ -73,10 +56,8 @@ class PhysicalTally:
         references: Sequence[np.ndarray] | None = None,
     ) -> None:
         """``add`` for each of several motions, its groups and the real one at the same places."""
-        known = motions.values if isinstance(motions, MeasuredMotions) else [{}] * len(motions)
         for place, motion in enumerate(motions):
-            reference = references[place] if references else None
-            self.add(motion, reference, groups[place], known[place])
+            self.add(motion, references[place] if references else None, groups[place])
 
     def estimates(self) -> dict[str, Estimate]:
         """Means over the motions so far."""

@@ -95,7 +95,7 @@ def test_rows_of_a_judge_without_a_real_row_stand_beside_its_papers(write):
     assert table.rows[-1].values["clip_score"].text == "0.610 ± 0.002"
     assert UNCHECKED in table.notes[-1]
     reason = why_apart(load_table("mla_main"), read_runs([write("other", record())]))
-    assert reason.startswith("table mla_main is humanml3d judged by mardm-humanml3d")
+    assert reason.startswith("MLA-Gen main table is humanml3d judged by mardm-humanml3d")
 
 
 def test_they_stand_apart_for_another_judge_subset_or_reality(write):

@@ -11,7 +11,6 @@ from lead.core.masks import lengths_to_mask
 from lead.diffusion.samplers import SOLVERS
 from lead.diffusion.sinks import SinkControl, sink_ratio
 from lead.generation import FlowGuidance, sample_flow
-from lead.generation.flow_sampling import watch_sinks
 from lead.models.blocks.watching import watch_attention
 from lead.models.flow_transformer import FlowTransformer
 
@@ -59,29 +58,6 @@ def sampled(flow, **guidance):
         **{"mask": MASK, "word_mask": WORD_MASK, "steps": 6},
         guidance=FlowGuidance(**guidance),
     )
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("guidance", [{"scale": 1.0}, {"scale": 2.5}])
-def test_watched_sinks_are_those_of_the_conditional_rows_at_each_step(flow, guidance):
-    with watch_sinks(flow, 2) as calls:
-        watched = sampled(flow, **guidance)
-    torch.testing.assert_close(watched, sampled(flow, **guidance), **CLOSE)
-    assert [len(rows) for rows in calls] == 6 * [2]  # and no call after the watch
-    seen = []
-
-    def step(_time, conditional, without, ratio):
-        seen.append(ratio)
-        return without + guidance["scale"] * (conditional - without)
-
-    loop(flow, step)
-    torch.testing.assert_close(
-        torch.stack(calls)[:, 1], torch.tensor(seen, dtype=torch.float64), **CLOSE
-    )
-    strong = {"scale": 2.5, "control": SinkControl(0.1, 1.0), "top_k": 1}
-    with watch_sinks(flow, 2) as calls:  # who controls by it watches, too
-        assert torch.equal(sampled(flow, **strong), sampled(flow, **strong))
-    assert len(calls) == 12
 
 
 @torch.no_grad()

@@ -13,14 +13,13 @@ def why_apart(paper: PaperTable, measured: Measured) -> str | None:
     motions as published; the headline of the evaluation says whether it did, or that no such row
     was published.
     """
-    name = paper.called
     if (measured.dataset, measured.judge) != (paper.dataset, paper.judge):
         return (
-            f"{name} is {paper.dataset} judged by {paper.judge}, the runs are {measured.dataset} "
-            f"judged by {measured.judge} {measured.fingerprint[:12]}"
+            f"{paper.called} is {paper.dataset} judged by {paper.judge}, the runs are "
+            f"{measured.dataset} judged by {measured.judge} {measured.fingerprint[:12]}"
         )
     if paper.subset:
-        return f"{name} is over {paper.subset}"
+        return f"{paper.called} is over {paper.subset}"
     judge = f"judge {measured.judge} ({measured.fingerprint[:12]})"
     passed = [f"{judge}: {said}" for said in (FITS.format(measured.dataset), UNCHECKED)]
     doubtful = [headline for headline in measured.headlines if headline not in passed]

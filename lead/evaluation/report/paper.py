@@ -12,8 +12,9 @@ from lead.evaluation.report.content import PAPER, Row, Table, Value, find_column
 
 FOLDER = Path(__file__).parent / "tables"
 ABSENT = "n/a"
-TABLES = tuple(sorted(path.stem.removeprefix("lead_") for path in FOLDER.glob("*.yaml")))
-"""Names of the tables: 1 to 6 of the LEAD paper, and those of MLA-Gen."""
+FILES = {path.stem.removeprefix("lead_"): path for path in sorted(FOLDER.glob("*.yaml"))}
+TABLES = (*FILES,)
+"""Names of the tables: 1 to 6 of the LEAD paper, and others by a word, such as mote_humanml3d."""
 
 
 @dataclass(frozen=True)
@@ -24,32 +25,32 @@ class PaperTable:
     """
 
     name: str
+    called: str  # where its numbers come from, in short
     dataset: str
     judge: str
     subset: str
-    called: str  # in a sentence
     keys: tuple[str, ...]  # of its columns
     table: Table
 
 
 @cache
 def load_table(name: str) -> PaperTable:
-    """A table of the LEAD paper by its number, or one of MLA-Gen; RequestError for another."""
+    """A table by its name; RequestError for one that there is not."""
     if name not in TABLES:
         raise RequestError(f"unknown table '{name}': {did_you_mean(name, (*TABLES, 'none'))}")
-    ours = name.isdigit()
-    text = (FOLDER / f"{'lead_' * ours}{name}.yaml").read_text(encoding="utf-8")
+    text = FILES[name].read_text(encoding="utf-8")
     found = yaml.load(text, Loader=yaml.BaseLoader)  # words only: as numbers 0.310 became 0.31
     keys, labels = found["columns"], found["labels"]
-    source = f"LEAD table {name}" if ours else f"MLA-Gen {name.removeprefix('mla_')}"
-    origin = {"origin": PAPER, "source": source, "judge": found["judge"]}
+    called = found.get("called", f"LEAD table {name}")
+    origin = {"origin": PAPER, "source": called, "judge": found["judge"]}
     rows = tuple(_row(cells, labels, keys, origin) for cells in found["rows"])
     table = Table(
         f"{found['title']} ({found['source']})", rows, find_columns(keys), (*found["notes"],)
     )
-    called = f"table {name} of LEAD" if ours else f"table {name}"
-    of = (found["dataset"], found["judge"], found.get("subset", ""), called)
-    return PaperTable(name, *of, (*keys,), table)
+    return PaperTable(
+        *(name, called, found["dataset"], found["judge"]),
+        *(found.get("subset", ""), (*keys,), table),
+    )
 
 
 def _row(cells: Sequence[str], labels: Sequence[str], keys: Sequence[str], origin: dict) -> Row:

@@ -9,8 +9,9 @@ from lead.core.runs import Run
 from lead.core.seeding import derive_seed
 from lead.data.packed import PackedDataset
 from lead.evaluation.embeddings import chunks
+from lead.evaluation.physical import COLUMNS
 from lead.evaluation.table import format_table
-from lead.evaluation.tally import COLUMNS, PhysicalTally, format_grouped, grouped, groups_of
+from lead.evaluation.tally import PhysicalTally, format_grouped, grouped, groups_of
 from lead.studies.benchmark.record import grouped_record, record, rows_record
 from lead.studies.benchmark.rows import load_rows
 from lead.studies.request import EvaluateRequest
