@@ -30,7 +30,7 @@ from lead.bench.record import Row
 from lead.bench.setting import BenchOptions, Setting
 from lead.bench.timing import alternate, median
 from lead.bench.train import lengths
-from lead.core.batches import FlowBatch
+from lead.core.batches import LatentBatch
 from lead.core.masks import lengths_to_mask
 from lead.diffusion.paths.linear import LINEAR
 from lead.generation.flow_model import FlowModel
@@ -161,14 +161,13 @@ def _training_row(
     frames = lengths(setting.seed, CLIPS)
     data = flow_data(model, frames, setting.seed)
     flow = fresh_flow(size, model)
-    longest = int(data.lengths.max())
-    ours_stage = FlowStage(flow, LINEAR, FlowOptions(optimizer=OPTIMIZER), longest)
-    drawn: FlowBatch = middle_batch(data, batch)
+    ours_stage = FlowStage(flow, LINEAR, FlowOptions(optimizer=OPTIMIZER))
+    drawn: LatentBatch = middle_batch(data, batch)
     plain = PlainFlow(flow)
     plain_step, encode = plain_flow_step(plain), _encoders(model, frames)
 
     def step() -> None:
-        plain_step(drawn.z, drawn.text, drawn.mask, drawn.word_mask)
+        plain_step(drawn.mu, drawn.text, drawn.mask, drawn.word_mask)
 
     done = operations(step)
     ours, theirs = [], []

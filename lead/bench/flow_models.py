@@ -13,8 +13,7 @@ from lead.core.freezing import freeze
 from lead.core.masks import lengths_to_mask
 from lead.core.seeding import make_generator
 from lead.data.clips import length_sorted_batches
-from lead.data.flow_latents import FlowDataset
-from lead.data.latents import keep
+from lead.data.latents import TimedLatents, keep
 from lead.data.packed import PackedSplit
 from lead.data.words import CaptionWords
 from lead.generation import Sampling
@@ -128,7 +127,7 @@ def flow_sampling() -> Sampling:
     return Sampling("euler", STEPS, SCALE)
 
 
-def flow_data(model: FlowModel, lengths: np.ndarray, seed: int) -> FlowDataset:
+def flow_data(model: FlowModel, lengths: np.ndarray, seed: int) -> TimedLatents:
     """Made latents and words of clips of so many frames, three captions each."""
     rng, count = np.random.default_rng(seed), len(lengths)
     tokens = np.array([model.coder.token_count(int(length)) for length in lengths])
@@ -144,16 +143,18 @@ def flow_data(model: FlowModel, lengths: np.ndarray, seed: int) -> FlowDataset:
     pooled = torch.from_numpy(words[:count]).clone()
     rows = {name: row for row, name in enumerate(names)}
     counts = np.full(count, WORDS)
-    return FlowDataset(split, latents, tokens, CaptionWords(rows, pooled, words, counts), seed)
+    null = torch.zeros(3, TEXT_DIM)  # its pooled vector and two marks
+    given = CaptionWords(rows, pooled, words, counts, null)
+    return TimedLatents(split, latents, tokens, given, seed)
 
 
-def flow_batches(data: FlowDataset, batch: int, steps: int, seed: int) -> StepDataModule:
+def flow_batches(data: TimedLatents, batch: int, steps: int, seed: int) -> StepDataModule:
     """The data with a plan of batches; nothing is validated."""
     own = (data, data.lengths)
     return StepDataModule(*own, *own, keep, *(batch, steps, seed))
 
 
-def middle_batch(data: FlowDataset, batch: int):
+def middle_batch(data: TimedLatents, batch: int):
     """A batch of clips of neighbouring lengths about the middle, as training has them."""
     batches = length_sorted_batches(data.lengths, batch)
     return data.__getitems__([(0, place) for place in batches[len(batches) // 2]])

@@ -87,7 +87,7 @@ def test_a_batch_of_the_made_data_is_one_of_training(models):
     model, _ = models
     data = flow_data(model, np.array([40, 60, 80, 44]), 0)
     batch = middle_batch(data, 2)
-    assert batch.z.shape[0] == 2 and batch.mask.sum(1).tolist() == [15, 20]
+    assert batch.mu.shape[0] == 2 and batch.mask.sum(1).tolist() == [15, 20]
     assert batch.text.shape == (2, 21, 512) and batch.word_mask.all()
 
 
