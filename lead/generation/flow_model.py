@@ -1,5 +1,6 @@
 """MLA-Gen and ACMDM: a flow of latents that keep time, one for a few frames of motion."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -82,10 +83,19 @@ class FlowModel(MotionModel):
         return frozenset(some | {"rebuild", "learn_words", "keep_frames"})
 
     def prepared(self, precision: str = "fp32", compiled: bool = False) -> "FlowModel":
-        """The same model, whose flow computes in ``precision``; fp32 is as it was trained."""
+        """The same model, whose flow computes in ``precision``; fp32 is as it was trained.
+
+        Weights that multiply in bf16 are turned to it once, not at every step: the same bits.
+        """
         if compiled:
             raise RequestError("compiled=true is for diffusion runs: leave it out with a flow")
-        return replace(self, precision=precision)
+        flow = self.flow
+        if precision == "bf16":
+            flow = copy.deepcopy(flow)
+            for module in flow.modules():
+                if isinstance(module, nn.Linear):
+                    module.to(torch.bfloat16)
+        return replace(self, flow=flow, precision=precision)
 
     def check_sampling(self, sampling: Sampling) -> None:
         """RequestError for what no flow is sampled by."""
