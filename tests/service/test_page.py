@@ -9,6 +9,11 @@ import pytest
 
 from lead.export.animation import write_animation
 
+_path = Path(__file__).parents[1] / "cli" / "chromium.py"
+_spec = importlib.util.spec_from_file_location("chromium", _path)
+chromium = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(chromium)
+
 PHONE, SMALL, DESK = (375, 667), (320, 568), (1280, 860)
 AXE = """axe.run(document, { iframes: false }).then(({ violations }) => violations
   .map(({ impact, id, nodes }) => `${impact} ${id}: ${nodes.map((n) => n.target).join(" ")}`))"""
@@ -34,10 +39,6 @@ SEGMENTS = """[...document.querySelectorAll(".choice")].map((choice) => {
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """A headless browser, driven as the tests of `lead demo` do."""
-    path = Path(__file__).parents[1] / "cli" / "chromium.py"
-    spec = importlib.util.spec_from_file_location("chromium", path)
-    chromium = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(chromium)
     found = chromium.find_browser()
     if found is None:
         pytest.skip(f"no browser: none of {', '.join(chromium.BROWSERS)} is installed")
@@ -56,6 +57,7 @@ def page(browser, visitor):
     browser.open(visitor.server.url)
     yield browser
     browser.open("data:text/html,<html data-state=ready>")  # so that nothing is asked for any more
+    chromium.wait_for(lambda: not any(visitor.folder.iterdir()))
 
 
 def fill(page, **values: str) -> None:
