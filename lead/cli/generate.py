@@ -30,15 +30,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lead.cli.loading import compose_for_run, request
+from lead.cli.loading import check_lengths, compose_for_run, request
 from lead.cli.outputs import CLIPS, output_folder
 from lead.cli.stopwatch import Stopwatch
 from lead.cli.values import read_number
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import last_name
 from lead.core.reading import plain_text, read_text
-from lead.core.run_record import check_length
-from lead.core.runs import Run
 
 MOST_CLIPS = 100_000  # of one call; they are held in memory
 
@@ -50,7 +48,8 @@ def run(overrides: Sequence[str]) -> int:
     if config["run"] is None:
         raise RequestError("generate needs run=RUN: a run that `lead train` made")
     prompts = _prompts(config)
-    _check_lengths(config, prompts)
+    if config["start"] is None and config["keep"] is None:
+        check_lengths(config, [seconds for _, seconds in prompts])
     folder, formats = _output_name(config, prompts), _formats(config)
     with output_folder(folder, CLIPS, overwrite=config["overwrite"]):
         watch.lap("read options")
@@ -92,14 +91,6 @@ def _prompts(config: dict) -> list[tuple[str, float]]:
     if not prompts:
         raise RequestError(f"prompts={path} holds no sentence: write one a line")
     return prompts
-
-
-def _check_lengths(config: dict, prompts: list[tuple[str, float]]) -> None:
-    """RequestError for clips that the run cannot make, before anything of it is loaded."""
-    if config["start"] is None and config["keep"] is None:
-        facts = Run(config["diffusion"] or config["run"]).record.dataset
-        for _, seconds in prompts:
-            check_length(round(seconds * facts.fps), facts.frames, facts.fps)
 
 
 def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:

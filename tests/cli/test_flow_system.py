@@ -60,7 +60,7 @@ def test_it_goes_on_from_a_motion_and_fills_one(world, flow_run, refused):
 class PlainJudge:
     """A motion lies at the mean of its local positions, a sentence at its count of letters."""
 
-    name, fingerprint = "plain", "0123456789abcdef"
+    name, fingerprint, dim = "plain", "0123456789abcdef", 6
 
     def embed_motions(self, features) -> np.ndarray:
         return np.array([clip[:, 4:10].mean(axis=0) for clip in features], dtype=np.float32)

@@ -41,7 +41,7 @@ def judge_run(
     )
     if not sharing.is_first:
         return []
-    first = headline(protocol, judge.name, judge.fingerprint, real, result.rows[REAL])
+    first = headline(*(protocol, judge.name, judge.fingerprint, real, result.rows[REAL]), judge.dim)
     told = _told(protocol, real, result, first, len(rows.generators))
     write_json(
         output,
@@ -77,7 +77,7 @@ def _told(
         first,
         f"protocol {protocol.name} version {protocol.version}, {real.dataset} {real.split}: "
         f"{result.clips} clips, mean ± {percent} over {protocol.replications} replications, "
-        f"{result.pools} pools of {protocol.pool_size}, {result.diversity_pairs} pairs for "
+        f"{pools_told(result.pools, protocol.pool_size)}, {result.diversity_pairs} pairs for "
         "Diversity",
     ]
     if generated:
@@ -96,3 +96,8 @@ def _told(
     ]
     lines.append(format_grouped(result.grouped))
     return "\n".join(lines)
+
+
+def pools_told(count: int, size: int) -> str:
+    """``1 pool of 32``, ``2 pools of 32``."""
+    return f"{count} pool{'s' * (count != 1)} of {size}"
