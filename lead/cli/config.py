@@ -17,7 +17,7 @@ PATHS = (
     *("prompts", "source", "output", "dataset", "run", "vae", "diffusion", "projector", "motion"),
     *("start", "keep", "autoencoder", "init"),
     *("evaluator", "classifier", "words", "motions", "actions", "concepts", "teacher", "distilled"),
-    *("checkpoint", "mean", "std", "sentences"),
+    *("checkpoint", "mean", "std", "sentences", "bertscore"),
     *("sweep", "plot", "data.captions", "data.skeleton_map", "data.cache", "text_encoder.path"),
 )
 """Options of both kinds are taken as they are: commas, quotes and brackets need no escaping."""

@@ -18,9 +18,6 @@ def load(name: str | Path = "starter", **options: object) -> "MotionModel":
     ``options`` are those of `lead generate` that make it: sampling="lcm1", projector=, diffusion=,
     device=, precision=, compiled=. By default it draws by the run's own sampling. Words
     in the run's folder ``words`` may stand in sentences.
-
-    >>> from lead import load
-    >>> clips = load("starter").generate(["a person walks forward"], frames=[80], seeds=[1])
     """
     from lead.generation.loading import InferenceRequest, load_for_inference, with_words
     from lead.interop.hub import find_run

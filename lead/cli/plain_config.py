@@ -33,12 +33,12 @@ def compose_plainly(name: str, groups: Sequence[str]) -> dict | None:
         if more or (not group and choice != "_self_"):
             return None
         if not group:
-            _merge(values, root)
+            values |= root
         elif (choice := chosen.pop(group, choice)) is not None:
             part = _read(f"{group}/{choice}") if re.fullmatch(r"\w+", group) else None
             if part is None or "defaults" in part:
                 return None
-            _merge(values, {group: part})
+            values[group] = part
     return None if chosen else values
 
 
@@ -67,11 +67,3 @@ def _read(name: str) -> dict | None:
         return None
     values = parse_yaml(text, name)
     return values if isinstance(values, dict) else None
-
-
-def _merge(values: dict, more: dict) -> None:
-    for key, value in more.items():
-        if isinstance(value, dict) and isinstance(values.get(key), dict):
-            _merge(values[key], value)
-        else:
-            values[key] = value

@@ -11,10 +11,9 @@ from lead.core.errors import RequestError
 from lead.core.freezing import freeze
 from lead.core.runs import Run
 from lead.generation import lead_model
-from lead.generation.lead_model import VaeCoder
+from lead.generation.lead_model import VaeCoder, keeps_time
 from lead.generation.motion_coder import MotionCoder
 from lead.models.joint_autoencoder import FRAMES_PER_TOKEN, JointAutoencoder
-from lead.models.timed_vae import TimedVae
 from lead.representation import (
     constant_bones,
     features_to_joints,
@@ -69,24 +68,16 @@ class JointCoder(FlowCoder):
 
 @dataclass(frozen=True, kw_only=True)
 class TimedCoder(VaeCoder, FlowCoder):
-    """A VAE whose latents keep time: its posterior means, standardised, as those of one joint.
-
-    The means alone are what a flow learns. Their noise is another for each latent: a flow that
-    learned it, too, would make it anew beside each other, and motions would tremble.
-    """
-
-    vae: TimedVae
-    latents: Normalizer  # of the means of the training clips
+    """A VAE whose latents keep time, as those of one joint."""
 
     def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The means, zero past a motion's own, and minus infinity."""
-        mean, _ = super().posterior(x, mask)
-        z = self.latents.normalize(mean) * self.vae.token_mask(mask)[..., None]
-        return z[:, :, None], torch.full_like(z[:, :, None], -torch.inf)
+        mean, none = super().posterior(x, mask)
+        return mean[:, :, None], none[:, :, None]
 
     def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
         """Features as the VAE decodes them."""
-        return super().decode_batch(self.latents.denormalize(latents[:, :, 0]), mask)
+        return super().decode_batch(latents[:, :, 0], mask)
 
 
 def features_of(
@@ -115,7 +106,7 @@ def latent_frame(run: Run) -> LatentFrame:
     if run.stage == "autoencoder":
         joints = get_skeleton(run.record.dataset.skeleton).joints
         return LatentFrame(FRAMES_PER_TOKEN, joints, options["channels"])
-    if run.description("vae")["_target_"] != "timed_vae":
+    if not keeps_time(run):
         raise RequestError(
             f"{run.folder} is a VAE of whole clips, but a flow needs latents that keep time: name "
             "a run with model/vae=timed, or an auto-encoder's"
@@ -130,7 +121,7 @@ def load_flow_coder(run: Run) -> FlowCoder:
     below = run.ancestor("vae")
     frame, inner = latent_frame(below), lead_model.load_coder(below)
     latents = load_normalizer(run, frame.channels)
-    return TimedCoder(**vars(inner), latents=latents, latent_frame=frame)
+    return TimedCoder(**{**vars(inner), "latents": latents}, latent_frame=frame)
 
 
 def load_coder(run: Run) -> JointCoder:

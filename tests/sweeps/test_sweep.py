@@ -299,7 +299,7 @@ MEASURE = ["evaluate.protocol=open", "evaluate.evaluator=E"]
 def tables_of(path: str) -> list[list[dict[str, str]]]:
     """Every table of a file of Markdown, a dictionary by its headings for each row."""
     tables, before = [], ""
-    for line in Path(path).read_text().splitlines():
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("|") and not before.startswith("|"):
             tables.append([])

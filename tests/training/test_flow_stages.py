@@ -9,7 +9,7 @@ import torch
 
 from lead.cli.main import main
 from lead.cli.train_request import train_request
-from lead.core.batches import FlowBatch
+from lead.core.batches import LatentBatch
 from lead.core.masks import lengths_to_mask
 from lead.core.runs import Run
 from lead.core.seeding import make_generator
@@ -21,8 +21,8 @@ from lead.models.joint_autoencoder import JointAutoencoder, token_mask
 from lead.representation import constant_bones, features_to_joints, get_skeleton
 from lead.representation.normalizer import Normalizer, load_normalizer
 from lead.training.autoencoder_stage import AutoencoderOptions, AutoencoderStage
-from lead.training.flow_inputs import FlowInputs
 from lead.training.flow_stage import FlowOptions, FlowStage
+from lead.training.latent_inputs import LatentInputs
 from lead.training.randomness import StepDraws
 from lead.training.stages import train_stage
 
@@ -168,7 +168,7 @@ def test_a_flow_knows_what_it_stands_on(chain):
 def inputs(chain, dataset, make_values):
     words = [f"autoencoder={chain['autoencoder']}", "trainer.precision=fp32"]
     request = train_request(make_values("flow", chain["flow"], *words))
-    return FlowInputs(request, dataset, Run(chain["autoencoder"]))
+    return LatentInputs(request, dataset, Run(chain["autoencoder"]))
 
 
 def test_a_flows_batches_are_the_latents_and_words_of_its_clips(inputs, chain, dataset):
@@ -182,8 +182,8 @@ def test_a_flows_batches_are_the_latents_and_words_of_its_clips(inputs, chain, d
         x = normalizer.normalize(torch.from_numpy(joints[0, row][1]))[None]
         with torch.no_grad():
             z = network.encode(x, torch.ones(x.shape[:2], dtype=torch.bool))[0]
-        torch.testing.assert_close(batch.z[row, batch.mask[row]], z, **CLOSE)
-        assert not batch.z[row, ~batch.mask[row]].any()
+        torch.testing.assert_close(batch.mu[row, batch.mask[row]], z, **CLOSE)
+        assert not batch.mu[row, ~batch.mask[row]].any()
         found = []
         for text in joints.split.captions[row]:
             made = inputs.encoder.encode([text])
@@ -199,13 +199,13 @@ def test_encodings_are_kept_and_keyed_by_what_they_depend_on(inputs, monkeypatch
         raise AssertionError("encoded anew")
 
     monkeypatch.setattr(type(inputs.encoder), "encode", refuse)
-    monkeypatch.setattr(FlowInputs, "_frozen", refuse)
-    again = FlowInputs(inputs.request, inputs.dataset, inputs.run)
+    monkeypatch.setattr(LatentInputs, "_frozen", refuse)
+    again = LatentInputs(inputs.request, inputs.dataset, inputs.run)
     assert again.scales == inputs.scales
     again.data()
     other = replace(inputs.request, text_encoder={**inputs.request.text_encoder, "seed": 7})
     with pytest.raises(AssertionError, match="encoded anew"):
-        FlowInputs(other, inputs.dataset, inputs.run)
+        _ = LatentInputs(other, inputs.dataset, inputs.run).scales
 
 
 class Guess(torch.nn.Module):
@@ -218,11 +218,13 @@ class Guess(torch.nn.Module):
 
 @pytest.mark.parametrize("path", ["linear", "trigonometric"])
 def test_the_flows_loss_is_the_error_of_the_velocity_on_real_latents(path):
-    stage = FlowStage(Guess(), find_path(path), FlowOptions(path=path), longest=9)
+    stage = FlowStage(Guess(), find_path(path), FlowOptions(path=path))
     mask = lengths_to_mask(torch.tensor([5, 3]))
     z = torch.randn(2, 5, 22, 4)
     z[1, 3:] = torch.nan  # nothing behind the end counts
-    batch = FlowBatch(z, mask, torch.zeros(2, 1, 3), torch.ones(2, 1, dtype=torch.bool), ["a", "b"])
+    text, words = torch.zeros(2, 1, 3), torch.ones(2, 1, dtype=torch.bool)
+    own = (z, z, text, text[:1], ["a", "b"], None)
+    batch = LatentBatch(*own, mask, words, words[:1], longest=9)
     loss = stage._loss(batch, None, StepDraws(make_generator(1)))
     draws = StepDraws(make_generator(1))
     time = draws.times(2, 1.0).double().numpy()[:, None, None, None]
