@@ -25,9 +25,8 @@ def load(name: str | Path = "starter", **options: object) -> "MotionModel":
 
     places = [place / name for place in SHIPPED if (place / name / "run.json").is_file()]
     run = find_run(name if not places or (Path(name) / "run.json").is_file() else places[0])
-    words = [f"{key}={value}" for key, value in options.items()]
-    config = compose_for_run("generate", [f"run={run.folder}", *words])
-    asked = request(InferenceRequest, config)
+    words = [f"run={run.folder}", *(f"{key}={value}" for key, value in options.items())]
+    asked = request(InferenceRequest, compose_for_run("generate", words))
     model = load_for_inference(asked)
     learned = [read_word(path) for path in sorted((run.folder / "words").glob("*.safetensors"))]
     return with_words(model, learned).by_default(asked.sampling)

@@ -9,7 +9,7 @@ from lead.training.stage import TrainRequest
 
 NEXT = {
     "vae": "lead train stage=diffusion {chosen} vae={run}",
-    "timed_vae": "lead train stage=flow {chosen} vae={run}",
+    "timed_vae": "lead train stage=flow {chosen} vae={run}  # or stage=diffusion, for LEAD",
     "diffusion": "lead train stage=projector {chosen} diffusion={run}",
     "autoencoder": "lead train stage=flow {chosen} autoencoder={run}",
     "classifier": "lead evaluate run={run}{measured}",

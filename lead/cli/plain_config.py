@@ -1,7 +1,6 @@
-"""Options read without Hydra where they are simple, to the same values: it loads for half a second.
+"""Options read without Hydra, which loads for half a second, where they are simple.
 
-A file of configs is simple where its defaults are entries of groups, with no references and no
-package; a value is where it is a word, a number, or a list of these. For all else there is Hydra.
+That is a file of values and entries of groups alone, and a word, a number, or a list of these.
 """
 
 import re
@@ -16,10 +15,7 @@ _NUMBERS = ("nan", "inf")
 
 
 def compose_plainly(name: str, groups: Sequence[str]) -> dict | None:
-    """The values of ``configs/NAME.yaml`` with these entries of its groups, ``GROUP=ENTRY``.
-
-    None where only Hydra can tell.
-    """
+    """The values of a file of configs, with GROUP=ENTRY chosen; None where only Hydra can tell."""
     chosen = dict(word.split("=", 1) for word in groups)
     root = _read(name)
     if root is None:

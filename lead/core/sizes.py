@@ -42,7 +42,7 @@ def check_numbers(make: "Callable[[], nn.Module]", where: str) -> None:
     factories = (torch.empty, torch.zeros, torch.ones, torch.randn)
     # Slow without memory; a number times a tensor without any loads all of torch's compiler.
     fillers = (torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.mul_)
-    fillers += (torch.Tensor.__rmul__,)
+    fillers += (torch.Tensor.mul,)
 
     class WithoutMemory(TorchFunctionMode):
         def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ARG002
