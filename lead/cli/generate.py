@@ -33,14 +33,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lead.cli.loading import compose_for_run, request
+from lead.cli.loading import check_lengths, compose_for_run, request
 from lead.cli.outputs import CLIPS, output_folder
 from lead.cli.prompts import read_prompts
 from lead.cli.stopwatch import Stopwatch
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import last_name
-from lead.core.run_record import check_length
-from lead.core.runs import Run
 
 MOST_CLIPS = 100_000  # of one call; they are held in memory
 MOST_SENTENCES = 1000  # of one timeline
@@ -53,7 +51,8 @@ def run(overrides: Sequence[str]) -> int:
     if config["run"] is None:
         raise RequestError("generate needs run=RUN: a run that `lead train` made")
     prompts = _prompts(config)
-    _check_lengths(config, prompts)
+    if all(config[key] is None for key in ("start", "keep", "timeline")):
+        check_lengths(config, [seconds for _, seconds in prompts])
     folder, formats = _output_name(config, prompts), _formats(config)
     from lead.export.formats import Manner
 
@@ -95,14 +94,6 @@ def _prompts(config: dict) -> list[tuple[str, float]]:
         too_many=f"count={config['count']} x the sentences of {config['prompts']} make more than "
         f"{MOST_CLIPS} clips: ask for fewer at once",
     )
-
-
-def _check_lengths(config: dict, prompts: list[tuple[str, float]]) -> None:
-    """RequestError for clips that the run cannot make, before anything of it is loaded."""
-    if config["start"] is None and config["keep"] is None:
-        facts = Run(config["diffusion"] or config["run"]).record.dataset
-        for _, seconds in prompts:
-            check_length(round(seconds * facts.fps), facts.frames, facts.fps)
 
 
 def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:

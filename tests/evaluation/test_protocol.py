@@ -364,6 +364,18 @@ def first_line(dataset: str = "humanml3d", judge: str = "t2m-humanml3d", row=Non
     return headline(load("t2m"), judge, "0123456789abcdef", real, {**REAL_ROW, **(row or {})})
 
 
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_the_fid_of_fewer_clips_than_dimensions_says_so(extra):
+    """n rows span n - 1 dimensions: the covariance has full rank from dim + 1 rows on."""
+    real = make_real()
+    asked = (load("t2m"), "t2m-humanml3d", "0123456789abcdef", real, REAL_ROW)
+    said = "too high: it compares only with that of as many clips" in headline(
+        *asked, len(real) + extra
+    )
+    rows = np.random.default_rng(0).normal(size=(len(real), len(real) + extra))
+    assert said == (np.linalg.matrix_rank(np.cov(rows, rowvar=False)) < len(real) + extra)
+
+
 def test_the_gate_opens_for_reality_as_published():
     assert first_line() == (
         "judge t2m-humanml3d (0123456789ab): the Real row lies in the published intervals of "

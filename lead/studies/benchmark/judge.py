@@ -43,7 +43,7 @@ def measure_judge(
         if name == REAL or len(clips) >= protocol.pool_size
     }
     whole = results[REAL]
-    first = headline(protocol, judge.name, judge.fingerprint, real, whole.rows[REAL])
+    first = headline(*(protocol, judge.name, judge.fingerprint, real, whole.rows[REAL]), judge.dim)
     rows = {_title(name, result): _row(result) for name, result in results.items()}
     record = {
         "headline": first,
