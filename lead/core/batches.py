@@ -1,7 +1,7 @@
 """The kinds of batch that training sees."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -70,4 +70,12 @@ class FlowBatch:
         return self._changed(Tensor.pin_memory)
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> "FlowBatch":
-        return FlowBatch(*map(change, (self.z, self.mask, self.text, self.word_mask)), self.ids)
+        changed = {k: change(v) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **changed)
+
+
+@dataclass
+class MotionTextBatch(FlowBatch):
+    """The same with the latents of the captions."""
+
+    sentence: Float[Tensor, "batch sentence_tokens dim"]

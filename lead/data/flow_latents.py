@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lead.core.batches import FlowBatch
+from lead.core.batches import FlowBatch, MotionTextBatch
 from lead.core.masks import lengths_to_mask
 from lead.core.seeding import derive_seed
 from lead.data.packed import PackedSplit
@@ -35,16 +35,19 @@ class FlowDataset(torch.utils.data.Dataset):
 
     def __getitems__(self, indices: Sequence[tuple[int, int]]) -> FlowBatch:
         """The batch of one step: (step, place) pairs, all of the same step."""
-        places = [place for _, place in indices]
-        rng = np.random.default_rng(derive_seed(self.seed, "captions", indices[0][0]))
-        draws = rng.random(len(self))  # one draw a clip, so that it depends on step and clip alone
-        rows = [
-            self.caption_rows[place][int(draws[place] * len(self.caption_rows[place]))]
-            for place in places
-        ]
+        places, rows = [place for _, place in indices], self.drawn(indices)
         text, word_mask = self.words.batch(rows)
         z, mask = self._latents(places)
         return FlowBatch(z, mask, text, word_mask, [self.ids[place] for place in places])
+
+    def drawn(self, indices: Sequence[tuple[int, int]]) -> list[int]:
+        """The rows of the captions of one step."""
+        rng = np.random.default_rng(derive_seed(self.seed, "captions", indices[0][0]))
+        draws = rng.random(len(self))  # one draw a clip, so that it depends on step and clip alone
+        return [
+            self.caption_rows[place][int(draws[place] * len(self.caption_rows[place]))]
+            for _, place in indices
+        ]
 
     def _latents(self, places: list[int]) -> tuple[Tensor, Tensor]:
         mask = lengths_to_mask(torch.from_numpy(self.lengths[places]))
@@ -54,3 +57,16 @@ class FlowDataset(torch.utils.data.Dataset):
             part = self.latents[self.ends[place] - tokens : self.ends[place]]
             z[row, :tokens] = torch.from_numpy(np.array(part))
         return z, mask
+
+
+class MotionTextDataset(FlowDataset):
+    """The same with the latents of each caption (texts, tokens, dim), in the rows of ``words``."""
+
+    def __init__(self, motions: FlowDataset, sentences: Tensor):
+        self.__dict__.update(vars(motions))
+        self.sentences = sentences
+
+    def __getitems__(self, indices: Sequence[tuple[int, int]]) -> MotionTextBatch:
+        """The batch of one step."""
+        batch = super().__getitems__(indices)
+        return MotionTextBatch(**vars(batch), sentence=self.sentences[self.drawn(indices)])

@@ -219,7 +219,7 @@ def load(
     coder = load_flow_coder(run)
     run.options("flow")  # what a look tells, before anything large is read
     encoder, facts = load_text_encoder(run), run.record.dataset
-    _, joints, channels = coder.latent_frame
+    _, joints, channels, _ = coder.latent_frame
     return FlowModel(
         coder=coder,
         skeleton=coder.skeleton,

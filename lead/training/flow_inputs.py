@@ -1,6 +1,7 @@
 """What a flow is trained on: latents of a data set that keep time, and its captions' words."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -47,12 +48,15 @@ class FlowInputs:
     Latents have unit variance, as noise has: an auto-encoder gives them so; the posterior means of
     a VAE are standardised here, channel by channel, with ``statistics`` of all training clips.
     They are the means, without the posterior's noise (see ``TimedCoder``), and the cache keeps them
-    as the VAE gives them. Raises RequestError for a VAE that has latents of whole clips.
+    as the VAE gives them. Raises RequestError for a VAE that has latents of whole clips, unless
+    ``whole_clips``.
     """
+
+    whole_clips: ClassVar[bool] = False
 
     def __init__(self, request: TrainRequest, dataset: PackedDataset, run: Run):
         self.request, self.dataset, self.run = request, dataset, run
-        self.latent_frame = latent_frame(run)
+        self.latent_frame = latent_frame(run, self.whole_clips)
         self.encoder = build("text_encoder", request.text_encoder, "text_encoder")
         on_gpu = request.trainer.accelerator != "cpu" and torch.cuda.is_available()
         self.device = torch.device("cuda" if on_gpu else "cpu")
@@ -78,7 +82,7 @@ class FlowInputs:
     @property
     def sizes(self) -> dict[str, int]:
         """The network's options that follow from the latents; of one joint there is one patch."""
-        _, joints, channels = self.latent_frame
+        _, joints, channels, _ = self.latent_frame
         return {"channels": channels, "joints": joints} | ({"patch": 1} if joints == 1 else {})
 
     def keep(self) -> None:
@@ -100,8 +104,8 @@ class FlowInputs:
 
     def _load(self, split: str) -> FlowDataset:
         packed, below = self.dataset.split(split), self.run.stage
-        frames, joints, channels = self.latent_frame
-        lengths = -(-packed.frames // frames)
+        _, joints, channels, _ = self.latent_frame
+        lengths = self.latent_frame.count(packed.frames)
         hashes = (self.run.weights_hash(part) for part in (below, "normalizer"))
         key = content_hash(self.dataset.data_hash, split, *hashes)[:16]
         path = self.dataset.folder / "cache" / f"latents-{split}-{key}.npy"
@@ -112,7 +116,7 @@ class FlowInputs:
         shape = (int(lengths.sum()), joints, channels)
         latents = cached_array(path, shape, "float32", fill)
         if below == "vae":
-            self.statistics = self.statistics or _statistics(latents[:, 0])
+            self.statistics = self.statistics or statistics_of(latents[:, 0])
             latents = self.statistics.normalize(torch.from_numpy(np.array(latents))).numpy()
         return FlowDataset(packed, latents, lengths, self.words[split], self.request.seed)
 
@@ -146,7 +150,7 @@ class FlowInputs:
         return made.tokens, made.mask, made.pooled
 
 
-def _statistics(latents: np.ndarray) -> Normalizer:
+def statistics_of(latents: np.ndarray) -> Normalizer:
     """Mean and deviation of each channel of latents (tokens, channels); 1 of one that is still."""
     mean, std = (of(latents, axis=0, dtype=np.float64) for of in (np.mean, np.std))
     return Normalizer(mean, np.where(std > 1e-6, std, 1.0))
