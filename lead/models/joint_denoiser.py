@@ -158,7 +158,7 @@ class JointDenoiser(nn.Module):
         text: Side,
         words: Float[Tensor, "batch words text_dim"] | None = None,
         word_mask: Bool[Tensor, "batch words"] | None = None,
-    ) -> tuple[Float[Tensor, "batch tokens channels"], Float[Tensor, "batch tokens dim"]]:
+    ) -> tuple[Float[Tensor, "batch tokens channels"], Float[Tensor, "batch latents dim"]]:
         """The noise in the latents of motion and of text.
 
         ``words`` are the text encoder's vectors of the sentences, the pooled one first; rows whose
@@ -179,7 +179,7 @@ class JointDenoiser(nn.Module):
         if self.text_layer is None:
             return common, ()
         if words is None:
-            words = common.new_zeros(len(common), 1, self.text_dim)
+            words, word_mask = common.new_zeros(len(common), 1, self.text_dim), None
             reads = torch.zeros_like(text.given)
         elif words.shape[-1] != self.text_dim:
             raise RequestError(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lead.core.errors import RequestError
+from lead.core.errors import LeadError
 from lead.data.packed import Manifest, PackedDataset, PackedSplit
 from lead.data.sentences import gather_sentences
 from lead.data.shared_captions import plain_form
@@ -60,5 +60,5 @@ def test_without_validation_sentences_those_of_the_training_validate():
 def test_other_files_are_refused_by_name(tmp_path, text):
     path = tmp_path / "odd.json"
     path.write_text(text)
-    with pytest.raises(RequestError, match=r"odd\.json"):
-        gather_sentences(Clips(train=[["one"]])), [path])
+    with pytest.raises(LeadError, match=r"odd\.json"):
+        gather_sentences(Clips(train=[["one"]]), [path])

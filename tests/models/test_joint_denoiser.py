@@ -43,7 +43,8 @@ class Inputs:
 
     def seen(self, out: torch.Tensor) -> set[str]:
         """What an output depends on."""
-        grads = torch.autograd.grad(out.sum(), [*self.leaves.values()], allow_unused=True)
+        leaves, ways = [*self.leaves.values()], {"allow_unused": True, "retain_graph": True}
+        grads = torch.autograd.grad(out.sum(), leaves, **ways)
         return {k for k, g in zip(self.leaves, grads, strict=True) if g is not None and g.any()}
 
 
