@@ -31,7 +31,7 @@ GROUPS = {
     "model/text_autoencoder": ("train",),
     "model/evaluator": ("train",),
     "model/classifier": ("train",),
-    "sampling": ("generate", "evaluate"),
+    "sampling": ("generate", "caption", "evaluate"),
     "inversion": ("invert",),
     "templates": ("invert",),
     "protocol": ("evaluate",),

@@ -7,6 +7,9 @@ seconds=4        length of each clip
 seed=1 count=3   three clips per sentence, of seeds 1, 2 and 3
 start=FILE       a motion (npz, BVH) that each clip begins with: it goes on from there. For flows
 keep=FILE keep_frames=[0-20,60-80]   frames of a motion that stay; those between are new. For flows
+task=joint       a motion and its sentence together, of no text; task=motion a motion alone. MoTe
+like=FILE        motions like this one (npz, BVH, AMC, npy): by like_by=text, its captions, or by
+                 like_by=noise strength=0.5, that share of the noise put on it. MoTe
 project=BOOL     realign the latents by the projector; default: where the run has one
 projector=RUN    a projector to use with a diffusion run
 diffusion=RUN    a denoiser to use with a projector that was trained on a VAE alone
@@ -65,7 +68,13 @@ def _note(text: str) -> None:
 
 
 def _prompts(config: dict) -> list[tuple[str, float]]:
-    """Each sentence with its length in seconds."""
+    """Each sentence with its length in seconds; one empty one where the task needs none."""
+    if config["task"] != "text" or config["like"] is not None:
+        if config["text"] is not None or config["prompts"] is not None:
+            raise RequestError(
+                "task=joint, task=motion and like= make no sentence: leave text= out"
+            )
+        return [("", config["seconds"])]
     if (config["text"] is None) == (config["prompts"] is None):
         raise RequestError('give either text="a person walks forward" or prompts=FILE')
     if config["prompts"] is None:
@@ -92,7 +101,8 @@ def _prompts(config: dict) -> list[tuple[str, float]]:
 
 
 def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:
-    words = re.sub(r"[^a-z0-9]+", "-", prompts[0][0].lower()).strip("-")[:40].strip("-")
+    named = prompts[0][0] or (config["task"] if config["like"] is None else "like")
+    words = re.sub(r"[^a-z0-9]+", "-", named.lower()).strip("-")[:40].strip("-")
     default = f"outputs/{last_name(config['run'])}-{words or 'motion'}"
     return Path(config["output"] or default)
 

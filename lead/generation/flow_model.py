@@ -29,6 +29,7 @@ from lead.generation.motion_model import (
     Sentences,
     known_captions,
     load_text_encoder,
+    padded_rows,
 )
 from lead.inversion.objectives import WEIGHTINGS, Noised
 from lead.models.flow_transformer import FlowTransformer
@@ -102,10 +103,7 @@ class FlowModel(MotionModel):
 
     def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> list[Tensor]:
         """Of each sentence its pooled vector, then its words: (1 + words, dim)."""
-        made = self.text_encoder.encode_with_words(texts, words)
-        rows = torch.cat([made.pooled[:, None], made.tokens], dim=1)
-        lengths = (1 + made.mask.sum(1)).tolist()
-        return [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        return self.text_encoder.encode_rows(texts, words)
 
     @torch.no_grad()
     def sample(
@@ -122,7 +120,7 @@ class FlowModel(MotionModel):
         if project:
             self.need("project")
         read = self.embed([*texts, NULL_TEXT]) if condition is None else condition
-        text, word_mask = _padded(read[:-1])
+        text, word_mask = padded_rows(read[:-1])
         lengths = [self.coder.token_count(length) for length in frames]
         shape = (self.flow.joints, self.flow.channels)
         noise = [
@@ -159,7 +157,7 @@ class FlowModel(MotionModel):
                 f"objective '{options.objective}' is for diffusion and projector runs: take "
                 "inversion=mld, the loss that the model was trained with"
             )
-        text, word_mask = _padded(self.read(texts, words))
+        text, word_mask = padded_rows(self.read(texts, words))
         time = 1 - (batch.timestep + 0.5) / self.noise_levels
         real = lengths_to_mask(self.coder.token_count(batch.mask.sum(1)))
         clean, drawn = (latents[:, : real.shape[1]] for latents in (batch.clean, batch.noise))
@@ -191,12 +189,6 @@ class _Keeping(nn.Module):
         return torch.where(
             kept, self.path.velocity(data, noise, time), self.flow(z_t, time, *condition)
         )
-
-
-def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Rows (words, dim) as one tensor, and which of its words are real."""
-    lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
-    return pad_sequence([*rows], batch_first=True), lengths_to_mask(lengths)
 
 
 def _guidance(sampling: Sampling) -> FlowGuidance:

@@ -8,13 +8,15 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.errors import RequestError, WorkError
+from lead.core.masks import lengths_to_mask
 from lead.core.runs import Run
 from lead.data.cache import NULL_TEXT
 from lead.generation.known_texts import KnownTexts, read_known_texts
@@ -38,6 +40,8 @@ REFUSALS = {
     "match_moments": "controls with moments need latents of one size, which this model has not",
     "learn_words": "this model cannot learn words from motions: name a diffusion or projector run",
     "keep_frames": "this model draws a clip as a whole: start= and keep= need a flow run",
+    "caption": "this model writes no sentences about motions: name a run that was trained for both",
+    "make": "this model makes motions of sentences alone: task= and like= need a MoTe run",
     "embed_guidance": "this model is not distilled: name a run of stage=distill",
 }
 """What a model may be able to do, and what is said where it is asked of one that cannot."""
@@ -69,6 +73,13 @@ class GeneratedMotion:
     seed: int
     joints: np.ndarray  # (frames, J, 3)
     features: np.ndarray  # (frames, F)
+
+
+class Caption(NamedTuple):
+    """A sentence about a motion; ``score`` is the mean log-probability of its pieces."""
+
+    text: str
+    score: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +170,41 @@ class MotionModel(MotionCoder):
         """
         raise RequestError(REFUSALS["learn_words"])
 
+    def caption(
+        self,
+        clips: Sequence[np.ndarray],
+        seeds: Sequence[int],
+        *,
+        count: int = 1,
+        beams: int = 1,
+        sampling: Sampling | None = None,
+    ) -> list[list[Caption]]:
+        """``count`` sentences of each clip, un-normalised features (frames, F), by its seed."""
+        raise RequestError(REFUSALS["caption"])
+
+    def make(
+        self, task: str, frames: Sequence[int], seeds: Sequence[int], sampling: Sampling
+    ) -> list[GeneratedMotion]:
+        """Clips of no sentence; with ``task`` "joint" each with the sentence made together."""
+        raise RequestError(REFUSALS["make"])
+
+    def vary(
+        self,
+        clip: np.ndarray,
+        seeds: Sequence[int],
+        sampling: Sampling,
+        by: str = "text",
+        strength: float = 0.5,
+    ) -> list[GeneratedMotion]:
+        """Others like a clip (frames, F), by its ``text`` or from its partly noised latents."""
+        raise RequestError(REFUSALS["make"])
+
+    def write(
+        self, seeds: Sequence[int], *, beams: int = 1, sampling: Sampling | None = None
+    ) -> list[Caption]:
+        """A sentence of each seed, about no motion."""
+        raise RequestError(REFUSALS["caption"])
+
     # What all have in common
 
     def can(self, ability: str) -> bool:
@@ -218,11 +264,24 @@ class MotionModel(MotionCoder):
         asked = (texts, frames, seeds, sampling)
         latents = self.sample(*asked, project=project, condition=condition)
         lap("sample latents")
+        motions = self.place(latents, texts, frames, seeds, lap)
+        lap("place joints")
+        return motions
+
+    def place(
+        self,
+        latents: Tensor,
+        texts: Sequence[str],
+        frames: Sequence[int],
+        seeds: Sequence[int],
+        lap: Callable[[str], None] | None = None,
+    ) -> list[GeneratedMotion]:
+        """Clips of latents, with what they are called and the seeds that they are of."""
         x = self.decode(latents, frames)
-        lap("decode latents")
+        (lap or _unheard)("decode latents")
         name = self.skeleton.name
         joints = constant_bones(features_to_joints(x, name), name).numpy()
-        motions = [
+        return [
             GeneratedMotion(
                 text,
                 seed,
@@ -231,8 +290,6 @@ class MotionModel(MotionCoder):
             )
             for row, (text, seed, length) in enumerate(zip(texts, seeds, frames, strict=True))
         ]
-        lap("place joints")
-        return motions
 
     @torch.no_grad()
     def embed(self, texts: Sequence[str]) -> Sentences:
@@ -265,19 +322,31 @@ class MotionModel(MotionCoder):
 
     def check(self, texts: Sequence[str], frames: Sequence[int], *, project: bool) -> None:
         """RequestError for what ``generate`` cannot make; nothing is computed for it."""
-        shortest, longest = self.frame_limits
-        for text, length in zip(texts, frames, strict=True):
+        for text in texts:
             if not text.strip():
                 raise RequestError("an empty text says nothing: give a sentence")
             check_taught(text, self.words)
+        self.within_limits(frames)
+        if project:
+            self.need("project")
+
+    def within_limits(self, frames: Sequence[int]) -> Sequence[int]:
+        """The same lengths; RequestError for one that the model was not trained on."""
+        shortest, longest = self.frame_limits
+        for length in frames:
             if not shortest <= length <= longest:
                 raise RequestError(
                     f"{length} frames ({length / self.fps:.2f} s) is outside what was trained: "
                     f"{shortest}..{longest} frames ({shortest / self.fps:.2f} to "
                     f"{longest / self.fps:.2f} s)"
                 )
-        if project:
-            self.need("project")
+        return frames
+
+
+def padded_rows(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Rows (words, dim) as one tensor, and which of its words are real."""
+    lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
+    return pad_sequence([*rows], batch_first=True), lengths_to_mask(lengths)
 
 
 def load_text_encoder(run: Run) -> TextEncoder:

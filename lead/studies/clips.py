@@ -19,16 +19,25 @@ from lead.models.text_encoders.learned_words import check_taught, words_in
 from lead.representation import get_skeleton
 from lead.studies.continuing import Keeping, with_motion
 from lead.studies.feet import with_clean_feet
+from lead.studies.words.exemplars import read_features
 
+TEXT = "text"  # the task of a sentence
 ON_SHEET = 40  # clips, the first ones
 
 Say = Callable[[str], None]
 
 
 class GenerateRequest(Keeping, InferenceRequest):
-    """How `lead generate` makes clips of its sentences, and what it writes beside them."""
+    """How `lead generate` makes clips of its sentences, and what it writes beside them.
+
+    ``task`` other than "text" needs no sentence; ``like`` is a motion to make others like.
+    """
 
     run: str
+    task: str
+    like: str | None
+    like_by: str
+    strength: float
     words: str | None
     project: bool | None
     count: int
@@ -56,10 +65,50 @@ def generate_folder(
     lap("load libraries")
     model = with_words(load_for_inference(request), words)
     lap("load the run")
-    sampling, project = request.sampling, request.project
-    model.check_sampling(sampling)
-    if project is None:
-        project = model.can("project")
+    model.check_sampling(request.sampling)
+    project = model.can("project") if request.project is None else request.project
+    if request.task != TEXT or request.like is not None:
+        clips, remarks = (
+            _free_clips(model, prompts[0][1], request, _provenance(request, project)),
+            {},
+        )
+    else:
+        clips, remarks = _clips_of(model, prompts, request, project, lap, note)
+    if request.clean_feet:
+        clips, remark = with_clean_feet(clips)
+        say(remark)
+    with atomic_folder(folder, replace=request.overwrite) as temporary:
+        _write(temporary, clips, formats, remarks, request.sheet)
+    say(f"{folder}: {len(clips)} clips; open {folder}/index.html")
+    lap("write files")
+
+
+def _free_clips(
+    model: MotionModel, seconds: float, request: GenerateRequest, about: Mapping[str, str]
+) -> list[Motion]:
+    """Clips of no sentence, or like a motion."""
+    model.need("make")
+    seeds = [*range(request.seed, request.seed + request.count)]
+    if request.like is not None:
+        features = read_features(Path(request.like), model)
+        ways = (request.sampling, request.like_by, request.strength)
+        made = model.vary(features, seeds, *ways)
+    else:
+        frames = [round(seconds * model.fps)] * len(seeds)
+        made = model.make(request.task, model.within_limits(frames), seeds, request.sampling)
+    return [as_motion(motion, model, about) for motion in made]
+
+
+def _clips_of(
+    model: MotionModel,
+    prompts: Sequence[tuple[str, float]],
+    request: GenerateRequest,
+    project: bool,
+    lap: Say,
+    note: Say,
+) -> tuple[list[Motion], dict[str, str]]:
+    """Clips of the sentences, and what is odd about some of these."""
+    texts, sampling = [text for text, _ in prompts], request.sampling
     model, frames = with_motion(model, [round(s * model.fps) for _, s in prompts], request)
     model.check(texts, frames, project=project)
     remarks = {text: remark for text, remark in model.remarks(texts).items() if remark}
@@ -77,13 +126,7 @@ def generate_folder(
         lap=lap,
         progress=len(jobs) > 1,
     )
-    if request.clean_feet:
-        clips, remark = with_clean_feet(clips)
-        say(remark)
-    with atomic_folder(folder, replace=request.overwrite) as temporary:
-        _write(temporary, clips, formats, remarks, request.sheet)
-    say(f"{folder}: {len(clips)} clips; open {folder}/index.html")
-    lap("write files")
+    return clips, remarks
 
 
 def make_clips(

@@ -104,6 +104,15 @@ class TextEncoder(nn.Module, ABC):
         rows = [self._row_with_words(text, numbers) for text in texts]
         return self._encode_rows(rows, torch.stack(list(words.values())).to(self._device))
 
+    def encode_rows(
+        self, texts: Sequence[str], words: Mapping[str, Float[Tensor, " width"]]
+    ) -> list[Float[Tensor, "_ dim"]]:
+        """The same, of each sentence its pooled vector, then those of its tokens: no padding."""
+        made = self.encode_with_words(texts, words)
+        rows = torch.cat([made.pooled[:, None], made.tokens], dim=1)
+        lengths = (1 + made.mask.sum(1)).tolist()
+        return [row[:length] for row, length in zip(rows, lengths, strict=True)]
+
     def knows(self, word: str) -> bool:
         """Whether ``word`` is an entry of the vocabulary."""
         ids = self.pieces(word)
