@@ -69,12 +69,14 @@ def _note(text: str) -> None:
 
 def _prompts(config: dict) -> list[tuple[str, float]]:
     """Each sentence with its length in seconds; one empty one where the task needs none."""
-    if config["task"] != "text" or config["like"] is not None:
-        if config["text"] is not None or config["prompts"] is not None:
-            raise RequestError(
-                "task=joint, task=motion and like= make no sentence: leave text= out"
-            )
-        return [("", config["seconds"])]
+    if config["task"] == "text" and config["like"] is None:
+        return _sentences(config)
+    if config["text"] is not None or config["prompts"] is not None:
+        raise RequestError("task=joint, task=motion and like= take no sentence: leave it out")
+    return [("", config["seconds"])]
+
+
+def _sentences(config: dict) -> list[tuple[str, float]]:
     if (config["text"] is None) == (config["prompts"] is None):
         raise RequestError('give either text="a person walks forward" or prompts=FILE')
     if config["prompts"] is None:

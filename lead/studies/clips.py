@@ -68,10 +68,8 @@ def generate_folder(
     model.check_sampling(request.sampling)
     project = model.can("project") if request.project is None else request.project
     if request.task != TEXT or request.like is not None:
-        clips, remarks = (
-            _free_clips(model, prompts[0][1], request, _provenance(request, project)),
-            {},
-        )
+        about, remarks = _provenance(request, project), {}
+        clips = _free_clips(model, prompts[0][1], request, about)
     else:
         clips, remarks = _clips_of(model, prompts, request, project, lap, note)
     if request.clean_feet:
