@@ -9,28 +9,23 @@ from torch import Tensor
 
 from lead.core.seeding import make_generator
 from lead.diffusion.guidance import guide
-from lead.diffusion.noise import NoiseLike
-from lead.diffusion.samplers import find_sampler
+from lead.diffusion.samplers import sample_ddim
 from lead.diffusion.schedules import NoiseSchedule
 from lead.models.joint_denoiser import CLEAN, JointDenoiser, Side
 
 TOKENS_MOST = 1024
-Latents = Float[Tensor, "batch tokens dim"]
+Latents = Float[Tensor, " batch *rest"]
+Motion = Float[Tensor, "batch tokens channels"]
+Sentence = Float[Tensor, "batch latents dim"]
 
 
 @dataclass(frozen=True)
 class Steps:
-    """How latents are denoised: the sampler and its timesteps, and how far guidance goes.
-
-    ``eta`` and ``noise_like`` are those of samplers that draw noise.
-    """
+    """How latents are denoised by DDIM: its timesteps, and how far guidance goes."""
 
     schedule: NoiseSchedule
     timesteps: list[int]
-    sampler: str = "ddim"
     scale: float = 2.0
-    eta: float = 0.0
-    noise_like: NoiseLike = torch.randn_like
 
     @property
     def last(self) -> int:
@@ -39,22 +34,19 @@ class Steps:
 
     def run(self, predict_noise: Callable[[Tensor, Tensor], Tensor], noise: Latents) -> Latents:
         """Latents from ``noise``, which is that of the first timestep."""
-        more = {"noise_like": self.noise_like, "eta": self.eta}
-        return find_sampler(self.sampler)(
-            predict_noise, noise, self.timesteps, self.schedule, **more
-        )
+        return sample_ddim(predict_noise, noise, self.timesteps, self.schedule)
 
 
 def sample_motion(
     network: JointDenoiser,
-    noise: Latents,
-    sentence: Latents,
+    noise: Motion,
+    sentence: Sentence,
     given: Bool[Tensor, " batch"],
     steps: Steps,
     mask: Bool[Tensor, "batch tokens"] | None = None,
     words: Float[Tensor, "batch words text_dim"] | None = None,
     word_mask: Bool[Tensor, "batch words"] | None = None,
-) -> Latents:
+) -> Motion:
     """Motion from text: X = X_u + scale (X_c - X_u) of the noise, X_u without any text.
 
     Rows that are not ``given`` a sentence are motion alone. Nothing is on padding.
@@ -78,12 +70,12 @@ def sample_motion(
 
 def sample_sentence(
     network: JointDenoiser,
-    noise: Latents,
-    motion: Latents,
+    noise: Sentence,
+    motion: Motion,
     given: Bool[Tensor, " batch"],
     steps: Steps,
     mask: Bool[Tensor, "batch tokens"] | None = None,
-) -> Latents:
+) -> Sentence:
     """Text from motion; rows that are not ``given`` one are text alone."""
     clean = torch.full_like(given, CLEAN, dtype=torch.long)
     nothing = _nothing(network, motion, steps, mask)
@@ -102,11 +94,11 @@ def sample_sentence(
 
 def sample_both(
     network: JointDenoiser,
-    noise: Latents,
-    of_sentence: Latents,
+    noise: Motion,
+    of_sentence: Sentence,
     steps: Steps,
     mask: Bool[Tensor, "batch tokens"] | None = None,
-) -> tuple[Latents, Latents]:
+) -> tuple[Motion, Sentence]:
     """A motion and its sentence at one time for both; guided away from either alone."""
     tokens, shape = noise.shape[1] * noise.shape[2], noise.shape[1:]
     rows = torch.ones(len(noise), dtype=torch.bool, device=noise.device)

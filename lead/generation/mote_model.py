@@ -17,8 +17,6 @@ from lead.core.seeding import make_generator
 from lead.data.cache import NULL_TEXT
 from lead.data.clips import padded_batches
 from lead.diffusion.forward import add_noise
-from lead.diffusion.noise import noise_from
-from lead.diffusion.samplers import find_sampler
 from lead.diffusion.schedules import NoiseSchedule
 from lead.generation.flow_coders import TimedCoder, latent_frame, load_timed_coder
 from lead.generation.joint_sampling import Steps, sample_both, sample_motion, sample_sentence
@@ -126,10 +124,9 @@ class MoteModel(MotionModel):
         noise, mask = self._motion_noise(texts, frames, seeds, words.device)
         given = torch.tensor([bool(text.strip()) for text in texts], device=words.device)
         sentence = self.sentences.encode(words, word_mask)
-        purposes = [*zip(seeds, texts, strict=True)]
         with self._fast(words.device):
             return sample_motion(
-                *(self.network, noise, sentence, given, self._steps(sampling, purposes)),
+                *(self.network, noise, sentence, given, self._steps(sampling)),
                 *(mask, words, word_mask),
             ).float()
 
@@ -142,7 +139,7 @@ class MoteModel(MotionModel):
         if task == "motion":
             return self.place(self.sample(texts, frames, seeds, sampling), texts, frames, seeds)
         noise, mask = self._motion_noise(texts, frames, seeds, self.device)
-        steps = self._steps(sampling, [*zip(seeds, texts, strict=True)])
+        steps = self._steps(sampling)
         with self._fast(noise.device):
             z, y = sample_both(self.network, noise, self._text_noise(seeds), steps, mask)
         written = [caption.text for caption in self.sentences.write(y.float())]
@@ -172,7 +169,7 @@ class MoteModel(MotionModel):
         z, _ = self.posterior(x, torch.ones_like(x[..., 0], dtype=torch.bool))
         texts, most = [NULL_TEXT] * count, strength * self.noise_levels
         noise, mask = self._motion_noise(texts, frames, seeds, z.device)
-        steps = self._steps(sampling, [*zip(seeds, texts, strict=True)])
+        steps = self._steps(sampling)
         steps = replace(steps, timesteps=[t for t in steps.timesteps if t < most])
         if steps.timesteps:
             noised = add_noise(z.expand_as(noise), noise, steps.timesteps[0], self.schedule)
@@ -228,7 +225,7 @@ class MoteModel(MotionModel):
         noise = self._text_noise(seeds)
         given = torch.full((len(noise),), z is not None, device=noise.device)
         motion = noise.new_zeros(len(noise), 1, self.network.channels) if z is None else z
-        steps = self._steps(sampling or TELLING, [(seed, "sentence") for seed in seeds])
+        steps = self._steps(sampling or TELLING)
         with self._fast(noise.device):
             y = sample_sentence(self.network, noise, motion, given, steps, mask)
         return self.sentences.write(y.float(), beams=beams)
@@ -259,19 +256,16 @@ class MoteModel(MotionModel):
     def _fast(self, device: torch.device) -> torch.autocast:
         return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def _steps(self, sampling: Sampling, purposes: Sequence[tuple[int, str]] = ()) -> Steps:
-        """How a batch is denoised; RequestError for what only a distilled network can do."""
-        if find_sampler(sampling.sampler) is find_sampler("lcm"):
-            raise RequestError("sampler lcm is for a distilled denoiser: use sampling=ddim50")
+    def _steps(self, sampling: Sampling) -> Steps:
+        """How a batch is denoised; RequestError for all but DDIM without fresh noise."""
+        if sampling.sampler != "ddim" or sampling.eta:
+            raise RequestError(
+                f"sampler '{sampling.sampler}' with eta={sampling.eta:g} draws noise at each step: "
+                "MoTe's runs take sampling=ddim50, eta=0"
+            )
         asked = (sampling.sampler, sampling.steps, sampling.timesteps)
-        return Steps(
-            schedule=self.schedule,
-            timesteps=visited_timesteps(*asked, self.schedule),
-            sampler=sampling.sampler,
-            scale=sampling.guidance_scale,
-            eta=sampling.eta,
-            noise_like=noise_from([make_generator(s, "steps", t) for s, t in purposes] or None),
-        )
+        timesteps = visited_timesteps(*asked, self.schedule)
+        return Steps(self.schedule, timesteps, sampling.guidance_scale)
 
     def _motion_noise(
         self, texts: Sequence[str], frames: Sequence[int], seeds: Sequence[int], device

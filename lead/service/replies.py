@@ -35,6 +35,13 @@ class WordFacts(BaseModel):
     file: str
 
 
+class CaptionFacts(BaseModel):
+    """A sentence about a motion, and the mean log-probability of its pieces."""
+
+    text: str
+    score: float
+
+
 class ClipFacts(BaseModel):
     """One clip; ``joints`` (frames J 3) in metres, y up, where they were asked for."""
 
@@ -62,6 +69,7 @@ class JobFacts(BaseModel):
     clips: list[ClipFacts] = []
     player: str = ""
     remarks: list[str] = []
+    captions: list[CaptionFacts] = []
 
 
 def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str, object]:
@@ -78,6 +86,7 @@ def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str,
         "run": studio.run,
         "sampler": studio.sampling.sampler,
         "projector": studio.model.can("project"),
+        "captions": studio.model.can("caption"),
         "fps": studio.model.fps,
         "skeleton": {
             "name": skeleton.name,
@@ -119,6 +128,8 @@ def job_facts(job: Job, before: int, *, joints: bool = False) -> JobFacts:
         facts["error"] = one_line(job.error)
     if isinstance(job.result, Word):
         facts["word"] = word_facts(job.result)
+    if isinstance(job.result, tuple):
+        facts["captions"] = [CaptionFacts(**caption._asdict()) for caption in job.result]
     if isinstance(job.result, Take):
         facts |= {"player": f"/jobs/{job.name}/player", "remarks": list(job.result.remarks)}
         facts["clips"] = _clips(job.name, job.result, joints=joints)
