@@ -8,7 +8,7 @@ from lead.core.errors import RequestError
 from lead.generation import Sampling, load_motion_model
 from lead.inversion import InversionOptions
 from lead.inversion.objectives import Noised
-from lead.representation import features_to_joints, joints_to_features
+from lead.representation import constant_bones, features_to_joints, joints_to_features
 
 FEW = Sampling("ddim", steps=3, guidance_scale=2.0)
 TEXTS = ["a person walks", "a person runs in a circle and stops", "someone jumps"]
@@ -27,15 +27,13 @@ def clips(model):
 
 
 @pytest.mark.parametrize("texts", [TEXTS, ["a person walks", "", "someone jumps"]])
-@pytest.mark.parametrize("name", ["ddim", "ddpm"])
-def test_a_motion_depends_on_its_own_text_seed_and_length_alone(model, texts, name):
-    sampling = Sampling(name, steps=3, guidance_scale=2.0)
-    together = model.sample(texts, FRAMES, SEEDS, sampling)
+def test_a_motion_depends_on_its_own_text_seed_and_length_alone(model, texts):
+    together = model.sample(texts, FRAMES, SEEDS, FEW)
     for row, one in enumerate(zip(texts, FRAMES, SEEDS, strict=True)):
-        alone = model.sample(*([value] for value in one), sampling)[0]
+        alone = model.sample(*([value] for value in one), FEW)[0]
         torch.testing.assert_close(together[row, : len(alone)], alone, rtol=1e-3, atol=1e-3)
         assert not together[row, len(alone) :].any()
-    moved = model.sample(["she bows", *texts[1:]], FRAMES, SEEDS, sampling)
+    moved = model.sample(["she bows", *texts[1:]], FRAMES, SEEDS, FEW)
     assert not torch.allclose(moved[0], together[0], atol=1e-2)
     torch.testing.assert_close(moved[1:], together[1:], rtol=1e-3, atol=1e-3)
 
@@ -48,7 +46,8 @@ def test_clips_have_the_frames_asked_for(model, clips):
 
 def test_guidance_goes_beyond_the_text_and_one_is_the_text_alone(model):
     at = {
-        scale: model.sample(TEXTS[:1], [31], [1], Sampling("ddim", 1, scale)) for scale in (0, 1, 3)
+        scale: model.sample(TEXTS[:1], [31], [1], Sampling("ddim", 1, float(scale)))
+        for scale in (0, 1, 3)
     }
     torch.testing.assert_close(at[3], at[0] + 3 * (at[1] - at[0]), rtol=1e-2, atol=1e-2)
     alone = model.sample([""], [31], [1], Sampling("ddim", 1, 1.0))
@@ -101,7 +100,9 @@ def test_motion_alone_both_together_and_text_alone(model):
         np.testing.assert_allclose(alone.joints, pair.joints, atol=1e-2)
     assert not np.allclose(pairs[0].joints, free[0].joints, atol=1e-2)
     written = model.write([1, 2], sampling=FEW)
-    assert written == [model.write([seed], sampling=FEW)[0] for seed in (1, 2)]
+    for seed, one in zip((1, 2), written, strict=True):
+        (alone,) = model.write([seed], sampling=FEW)
+        assert alone.text == one.text and alone.score == pytest.approx(one.score, abs=1e-3)
 
 
 def test_variations_by_text_are_of_the_caption_and_no_noise_rebuilds(model, clips):
@@ -111,10 +112,8 @@ def test_variations_by_text_are_of_the_caption_and_no_noise_rebuilds(model, clip
     np.testing.assert_allclose(varied.joints, made.joints, atol=1e-4)
     (same,) = model.vary(clips[0], [4], FEW, by="noise", strength=0.0)
     (rebuilt,) = model.rebuild(clips[:1])
-    np.testing.assert_allclose(
-        features_to_joints(same.features, "humanml3d"), same.joints, atol=1e-4
-    )
-    np.testing.assert_allclose(same.features[:, 4:67], rebuilt[:, 4:67], atol=0.3)
+    joints = constant_bones(features_to_joints(rebuilt, "humanml3d"), "humanml3d")
+    np.testing.assert_allclose(same.joints, joints, atol=1e-3)
     apart = [
         np.abs(model.vary(clips[0], [4], FEW, "noise", share)[0].joints - same.joints).mean()
         for share in (0.0, 0.6, 1.0)
@@ -138,7 +137,12 @@ def test_a_words_loss_is_that_of_motion_from_text(model):
 
 
 def test_what_it_cannot_is_refused(model, flow_run):
-    for sampling in (Sampling("lcm", 2), Sampling("euler", 4), Sampling("ddim", 5000)):
+    for sampling in (
+        Sampling("lcm", 2),
+        Sampling("euler", 4),
+        Sampling("ddim", 5000),
+        Sampling("ddpm", 5),
+    ):
         with pytest.raises(RequestError):
             model.check_sampling(sampling)
     with pytest.raises(RequestError, match="compiled"):
