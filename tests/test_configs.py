@@ -54,6 +54,7 @@ DERIVED = {
     "timed_vae": {"features": 263},
     "mld_denoiser": {"text_dim": 64},
     "mlp_denoiser": {"text_dim": 64, "latent_dim": 32},
+    "timed_denoiser": {"text_dim": 64},
     "flow_transformer": {"text_dim": 64},
     "projector": {"text_dim": 64},
     "t2m_extractor": {"features": 263},
@@ -64,6 +65,9 @@ DERIVED = {
     },
 }
 """Options that follow the dataset or the text encoder, and so stand in no file."""
+
+SIZE_OF = {("model/denoiser", "mlp"): "small", ("model/denoiser", "timed"): "timed_small"}
+"""The size that has numbers for a model, where those of the others are not its options."""
 
 KINDS_OF = {"evaluator": "extractor", "classifier": "network"}
 """The kind of a model where it is not called as its group."""
@@ -89,7 +93,7 @@ def test_every_verb_composes_by_default(verb):
 @pytest.mark.parametrize(("verb", "group", "name"), CHOICES)
 def test_every_choice_composes_and_holds_its_values(verb, group, name):
     """A size has the last word on the models' numbers; `paper` sets no more than those."""
-    of = "small" if name == "mlp" and group == "model/denoiser" else "paper"  # whose numbers it is
+    of = SIZE_OF.get((group, name), "paper")  # whose numbers it is
     size = [f"size={of}"] if verb == "train" and group != "size" else []
     config = compose(verb, [*size, f"{group}={name}"])
     written = yaml.safe_load((CONFIGS / group / f"{name}.yaml").read_text())
@@ -126,7 +130,7 @@ def test_the_trainer_takes_its_steps_from_size_and_stage(size, stage):
     [(group, name) for verb, group, name in CHOICES if group.startswith("model/")],
 )
 def test_every_model_can_be_built(group, name):
-    size = "small" if name == "mlp" and group == "model/denoiser" else "tiny"
+    size = SIZE_OF.get((group, name), "tiny")
     config = compose("train", [f"{group}={name}", f"size={size}"])
     name = group.partition("/")[2]
     description = config["model"][name]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -28,14 +29,47 @@ class MotionBatch:
 
 @dataclass
 class LatentBatch:
-    """Cached posteriors with the text embedding of one caption each."""
+    """Cached posteriors with the text embedding of one caption each.
 
-    mu: Float[Tensor, "batch tokens dim"]
-    logvar: Float[Tensor, "batch tokens dim"]
+    Latents of whole clips have one size, and captions are their pooled vectors: masks are None, all
+    is real. Latents that keep time are zero past each motion's own, and have no spread (a
+    log-variance of minus infinity); captions are the pooled vector, then the words. ``longest`` is
+    how many latents the longest motion of all has: random numbers are drawn for so many.
+    """
+
+    mu: Float[Tensor, "batch tokens *rest"]
+    logvar: Float[Tensor, "batch tokens *rest"]
     text: Float[Tensor, "batch words text_dim"]
     null_text: Float[Tensor, "one words text_dim"]
     ids: list[str]
     generated: Float[Tensor, "batch tokens dim"] | None = None  # what the diffusion makes of them
+    mask: Bool[Tensor, "batch tokens"] | None = None
+    word_mask: Bool[Tensor, "batch words"] | None = None
+    null_mask: Bool[Tensor, "one words"] | None = None
+    longest: int | None = None
+    sentence: Float[Tensor, "batch latents size"] | None = None  # latents of the captions
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """The options of a network that say what is real; none where all is."""
+        return {} if self.mask is None else {"mask": self.mask, "word_mask": self.word_mask}
+
+    @property
+    def both(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """Texts and masks of all rows with the empty sentence, then of all with their own."""
+        text = torch.cat([self.null_text.expand_as(self.text), self.text])
+        if self.mask is None:
+            return text, {}
+        words = torch.cat([self.null_mask.expand_as(self.word_mask), self.word_mask])
+        return text, {"mask": torch.cat([self.mask, self.mask]), "word_mask": words}
+
+    def without_captions(self, dropped: Bool[Tensor, " batch"]) -> "LatentBatch":
+        """The same with the empty sentence in some rows."""
+        text = torch.where(dropped[:, None, None], self.null_text, self.text)
+        if self.mask is None:
+            return replace(self, text=text)
+        words = torch.where(dropped[:, None], self.null_mask, self.word_mask)
+        return replace(self, text=text, word_mask=words)
 
     def to(self, device) -> "LatentBatch":
         """The same batch on another device."""
@@ -46,36 +80,5 @@ class LatentBatch:
         return self if self.mu.is_cuda else self._changed(Tensor.pin_memory)
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> "LatentBatch":
-        tensors = (self.mu, self.logvar, self.text, self.null_text)
-        generated = None if self.generated is None else change(self.generated)
-        return LatentBatch(*map(change, tensors), self.ids, generated)
-
-
-@dataclass
-class FlowBatch:
-    """Latents of joints with one caption each: its pooled vector, then its words."""
-
-    z: Float[Tensor, "batch tokens joints channels"]
-    mask: Bool[Tensor, "batch tokens"]
-    text: Float[Tensor, "batch words text_dim"]
-    word_mask: Bool[Tensor, "batch words"]
-    ids: list[str]
-
-    def to(self, device) -> "FlowBatch":
-        """The same batch on another device."""
-        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def pin_memory(self) -> "FlowBatch":
-        """In memory that a GPU fetches from without anyone waiting."""
-        return self._changed(Tensor.pin_memory)
-
-    def _changed(self, change: Callable[[Tensor], Tensor]) -> "FlowBatch":
-        changed = {k: change(v) for k, v in vars(self).items() if isinstance(v, Tensor)}
-        return replace(self, **changed)
-
-
-@dataclass
-class MotionTextBatch(FlowBatch):
-    """The same with the latents of the captions."""
-
-    sentence: Float[Tensor, "batch sentence_tokens dim"]
+        held = {name: one for name, one in vars(self).items() if isinstance(one, Tensor)}
+        return replace(self, **{name: change(tensor) for name, tensor in held.items()})

@@ -26,6 +26,21 @@ def masked_mean(
     return torch.where(real, values, 0.0).sum() / count.clamp(min=1)
 
 
+def row_means(
+    values: Float[Tensor, "batch frames *rest"], mask: Bool[Tensor, "batch frames"] | None
+) -> Float[Tensor, " batch *rest"]:
+    """Mean over the real frames of each row; None: all are. Values on padding do not matter."""
+    if mask is None:
+        return values.mean(dim=1)
+    real = mask.reshape(mask.shape + (1,) * (values.ndim - 2))
+    return torch.where(real, values, 0.0).sum(1) / real.sum(1).clamp(min=1)
+
+
+def real_rows(values: Float[Tensor, "batch frames *rest"], mask: Tensor | None) -> Tensor:
+    """Each real frame of all rows as a row of its own, (real, 1, *rest); None: rows as they are."""
+    return values if mask is None else values[mask][:, None]
+
+
 def group_mask(mask: Bool[Tensor, "batch frames"], size: int) -> Bool[Tensor, "batch groups"]:
     """Which groups of ``size`` neighbouring frames are real: those with a real frame among them."""
     missing = -mask.shape[1] % size

@@ -1,19 +1,44 @@
-"""Cached latents with captions: what stages 2 and 3 train on, wholly in memory."""
+"""Cached latents with captions: what stages 2 and 3 train on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lead.core.batches import FlowBatch, LatentBatch
+from lead.core.batches import LatentBatch
+from lead.core.masks import lengths_to_mask
 from lead.core.seeding import derive_seed
 from lead.data.cache import NULL_TEXT
 from lead.data.packed import PackedSplit
+from lead.data.words import CaptionWords
 
 
-class LatentDataset(torch.utils.data.Dataset):
-    """Posterior and text embedding of every clip of a split; one caption is drawn per access."""
+class CaptionedLatents(torch.utils.data.Dataset):
+    """Latents of every clip of a split, ``lengths`` each; one caption is drawn per access."""
+
+    lengths: Sequence[int] | np.ndarray
+
+    def __init__(self, split: PackedSplit, rows: Mapping[str, int], seed: int):
+        self.ids, self.seed = split.ids, seed
+        self.caption_rows = [[rows[text] for text in captions] for captions in split.captions]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def drawn(self, indices: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
+        """Places of the clips of one step's (step, place) pairs, and the row of a caption each."""
+        places = [place for _, place in indices]
+        rng = np.random.default_rng(derive_seed(self.seed, "captions", indices[0][0]))
+        draws = rng.random(len(self))  # one draw a clip, so that it depends on step and clip alone
+        return places, [
+            self.caption_rows[place][int(draws[place] * len(self.caption_rows[place]))]
+            for place in places
+        ]
+
+
+class LatentDataset(CaptionedLatents):
+    """Posteriors of whole clips and pooled text embeddings, wholly in memory."""
 
     def __init__(
         self,
@@ -23,12 +48,11 @@ class LatentDataset(torch.utils.data.Dataset):
         rows: dict[str, int],
         seed: int = 0,
     ):
-        self.ids = split.ids
+        super().__init__(split, rows, seed)
         self.mu, self.logvar = posterior
+        self.lengths = [1] * len(self)  # of one size: none is shorter
         self.embeddings = embeddings
         self.null_row = rows[NULL_TEXT]
-        self.caption_rows = [[rows[text] for text in captions] for captions in split.captions]
-        self.seed = seed
         self.generated: Tensor | None = None  # of every clip, where stage 3 reads those
 
     def first_texts(self) -> Tensor:
@@ -50,19 +74,9 @@ class LatentDataset(torch.utils.data.Dataset):
             for name, tensor in held.items():
                 setattr(self, name, tensor.to(device))
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
     def __getitems__(self, indices: Sequence[tuple[int, int]]) -> LatentBatch:
         """The batch of one step: (step, place) pairs, all of the same step."""
-        step = indices[0][0]
-        places = [place for _, place in indices]
-        rng = np.random.default_rng(derive_seed(self.seed, "captions", step))
-        draws = rng.random(len(self))  # one draw a clip, so that it depends on step and clip alone
-        rows = [
-            self.caption_rows[place][int(draws[place] * len(self.caption_rows[place]))]
-            for place in places
-        ]
+        places, rows = self.drawn(indices)
         chosen = self._index(places)
         return LatentBatch(
             self.mu[chosen],
@@ -81,6 +95,41 @@ class LatentDataset(torch.utils.data.Dataset):
         return index
 
 
-def keep(batch: LatentBatch | FlowBatch) -> LatentBatch | FlowBatch:
+class TimedLatents(CaptionedLatents):
+    """Latents that keep time and captions word by word, mapped: more for longer clips."""
+
+    def __init__(
+        self,
+        split: PackedSplit,
+        latents: np.ndarray,
+        lengths: np.ndarray,
+        words: CaptionWords,
+        seed: int = 0,
+        longest: int | None = None,
+    ):
+        """``latents`` (all tokens, ...) of all clips, and how many each clip has."""
+        super().__init__(split, words.rows, seed)
+        self.latents, self.lengths, self.words = latents, lengths, words
+        self.ends, self.longest = np.cumsum(lengths), longest or int(lengths.max())
+        self.sentences: Tensor | None = None  # latents of each row of the words, where they are
+
+    def __getitems__(self, indices: Sequence[tuple[int, int]]) -> LatentBatch:
+        """The batch of one step: (step, place) pairs, all of the same step."""
+        places, rows = self.drawn(indices)
+        text, word_mask = self.words.batch(rows)
+        null_text, null_mask = self.words.empty(text.shape[1])
+        mask = lengths_to_mask(torch.from_numpy(self.lengths[places]))
+        mu = torch.zeros(*mask.shape, *self.latents.shape[1:])
+        for row, place in enumerate(places):
+            tokens = self.lengths[place]
+            part = self.latents[self.ends[place] - tokens : self.ends[place]]
+            mu[row, :tokens] = torch.from_numpy(np.array(part))
+        ids = [self.ids[place] for place in places]
+        own = (mu, torch.full_like(mu, -torch.inf), text, null_text, ids, None)
+        sentence = None if self.sentences is None else self.sentences[rows]
+        return LatentBatch(*own, mask, word_mask, null_mask, self.longest, sentence)
+
+
+def keep(batch: LatentBatch) -> LatentBatch:
     """Collate function of a dataset that makes whole batches itself."""
     return batch

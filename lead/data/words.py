@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.functional import pad
 from tqdm import tqdm
 
 from lead.core.files import content_hash
 from lead.core.masks import lengths_to_mask
-from lead.data.cache import cached_array, keep_tensors, read_or_none
+from lead.data.cache import NULL_TEXT, cached_array, keep_tensors, read_or_none
 from lead.data.packed import PackedDataset
 
 TOGETHER = 256  # sentences
@@ -29,18 +30,28 @@ class CaptionWords:
     pooled: Float[Tensor, "texts dim"]
     tokens: np.ndarray  # (all words, dim), mapped
     counts: np.ndarray  # words of each text
+    null: Float[Tensor, "words dim"]  # pooled vector and words of the empty sentence
 
     def batch(
         self, rows: Sequence[int]
     ) -> tuple[Float[Tensor, "batch words dim"], Bool[Tensor, "batch words"]]:
-        """The texts of these rows, and which words are real; the pooled vector comes first."""
+        """The texts of these rows, and which words are real; the pooled vector comes first.
+
+        There are at least as many words as the empty sentence has.
+        """
         counts = self.counts[list(rows)]
-        text = torch.zeros(len(rows), 1 + int(counts.max()), self.pooled.shape[1])
+        longest = max(1 + int(counts.max()), len(self.null))
+        text = torch.zeros(len(rows), longest, self.pooled.shape[1])
         text[:, 0] = self.pooled[list(rows)].float()
         for place, (row, count) in enumerate(zip(rows, counts.tolist(), strict=True)):
             words = self.tokens[self._ends[row] - count : self._ends[row]]
             text[place, 1 : count + 1] = torch.from_numpy(words.astype(np.float32))
-        return text, lengths_to_mask(torch.from_numpy(1 + counts))
+        return text, lengths_to_mask(torch.from_numpy(1 + counts), longest)
+
+    def empty(self, words: int) -> tuple[Float[Tensor, "one words dim"], Bool[Tensor, "one words"]]:
+        """The empty sentence among texts of so many words, with its pooled vector, as ``batch``."""
+        mask = lengths_to_mask(torch.tensor([len(self.null)]), words)
+        return pad(self.null, (0, 0, 0, words - len(self.null)))[None], mask
 
     @cached_property
     def _ends(self) -> np.ndarray:
@@ -92,7 +103,20 @@ def sentence_words(
     if tokens is not None:
         keep_tensors(path, cached)
     rows = {text: row for row, text in enumerate(texts)}
-    return CaptionWords(rows, cached["pooled"], mapped, cached["counts"].numpy())
+    null = _empty_sentence(dataset, fingerprint, encode)
+    return CaptionWords(rows, cached["pooled"], mapped, cached["counts"].numpy(), null)
+
+
+def _empty_sentence(dataset: PackedDataset, fingerprint: str, encode: Encode) -> Tensor:
+    """Pooled vector, then the words of the empty sentence, from the same cache."""
+    key = content_hash(fingerprint, "words", NULL_TEXT)[:16]
+    path = dataset.folder / "cache" / f"words-none-{key}.safetensors"
+    cached = read_or_none(path, ("null",), 1)
+    if cached is None:
+        words, real, whole = encode([NULL_TEXT])
+        cached = {"null": torch.cat([whole, words[real]])[None].half().float().cpu()}
+        keep_tensors(path, cached)
+    return cached["null"][0]
 
 
 def _encoded(

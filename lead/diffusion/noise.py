@@ -10,12 +10,17 @@ from lead.core.errors import RequestError
 NoiseLike = Callable[[Tensor], Tensor]
 
 
-def noise_from(generator: torch.Generator | Sequence[torch.Generator] | None = None) -> NoiseLike:
+def noise_from(
+    generator: torch.Generator | Sequence[torch.Generator] | None = None,
+    lengths: Sequence[int] | None = None,
+) -> NoiseLike:
     """Make the function that draws standard normal noise in the shape of a tensor (batch ...).
 
     With one generator per row, a row's noise does not depend on the other rows of its batch. One
     generator serves the whole batch in order; none means torch's global one. Noise is drawn on the
     generator's device and then moved, so that a CPU generator gives the same noise everywhere.
+    With ``lengths`` a row has noise in its first so many entries, zeros behind: its noise does not
+    depend on its padding.
     """
     if generator is None:
         return torch.randn_like
@@ -28,7 +33,11 @@ def noise_from(generator: torch.Generator | Sequence[torch.Generator] | None = N
             raise RequestError(
                 f"{len(generators)} generators for {len(like)} rows: give one per row, or a single"
             )
-        return torch.stack([_draw(one, row) for one, row in zip(generators, like, strict=True)])
+        drawn = torch.zeros_like(like)
+        for place, (one, row) in enumerate(zip(generators, like, strict=True)):
+            own = slice(None if lengths is None else lengths[place])
+            drawn[place][own] = _draw(one, row[own])
+        return drawn
 
     return noise_by_row
 

@@ -1,7 +1,7 @@
 """What flows work on: one latent frame for a few frames of motion, of its joints or of a VAE."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -9,10 +9,9 @@ from torch import Tensor
 
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
-from lead.core.masks import lengths_to_mask
 from lead.core.runs import Run
 from lead.generation import lead_model
-from lead.generation.lead_model import VaeCoder
+from lead.generation.lead_model import VaeCoder, keeps_time
 from lead.generation.motion_coder import MotionCoder
 from lead.models.joint_autoencoder import FRAMES_PER_TOKEN, JointAutoencoder
 from lead.representation import (
@@ -25,19 +24,11 @@ from lead.representation.normalizer import Normalizer, load_normalizer
 
 
 class LatentFrame(NamedTuple):
-    """One latent of a flow: the frames that it stands for, its joints, and channels of each.
-
-    ``whole`` counts the latents of a clip where they stand for all of it, however long it is.
-    """
+    """One latent of a flow: the frames that it stands for, its joints, and channels of each."""
 
     frames: int
     joints: int
     channels: int
-    whole: int = 0
-
-    def count(self, frames: Any) -> Any:
-        """Latents of so many frames: of a number, or of each entry of an array or a tensor."""
-        return 0 * frames + self.whole if self.whole else -(-frames // self.frames)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +42,7 @@ class FlowCoder(MotionCoder):
 
     def token_count(self, frames: int | Tensor) -> int | Tensor:
         """Latents of so many frames."""
-        return self.latent_frame.count(frames)
+        return -(-frames // self.latent_frame.frames)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,24 +68,16 @@ class JointCoder(FlowCoder):
 
 @dataclass(frozen=True, kw_only=True)
 class TimedCoder(VaeCoder, FlowCoder):
-    """Posterior means of a VAE, standardised, as those of one joint; they keep time in a flow.
-
-    The means alone are what a flow learns. Their noise is another for each latent: a flow that
-    learned it, too, would make it anew beside each other, and motions would tremble.
-    """
-
-    latents: Normalizer  # of the means of the training clips
+    """A VAE whose latents keep time, as those of one joint."""
 
     def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The means, zero past a motion's own, and minus infinity."""
-        mean, _ = super().posterior(x, mask)
-        real = lengths_to_mask(self.token_count(mask.sum(1)), mean.shape[1])
-        z = self.latents.normalize(mean) * real[..., None]
-        return z[:, :, None], torch.full_like(z[:, :, None], -torch.inf)
+        mean, none = super().posterior(x, mask)
+        return mean[:, :, None], none[:, :, None]
 
     def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
         """Features as the VAE decodes them."""
-        return super().decode_batch(self.latents.denormalize(latents[:, :, 0]), mask)
+        return super().decode_batch(latents[:, :, 0], mask)
 
 
 def features_of(
@@ -117,19 +100,13 @@ def features_of(
     return features
 
 
-def latent_frame(run: Run, whole: bool = False) -> LatentFrame:
-    """What a latent of a stage-1 run holds.
-
-    RequestError for a VAE that has some of whole clips, where they are not asked for.
-    """
+def latent_frame(run: Run) -> LatentFrame:
+    """What a latent of a stage-1 run holds; RequestError for a VAE that has some of whole clips."""
     options = run.options(run.stage)
     if run.stage == "autoencoder":
         joints = get_skeleton(run.record.dataset.skeleton).joints
         return LatentFrame(FRAMES_PER_TOKEN, joints, options["channels"])
-    timed = run.description("vae")["_target_"] == "timed_vae"
-    if not timed and whole:
-        return LatentFrame(0, 1, options["latent_dim"], options["latent_tokens"])
-    if not timed:
+    if not keeps_time(run):
         raise RequestError(
             f"{run.folder} is a VAE of whole clips, but a flow needs latents that keep time: name "
             "a run with model/vae=timed, or an auto-encoder's"
@@ -141,14 +118,10 @@ def load_flow_coder(run: Run) -> FlowCoder:
     """What a flow's run stands on, with the statistics of latents that the run itself keeps."""
     if "vae" not in run.record.parents:
         return load_coder(run.ancestor("autoencoder"))
-    return load_timed_coder(run, latent_frame(run.ancestor("vae")))
-
-
-def load_timed_coder(run: Run, frame: LatentFrame) -> TimedCoder:
-    """The VAE below a run, with the statistics of its latents that the run keeps."""
-    inner = lead_model.load_coder(run.ancestor("vae"))
+    below = run.ancestor("vae")
+    frame, inner = latent_frame(below), lead_model.load_coder(below)
     latents = load_normalizer(run, frame.channels)
-    return TimedCoder(**vars(inner), latents=latents, latent_frame=frame)
+    return TimedCoder(**{**vars(inner), "latents": latents}, latent_frame=frame)
 
 
 def load_coder(run: Run) -> JointCoder:

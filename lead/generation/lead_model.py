@@ -6,9 +6,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
+from lead.core.masks import lengths_to_mask
 from lead.core.runs import Run
 from lead.core.seeding import make_generator
 from lead.data.cache import NULL_TEXT
@@ -21,6 +23,8 @@ from lead.generation.motion_model import (
     Sentences,
     known_captions,
     load_text_encoder,
+    padded,
+    read_words,
 )
 from lead.generation.sampling import sample_latents, visited_timesteps
 from lead.inversion.objectives import FrozenParts, Noised, word_loss
@@ -35,19 +39,46 @@ from lead.representation.normalizer import Normalizer, load_normalizer
 
 @dataclass(frozen=True, kw_only=True)
 class VaeCoder(MotionCoder):
-    """Motions <-> a few latents, for the whole clip or along it, with the own ``normalizer``."""
+    """Motions <-> latents of a VAE, for the whole clip or along it, with the own ``normalizer``.
+
+    Where they keep time, what is learned on them are the posterior means, standardised by
+    ``latents``. Their noise is another for each latent: who learned it, too, would make it anew
+    beside each other, and motions would tremble.
+    """
 
     code: ClassVar[str] = "VAE"
     vae: MotionVAE | TimedVae
     normalizer: Normalizer
+    latents: Normalizer | None = None  # of the means of the training clips
+
+    def token_count(self, frames: int | Tensor) -> int | Tensor:
+        """Latents of so many frames."""
+        if isinstance(self.vae, TimedVae):
+            return -(-frames // self.vae.patch)
+        return 0 * frames + self.vae.latent_tokens
+
+    def real_latents(self, mask: Tensor) -> Tensor | None:
+        """Which latents stand for real frames of ``mask`` (batch, frames); None: all do."""
+        return self.vae.token_mask(mask) if isinstance(self.vae, TimedVae) else None
 
     def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance (batch, tokens, dim)."""
-        return self.vae.encode(self.normalizer.normalize(x), mask)
+        """Mean and log-variance (batch, tokens, dim); minus infinity where means are all."""
+        mean, logvar = self.vae.encode(self.normalizer.normalize(x), mask)
+        if self.latents is None:
+            return mean, logvar
+        z, real = self.latents.normalize(mean), self.real_latents(mask)
+        z = z if real is None else z * real[..., None]
+        return z, torch.full_like(z, -torch.inf)
+
+    def decode_normalised(self, latents: Tensor, mask: Tensor) -> Tensor:
+        """The VAE's decoder, zero on padding; latents of whole clips know nothing of the length."""
+        return self.vae.decode(
+            latents if self.latents is None else self.latents.denormalize(latents), mask
+        )
 
     def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
-        """The VAE's decoder; latents know nothing of the length."""
-        return self.normalizer.denormalize(self.vae.decode(latents, mask).float())
+        """Features as the VAE decodes them."""
+        return self.normalizer.denormalize(self.decode_normalised(latents, mask).float())
 
     def prepared(self, precision: str = "fp32", compiled: bool = False) -> "VaeCoder":  # noqa: ARG002
         """The same with the VAE rebuilt for inference."""
@@ -73,7 +104,8 @@ class LeadModel(VaeCoder, MotionModel):
     @property
     def abilities(self) -> frozenset[str]:
         """Projecting and embedded guidance where the parts are there; all that a VAE gives."""
-        found = {"swap_projectors", "rebuild", "match_moments", "learn_words"}
+        found = {"swap_projectors", "rebuild", "learn_words"}
+        found |= {"match_moments"} if self.latents is None else set()
         found |= {"project"} if self.projector is not None else set()
         return frozenset(found | ({"embed_guidance"} if self.denoiser.embeds_guidance else set()))
 
@@ -86,10 +118,20 @@ class LeadModel(VaeCoder, MotionModel):
         """SHA-256 (hex) of VAE, denoiser and projector."""
         return state_hash(self.vae, self.denoiser, self.projector)
 
-    def project(self, latents: Tensor) -> Tensor:
-        """Latents realigned by the projector."""
+    def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> Sentences:
+        """Pooled vectors; for latents that keep time the words of each sentence behind it."""
+        if self.denoiser.keeps_time:
+            return read_words(self.text_encoder, texts, words)
+        return super().read(texts, words)
+
+    def project(self, latents: Tensor, frames: Sequence[int]) -> Tensor:
+        """Latents of motions of so many frames realigned by the projector."""
         self.need("project")
-        return self.projector(latents)
+        if self.latents is None:
+            return self.projector(latents)
+        counts = torch.tensor([self.token_count(length) for length in frames])
+        real = lengths_to_mask(counts, latents.shape[1]).to(latents.device)
+        return self.projector(latents, real) * real[..., None]
 
     def with_projector(self, run: Run) -> "LeadModel":
         """The same model with the projector of another run, which has to stand on the same VAE."""
@@ -100,9 +142,13 @@ class LeadModel(VaeCoder, MotionModel):
         self, batch: Noised, texts: Sequence[str], words: Mapping[str, Tensor], options: object
     ) -> Tensor:
         """One of LEAD's three objectives, of each row."""
-        parts = FrozenParts(self.vae, self.denoiser, self.projector, self.schedule)
-        text = self.read(texts, words)
-        return word_loss(parts, batch, text, options.objective, options.weighting)
+        parts = FrozenParts(self.decode_normalised, self.denoiser, self.projector, self.schedule)
+        text, word_mask = padded(self.read(texts, words))
+        real = self.real_latents(batch.mask)
+        if real is not None:
+            clean, noise = (each[:, : real.shape[1]] for each in (batch.clean, batch.noise))
+            batch = replace(batch, clean=clean, noise=noise, real=real)
+        return word_loss(parts, batch, text, options.objective, options.weighting, word_mask)
 
     def prepared(self, precision: str = "fp32", compiled: bool = False) -> "LeadModel":
         """The same parts rebuilt for inference on the device where they are, which is faster.
@@ -116,6 +162,10 @@ class LeadModel(VaeCoder, MotionModel):
 
         def finish(network: nn.Module) -> nn.Module:
             own = prepare(network, precision if network is self.denoiser else "fp32")
+            if compiled and self.denoiser.keeps_time:
+                raise RequestError(
+                    "compiled=true is for latents of whole clips: leave it out with this run"
+                )
             return compile_network(own, self.device) if compiled else own
 
         return replace(
@@ -130,35 +180,41 @@ class LeadModel(VaeCoder, MotionModel):
     def sample(
         self,
         texts: Sequence[str],
-        frames: Sequence[int],  # noqa: ARG002
+        frames: Sequence[int],
         seeds: Sequence[int],
         sampling: Sampling,
         *,
         project: bool = False,
         condition: Sentences | None = None,
     ) -> Tensor:
-        """Latents (batch, tokens, dim) of the texts, of whatever length."""
+        """Latents (batch, tokens, dim) of the texts, zero past the tokens of each motion."""
         read = self.embed([*texts, NULL_TEXT]) if condition is None else condition
-        condition = read if isinstance(read, Tensor) else torch.stack([*read])
+        text, words = padded(read)
         purposes = list(zip(texts, seeds, strict=True))
-        shape = (self.vae.latent_tokens, self.vae.latent_dim)
-        noise = torch.stack(
-            [torch.randn(shape, generator=make_generator(s, "latent", t)) for t, s in purposes]
-        )
+        counts = [self.token_count(length) for length in frames]
+        noise = [
+            torch.randn((n, self.vae.latent_dim), generator=make_generator(seed, "latent", line))
+            for n, (line, seed) in zip(counts, purposes, strict=True)
+        ]
+        noise, masks = pad_sequence(noise, batch_first=True).to(text.device), {}
+        if self.denoiser.keeps_time:
+            mask = lengths_to_mask(torch.tensor(counts, device=text.device))
+            masks = {"mask": mask, "word_mask": words[:-1], "null_mask": words[-1:]}
         z = sample_latents(
             self.denoiser,
-            noise.to(condition.device),
-            condition[:-1],
-            None if self._distilled(sampling) else condition[-1:],
+            noise,
+            text[:-1],
+            None if self._distilled(sampling) else text[-1:],
             sampler=sampling.sampler,
             steps=sampling.steps,
             guidance_scale=sampling.guidance_scale,
             timesteps=sampling.timesteps,
             schedule=self.schedule,
-            generator=[make_generator(s, "steps", t, device=condition.device) for t, s in purposes],
+            generator=[make_generator(s, "steps", t, device=text.device) for t, s in purposes],
             eta=sampling.eta,
+            **masks,
         )
-        return self.project(z) if project else z
+        return self.project(z, frames) if project else z
 
     def _distilled(self, sampling: Sampling) -> bool:
         """Whether guidance is inside the denoiser; RequestError for lcm with one that has none."""
@@ -215,6 +271,7 @@ def load(
         frame_limits=facts.frames,
         known_texts=_known_texts(denoising, encoder.dim),
         source=denoising,
+        latents=load_normalizer(denoising, vae.latent_dim) if keeps_time(vae_run) else None,
     )
 
 
@@ -236,7 +293,20 @@ def load_projector(run: Run, diffusion_run: Run) -> Projector:
             f"{run.folder} and {diffusion_run.folder} stand on different VAEs: "
             "train the projector on the same one"
         )
-    return freeze(run.load_part("projector", latent_dim=own.options("vae")["latent_dim"]))
+    width = own.options("vae")["latent_dim"]
+    if keeps_time(own):
+        of_both = (load_normalizer(one, width).state_dict() for one in (run, diffusion_run))
+        if not all(map(torch.allclose, *(statistics.values() for statistics in of_both))):
+            raise RequestError(
+                f"{run.folder} and {diffusion_run.folder} standardise latents differently: train "
+                "the projector on that run, diffusion=RUN"
+            )
+    return freeze(run.load_part("projector", latent_dim=width))
+
+
+def keeps_time(run: Run) -> bool:
+    """Whether a stage-1 run has one latent for a few frames, not some for a whole clip."""
+    return run.stage == "autoencoder" or run.description("vae")["_target_"] == "timed_vae"
 
 
 def load_coder(run: Run) -> VaeCoder:

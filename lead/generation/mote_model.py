@@ -18,8 +18,8 @@ from lead.data.cache import NULL_TEXT
 from lead.data.clips import padded_batches
 from lead.diffusion.forward import add_noise
 from lead.diffusion.schedules import NoiseSchedule
-from lead.generation.flow_coders import TimedCoder, latent_frame, load_timed_coder
 from lead.generation.joint_sampling import Steps, sample_both, sample_motion, sample_sentence
+from lead.generation.lead_model import VaeCoder, load_coder
 from lead.generation.motion_model import (
     Caption,
     GeneratedMotion,
@@ -28,12 +28,14 @@ from lead.generation.motion_model import (
     Sentences,
     known_captions,
     load_text_encoder,
-    padded_rows,
+    padded,
+    read_words,
 )
 from lead.generation.sampling import visited_timesteps
 from lead.generation.sentence_coder import SentenceCoder, load_sentence_coder
 from lead.inversion.objectives import WEIGHTINGS, Noised
 from lead.models.joint_denoiser import CLEAN, JointDenoiser, Side
+from lead.representation.normalizer import load_normalizer
 
 CAPTIONED = 32  # motions at once
 TELLING = Sampling(sampler="ddim", steps=50, guidance_scale=2.0)
@@ -45,7 +47,7 @@ class MoteModel(MotionModel):
     """The diffusion with both coders: ``coder`` of motions, ``sentences`` of text."""
 
     title: ClassVar[str] = "MoTe"
-    coder: TimedCoder
+    coder: VaeCoder
     sentences: SentenceCoder
     network: JointDenoiser
     schedule: NoiseSchedule
@@ -77,12 +79,11 @@ class MoteModel(MotionModel):
 
     def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The latents (batch, tokens, channels), and minus infinity: there is but one."""
-        z, logvar = self.coder.posterior(x, mask)
-        return z[:, :, 0], logvar[:, :, 0]
+        return self.coder.posterior(x, mask)
 
     def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
         """Features of latents as ``sample`` gives them."""
-        return self.coder.decode_batch(latents[:, :, None], mask)
+        return self.coder.decode_batch(latents, mask)
 
     def prepared(self, precision: str = "fp32", compiled: bool = False) -> "MoteModel":
         """The same model, whose diffusion computes in ``precision``; fp32 is as it was trained."""
@@ -100,7 +101,7 @@ class MoteModel(MotionModel):
 
     def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> list[Tensor]:
         """Of each sentence its pooled vector, then its words: (1 + words, dim)."""
-        return self.text_encoder.encode_rows(texts, words)
+        return read_words(self.text_encoder, texts, words)
 
     @torch.no_grad()
     def sample(
@@ -120,7 +121,7 @@ class MoteModel(MotionModel):
         if project:
             self.need("project")
         read = self.embed([*texts, NULL_TEXT]) if condition is None else condition
-        words, word_mask = padded_rows(read[:-1])
+        words, word_mask = padded(read[:-1])
         noise, mask = self._motion_noise(texts, frames, seeds, words.device)
         given = torch.tensor([bool(text.strip()) for text in texts], device=words.device)
         sentence = self.sentences.encode(words, word_mask)
@@ -137,13 +138,13 @@ class MoteModel(MotionModel):
         """Clips of no sentence (``task`` "motion"), or each with its own ("joint")."""
         texts = [NULL_TEXT] * len(frames)
         if task == "motion":
-            return self.place(self.sample(texts, frames, seeds, sampling), texts, frames, seeds)
+            return self._clips(self.sample(texts, frames, seeds, sampling), texts, frames, seeds)
         noise, mask = self._motion_noise(texts, frames, seeds, self.device)
         steps = self._steps(sampling)
         with self._fast(noise.device):
             z, y = sample_both(self.network, noise, self._text_noise(seeds), steps, mask)
         written = [caption.text for caption in self.sentences.write(y.float())]
-        return self.place(z.float(), written, frames, seeds)
+        return self._clips(z.float(), written, frames, seeds)
 
     @torch.no_grad()
     def vary(
@@ -177,7 +178,7 @@ class MoteModel(MotionModel):
             empty = torch.zeros(count, *self.network.sentence_shape, device=z.device)
             with self._fast(z.device):
                 z = sample_motion(self.network, noised.to(z), empty, nobody, steps, mask)
-        return self.place(z.float().expand_as(noise), texts, frames, seeds)
+        return self._clips(z.float().expand_as(noise), texts, frames, seeds)
 
     @torch.no_grad()
     def caption(
@@ -239,7 +240,7 @@ class MoteModel(MotionModel):
                 f"objective '{options.objective}' is for diffusion and projector runs: take "
                 "inversion=mld, the loss that the model was trained with"
             )
-        read, word_mask = padded_rows(self.read(texts, words))
+        read, word_mask = padded(self.read(texts, words))
         real = lengths_to_mask(self.coder.token_count(batch.mask.sum(1)))
         clean, drawn = (latents[:, : real.shape[1]] for latents in (batch.clean, batch.noise))
         signal, noise = self.schedule.signal_and_noise(batch.timestep, clean)
@@ -252,6 +253,11 @@ class MoteModel(MotionModel):
         errors = ((guess - drawn) ** 2).mean(dim=2) * real
         levels = self.schedule.alphas_cumprod.to(clean)[batch.timestep]
         return errors.sum(1) / real.sum(1) * WEIGHTINGS[options.weighting](levels)
+
+    def _clips(
+        self, latents: Tensor, texts: Sequence[str], frames: Sequence[int], seeds: Sequence[int]
+    ) -> list[GeneratedMotion]:
+        return self._placed(self.decode(latents, frames), texts, frames, seeds)
 
     def _fast(self, device: torch.device) -> torch.autocast:
         return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
@@ -296,20 +302,17 @@ def load(
     """Load a run of stage joint_diffusion with both that it stands on."""
     if projector_run is not None or diffusion_run is not None:
         raise RequestError(f"{run.folder} is a {run.stage} run: leave projector and diffusion out")
-    frame = latent_frame(run.ancestor("vae"), whole=True)
     options = run.options("joint_denoiser")  # what a look tells, before anything large is read
-    sentences = load_sentence_coder(run)
-    coder, encoder = load_timed_coder(run, frame), load_text_encoder(run)
+    sentences, encoder = load_sentence_coder(run), load_text_encoder(run)
+    coder, facts = load_coder(run.ancestor("vae")), run.record.dataset
     tokens, dim = sentences.shape
     sizes = {"sentence_tokens": tokens, "sentence_dim": dim, "text_dim": encoder.dim}
-    facts = run.record.dataset
-    if options["channels"] != frame.channels:
-        raise RequestError(f"{run.folder} has latents of other channels than its vae: train again")
+    sizes["channels"] = coder.vae.latent_dim
     return MoteModel(
-        coder=coder,
+        coder=replace(coder, latents=load_normalizer(run, options["channels"])),
         sentences=sentences,
         skeleton=coder.skeleton,
-        network=freeze(run.load_part("joint_denoiser", channels=frame.channels, **sizes)),
+        network=freeze(run.load_part("joint_denoiser", **sizes)),
         schedule=run.build_part("schedule"),
         text_encoder=encoder,
         fps=facts.fps,

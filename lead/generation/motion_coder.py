@@ -19,6 +19,10 @@ DECODED_ON_CPU = 8  # motions decoded at once: what they need stays in the cache
 REBUILT = 32  # motions through the auto-encoder at once: of nearly equal lengths
 
 
+LatentMap = Callable[[Tensor, Sequence[int]], Tensor]
+"""From latents of motions of so many frames to others of the same shape."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MotionCoder(ABC):
     """Motions <-> latents; ``code`` is how tables call it.
@@ -77,7 +81,7 @@ class MotionCoder(ABC):
 
     @torch.no_grad()
     def rebuild(
-        self, motions: Sequence[np.ndarray], change: Callable[[Tensor], Tensor] | None = None
+        self, motions: Sequence[np.ndarray], change: LatentMap | None = None
     ) -> list[np.ndarray]:
         """Encode (posterior mean) and decode features (frames, F), un-normalised on either side.
 
@@ -86,7 +90,9 @@ class MotionCoder(ABC):
         rebuilt: list = [None] * len(motions)
         for rows, batch in padded_batches(motions, REBUILT, self.device):
             z, _ = self.posterior(batch.x, batch.mask)
-            features = self.decode_batch(z if change is None else change(z), batch.mask).cpu()
+            if change is not None:
+                z = change(z, [len(motions[row]) for row in rows])
+            features = self.decode_batch(z, batch.mask).cpu()
             for place, row in enumerate(rows):
                 rebuilt[row] = features[place, : len(motions[row])].numpy().copy()
         return rebuilt

@@ -17,12 +17,14 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.errors import RequestError, WorkError
 from lead.core.masks import lengths_to_mask
+from lead.core.run_record import check_length
 from lead.core.runs import Run
 from lead.data.cache import NULL_TEXT
 from lead.generation.known_texts import KnownTexts, read_known_texts
 from lead.generation.motion_coder import MotionCoder
 from lead.inversion.objectives import Noised
 from lead.inversion.word import state_hash
+from lead.models.blocks.watching import attends_to_words
 from lead.models.text_encoders import TextEncoder
 from lead.models.text_encoders.learned_words import check_taught
 from lead.representation import constant_bones, features_to_joints
@@ -39,6 +41,8 @@ REFUSALS = {
     "rebuild": "this model encodes no motions: name a run with an auto-encoder",
     "match_moments": "controls with moments need latents of one size, which this model has not",
     "learn_words": "this model cannot learn words from motions: name a diffusion or projector run",
+    "timeline": "timeline= needs a flow on a VAE whose latents keep time (stage=flow vae=RUN)",
+    "attention": "this model reads no text word by word: name a flow with local conditioning",
     "keep_frames": "this model draws a clip as a whole: start= and keep= need a flow run",
     "caption": "this model writes no sentences about motions: name a run that was trained for both",
     "make": "this model makes motions of sentences alone: task= and like= need a MoTe run",
@@ -63,6 +67,9 @@ class Sampling:
     sink_soft: bool = False
     sink_memory: float | None = None
     sink_words: int = 1  # K of SinkRatio
+    sink_threshold: float | None = None  # time above which ``sink_word`` is not read; None: as ever
+    sink_word: str = "start"  # or "random": another token of each sentence, as a control
+    sink_padding: int = 0  # sentences are read as so many tokens, padding included, as a control
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,16 @@ class MotionModel(MotionCoder):
         that is known already.
         """
 
+    def sample_timeline(
+        self, texts: Sequence[str], spans: Sequence[tuple[int, int]], seed: int, sampling: Sampling
+    ) -> Tensor:
+        """Latents (1, tokens, ...) of one motion whose frames first..end are of each sentence."""
+        raise RequestError(REFUSALS["timeline"])
+
+    def timeline_spans(self, frames: Sequence[int]) -> list[tuple[int, int]]:
+        """First frame and the one behind the last of sentences of so many frames each."""
+        raise RequestError(REFUSALS["timeline"])
+
     @property
     def noise_levels(self) -> int:
         """How many levels of noise a word is learned at, from the least."""
@@ -142,8 +159,8 @@ class MotionModel(MotionCoder):
         """How often drawing a batch of latents calls the first of ``networks``."""
         return len(sampling.timesteps or range(sampling.steps))
 
-    def project(self, latents: Tensor) -> Tensor:
-        """Latents realigned by the projector."""
+    def project(self, latents: Tensor, frames: Sequence[int]) -> Tensor:
+        """Latents of motions of so many frames realigned by the projector."""
         raise RequestError(REFUSALS["project"])
 
     def with_projector(self, run: Run) -> "MotionModel":
@@ -182,6 +199,12 @@ class MotionModel(MotionCoder):
         """``count`` sentences of each clip, un-normalised features (frames, F), by its seed."""
         raise RequestError(REFUSALS["caption"])
 
+    def write(
+        self, seeds: Sequence[int], *, beams: int = 1, sampling: Sampling | None = None
+    ) -> list[Caption]:
+        """A sentence of each seed, about no motion."""
+        raise RequestError(REFUSALS["caption"])
+
     def make(
         self, task: str, frames: Sequence[int], seeds: Sequence[int], sampling: Sampling
     ) -> list[GeneratedMotion]:
@@ -199,16 +222,12 @@ class MotionModel(MotionCoder):
         """Others like a clip (frames, F), by its ``text`` or from its partly noised latents."""
         raise RequestError(REFUSALS["make"])
 
-    def write(
-        self, seeds: Sequence[int], *, beams: int = 1, sampling: Sampling | None = None
-    ) -> list[Caption]:
-        """A sentence of each seed, about no motion."""
-        raise RequestError(REFUSALS["caption"])
-
     # What all have in common
 
     def can(self, ability: str) -> bool:
-        """Whether the model has an ability of REFUSALS."""
+        """Whether the model has an ability of REFUSALS; which words are read is seen by all."""
+        if ability == "attention":
+            return attends_to_words(self.networks[0])
         return bool(REFUSALS[ability]) and ability in self.abilities
 
     def need(self, ability: str) -> None:
@@ -264,21 +283,33 @@ class MotionModel(MotionCoder):
         asked = (texts, frames, seeds, sampling)
         latents = self.sample(*asked, project=project, condition=condition)
         lap("sample latents")
-        motions = self.place(latents, texts, frames, seeds, lap)
+        x = self.decode(latents, frames)
+        lap("decode latents")
+        motions = self._placed(x, texts, frames, seeds)
         lap("place joints")
         return motions
 
-    def place(
-        self,
-        latents: Tensor,
-        texts: Sequence[str],
-        frames: Sequence[int],
-        seeds: Sequence[int],
-        lap: Callable[[str], None] | None = None,
+    def generate_timeline(
+        self, texts: Sequence[str], frames: Sequence[int], seed: int, sampling: Sampling
+    ) -> tuple[GeneratedMotion, list[tuple[int, int]]]:
+        """One motion that does what each sentence says for so many frames, and the frames of each.
+
+        It may be longer than any that was trained on. Raises RequestError for sentences that are
+        empty or too short, for a learned word that is not among ``words``, and where the model
+        draws whole clips alone.
+        """
+        self.need("timeline")
+        spans = self.timeline_spans(frames)
+        self.check(texts, [self.frame_limits[0]] * len(texts), project=False)
+        latents = self.sample_timeline(texts, spans, seed, sampling)
+        whole = [sum(frames)]
+        x = self.decode(latents, whole)
+        return self._placed(x, ["; ".join(texts)], whole, [seed])[0], spans
+
+    def _placed(
+        self, x: Tensor, texts: Sequence[str], frames: Sequence[int], seeds: Sequence[int]
     ) -> list[GeneratedMotion]:
-        """Clips of latents, with what they are called and the seeds that they are of."""
-        x = self.decode(latents, frames)
-        (lap or _unheard)("decode latents")
+        """Features (batch, longest, F) as clips with constant bones."""
         name = self.skeleton.name
         joints = constant_bones(features_to_joints(x, name), name).numpy()
         return [
@@ -322,31 +353,13 @@ class MotionModel(MotionCoder):
 
     def check(self, texts: Sequence[str], frames: Sequence[int], *, project: bool) -> None:
         """RequestError for what ``generate`` cannot make; nothing is computed for it."""
-        for text in texts:
+        for text, length in zip(texts, frames, strict=True):
             if not text.strip():
                 raise RequestError("an empty text says nothing: give a sentence")
             check_taught(text, self.words)
-        self.within_limits(frames)
+            check_length(length, self.frame_limits, self.fps)
         if project:
             self.need("project")
-
-    def within_limits(self, frames: Sequence[int]) -> Sequence[int]:
-        """The same lengths; RequestError for one that the model was not trained on."""
-        shortest, longest = self.frame_limits
-        for length in frames:
-            if not shortest <= length <= longest:
-                raise RequestError(
-                    f"{length} frames ({length / self.fps:.2f} s) is outside what was trained: "
-                    f"{shortest}..{longest} frames ({shortest / self.fps:.2f} to "
-                    f"{longest / self.fps:.2f} s)"
-                )
-        return frames
-
-
-def padded_rows(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Rows (words, dim) as one tensor, and which of its words are real."""
-    lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
-    return pad_sequence([*rows], batch_first=True), lengths_to_mask(lengths)
 
 
 def load_text_encoder(run: Run) -> TextEncoder:
@@ -370,6 +383,23 @@ def known_captions(run: Run, width: int) -> KnownTexts | None:
             f"encoder gives {width}: pack it again"
         )
     return known
+
+
+def read_words(
+    encoder: TextEncoder, texts: Sequence[str], words: Mapping[str, Tensor]
+) -> list[Tensor]:
+    """Of each sentence its pooled vector, then its words: (1 + words, dim)."""
+    made = encoder.encode_with_words(texts, words)
+    rows = torch.cat([made.pooled[:, None], made.tokens], dim=1)
+    lengths = (1 + made.mask.sum(1)).tolist()
+    return [row[:length] for row, length in zip(rows, lengths, strict=True)]
+
+
+def padded(sentences: Sentences) -> tuple[Tensor, Tensor]:
+    """Sentences (batch, words, dim), and which words are real (batch, words)."""
+    lengths = torch.tensor([len(row) for row in sentences], device=sentences[0].device)
+    text = sentences if isinstance(sentences, Tensor) else pad_sequence(sentences, batch_first=True)
+    return text, lengths_to_mask(lengths)
 
 
 def _unheard(part: str) -> None:

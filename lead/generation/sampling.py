@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from functools import partial
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lead.core.errors import RequestError
-from lead.diffusion.guidance import Denoiser, classifier_free, embedded_guidance
+from lead.diffusion.guidance import (
+    Denoiser,
+    PredictNoise,
+    classifier_free,
+    embedded_guidance,
+)
 from lead.diffusion.noise import noise_from
 from lead.diffusion.samplers import default_timesteps, find_sampler
 from lead.diffusion.schedules import NoiseSchedule, scaled_linear
@@ -38,6 +43,9 @@ def sample_latents(
     schedule: NoiseSchedule | None = None,
     generator: torch.Generator | Sequence[torch.Generator] | None = None,
     eta: float = 0.0,
+    mask: Bool[Tensor, "batch tokens"] | None = None,
+    word_mask: Bool[Tensor, "batch words"] | None = None,
+    null_mask: Bool[Tensor, "null_batch null_words"] | None = None,
 ) -> Float[Tensor, "batch tokens dim"]:
     """Denoise ``noise`` into one latent per text; a row's result is independent of its batch.
 
@@ -48,6 +56,10 @@ def sample_latents(
     ``schedule`` defaults to MLD's. ``generator`` feeds the stochastic samplers (ddpm, lcm, or ddim
     with ``eta`` above 0); give one per row to keep the rows independent there too. A denoiser from
     ``lead.models.inference.prepare`` computes what does not change between steps once.
+
+    ``mask`` says which latents are real, where motions have more or fewer; ``word_mask`` and
+    ``null_mask`` which words are. A denoiser gets them as ``mask`` and ``word_mask`` where they are
+    given; what comes back is zero on padding.
 
     Gradients flow: wrap the call in ``torch.no_grad()`` where none are wanted. Raises RequestError
     for an unknown sampler, wrong steps, timesteps or eta, and embeddings that do not fit.
@@ -60,7 +72,11 @@ def sample_latents(
     schedule = schedule or scaled_linear()
     timesteps = visited_timesteps(sampler, steps, timesteps, schedule)
     bind = getattr(denoiser, "bind", None)  # denoisers that were prepared for inference
-    if bind is not None:
+    noise_like = noise_from(generator)
+    if mask is not None:
+        noise_like = noise_from(generator, mask.sum(1).tolist())
+        bind = partial(_masked, denoiser, mask, word_mask, null_mask)
+    elif bind is not None:
         bind = partial(bind, timesteps=timesteps, tokens=noise.shape[1])
     if null_embedding is not None:
         predict_noise = classifier_free(
@@ -70,6 +86,27 @@ def sample_latents(
         predict_noise = bind(text_embedding, guidance_scale=guidance_scale)
     else:
         predict_noise = embedded_guidance(denoiser, text_embedding, guidance_scale)
-    return sample(
-        predict_noise, noise, timesteps, schedule, noise_like=noise_from(generator), eta=eta
-    )
+    z = sample(predict_noise, noise, timesteps, schedule, noise_like=noise_like, eta=eta)
+    return z if mask is None else z.masked_fill(~mask[..., None], 0)
+
+
+def _masked(
+    denoiser: Denoiser,
+    mask: Tensor,
+    word_mask: Tensor | None,
+    null_mask: Tensor | None,
+    text: Tensor,
+    guidance_scale: float | None = None,
+) -> PredictNoise:
+    """Noise prediction with masks; ``text`` may have the null texts before those of the rows."""
+    twice = len(text) // len(mask)
+    scale = None if guidance_scale is None else text.new_full((len(mask),), guidance_scale)
+    if word_mask is not None and twice == 2:
+        null = torch.ones_like(word_mask) if null_mask is None else null_mask.expand_as(word_mask)
+        word_mask = torch.cat([null, word_mask])
+    both = torch.cat([mask] * twice)
+
+    def predict_noise(z_t: Tensor, timestep: Tensor) -> Tensor:
+        return denoiser(z_t, timestep, text, scale, mask=both, word_mask=word_mask)
+
+    return predict_noise

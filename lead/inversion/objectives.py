@@ -13,10 +13,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lead.core.errors import RequestError
+from lead.core.masks import row_means
 from lead.diffusion.forward import add_noise, predict_clean_from_noise
 from lead.diffusion.schedules import NoiseSchedule
 from lead.models.projector import Projector
-from lead.models.vae import MotionVAE
 
 Rows = Float[Tensor, " batch"]
 
@@ -29,13 +29,17 @@ class Noised:
     noise: Float[Tensor, "batch tokens *dims"]
     timestep: Int[Tensor, " batch"]
     mask: Bool[Tensor, "batch frames"]  # real frames of the motion behind each latent
+    real: Bool[Tensor, "batch tokens"] | None = None  # real latents, where they keep time
 
 
 @dataclass(frozen=True)
 class FrozenParts:
-    """The networks that an objective looks through; ``projector`` None for plain MLD."""
+    """What an objective looks through; ``projector`` None for plain MLD.
 
-    vae: MotionVAE
+    ``decode`` makes normalised features of latents, and of a mask of frames.
+    """
+
+    decode: Callable[[Tensor, Tensor], Tensor]
     denoiser: Callable[..., Tensor]
     projector: Projector | None
     schedule: NoiseSchedule
@@ -48,20 +52,21 @@ def realigned_distance(parts: FrozenParts, batch: Noised, predicted: Tensor) -> 
             "objective 'lead' needs a projector: name a projector run, or take inversion=mld"
         )
     with torch.no_grad():
-        wanted = parts.projector.encode(batch.clean)
-    return _mean_square(parts.projector.encode(_clean(parts, batch, predicted)) - wanted)
+        wanted = parts.projector.encode(batch.clean, batch.real)
+    made = parts.projector.encode(_clean(parts, batch, predicted), batch.real)
+    return _mean_square(made - wanted, batch)
 
 
 def noise_distance(parts: FrozenParts, batch: Noised, predicted: Tensor) -> Rows:  # noqa: ARG001
     """|eps - eps_theta|^2, the loss that MLD was trained with, mean over the latent."""
-    return _mean_square(predicted - batch.noise)
+    return _mean_square(predicted - batch.noise, batch)
 
 
 def feature_distance(parts: FrozenParts, batch: Noised, predicted: Tensor) -> Rows:
     """|D_vae(F(eps)) - D_vae(F(eps_theta))|^2, mean over real frames and (normalised) features."""
     with torch.no_grad():
-        wanted = parts.vae.decode(batch.clean, batch.mask)
-    made = parts.vae.decode(_clean(parts, batch, predicted), batch.mask)  # zero on padding
+        wanted = parts.decode(batch.clean, batch.mask)
+    made = parts.decode(_clean(parts, batch, predicted), batch.mask)  # zero on padding
     count = batch.mask.sum(dim=1) * made.shape[-1]
     return ((made - wanted) ** 2).sum(dim=(1, 2)) / count
 
@@ -79,10 +84,12 @@ def word_loss(
     text_embedding: Float[Tensor, "batch words text_dim"],
     objective: str,
     weighting: str = "none",
+    word_mask: Bool[Tensor, "batch words"] | None = None,
 ) -> Rows:
     """The objective of each row under its sentence, weighted by its timestep."""
+    masks = {} if batch.real is None else {"mask": batch.real, "word_mask": word_mask}
     z_t = add_noise(batch.clean, batch.noise, batch.timestep, parts.schedule)
-    predicted = parts.denoiser(z_t, batch.timestep, text_embedding).float()
+    predicted = parts.denoiser(z_t, batch.timestep, text_embedding, **masks).float()
     distance = OBJECTIVES[objective](parts, batch, predicted)
     level = parts.schedule.alphas_cumprod[batch.timestep.to(parts.schedule.alphas_cumprod.device)]
     return distance * WEIGHTINGS[weighting](level).to(distance)
@@ -101,5 +108,6 @@ def _clean(parts: FrozenParts, batch: Noised, predicted: Tensor) -> Tensor:
     return predict_clean_from_noise(z_t, predicted, batch.timestep, parts.schedule)
 
 
-def _mean_square(difference: Float[Tensor, "batch tokens dim"]) -> Rows:
-    return (difference**2).mean(dim=(1, 2))
+def _mean_square(difference: Float[Tensor, "batch tokens dim"], batch: Noised) -> Rows:
+    """Over the real latents of each row."""
+    return row_means((difference**2).mean(dim=2), batch.real)

@@ -1,5 +1,7 @@
 """Stage 2: the network that predicts the noise in a latent, given time and text (MLD)."""
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ class NoisePredictor(nn.Module):
     ``guidance_layer``, which is None unless the guidance scale is an input.
     """
 
+    keeps_time: ClassVar[bool] = False  # reads latents of a few frames each, words and masks
     text_dim: int
     time_waves: int
     guidance_layer: nn.Linear | None

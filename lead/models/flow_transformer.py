@@ -132,10 +132,18 @@ class FlowTransformer(nn.Module):
         text = text_embedding.to(z_t.dtype)
         pooled = self.text_layer(text[:, 0] * (self.text_scale * given[:, None]))
         waves = sinusoid(time, TIME_WAVES).to(z_t.dtype)
-        condition = (self.time_layers(waves) + pooled)[:, None]
-        x = self._patches(z_t)
-        seen = self._seen(mask)
         local = self._local(text, time, word_mask, given)
+        return self.transform(z_t, self.time_layers(waves) + pooled, local, mask)
+
+    def transform(
+        self,
+        z_t: Float[Tensor, "batch tokens joints channels"],
+        condition: Float[Tensor, "batch width"],
+        local: tuple,
+        mask: Bool[Tensor, "batch tokens"] | None,
+    ) -> Float[Tensor, "batch tokens joints channels"]:
+        """What all layers make of latents, given time and sentence in one vector, and the words."""
+        x, seen, condition = self._patches(z_t), self._seen(mask), condition[:, None]
         rotary = rotary_waves(x.shape[1], self.head_dim, self.base, x.device)
         for block in self.blocks:
             x = block(x, condition, rotary, seen, local)

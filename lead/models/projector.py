@@ -1,8 +1,9 @@
 """Stage 3: the projector that realigns VAE latents with the text encoder's space (LEAD 4.1)."""
 
+from inspect import signature
 from typing import Annotated
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lead.core.schema import one_of
@@ -11,8 +12,20 @@ from lead.models.blocks.positions import SinusoidalPositions
 from lead.models.blocks.skip_stack import SkipStack, check_heads
 
 
+class _Tokenwise(nn.Sequential):
+    """Layers one after the other; those that look from token to token are told what is real."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Tokens (batch, tokens, inputs) -> (batch, tokens, outputs)."""
+        padding = {} if mask is None else {"src_key_padding_mask": ~mask}
+        for layer in self:
+            takes = signature(layer.forward).parameters.keys() & {"src_key_padding_mask", "masks"}
+            x = layer(x, **padding) if padding and takes else layer(x)
+        return x
+
+
 def _between(inputs: int, width: int, outputs: int, *body: nn.Module) -> nn.Module:
-    return nn.Sequential(nn.Linear(inputs, width), *body, nn.Linear(width, outputs))
+    return _Tokenwise(nn.Linear(inputs, width), *body, nn.Linear(width, outputs))
 
 
 def _layer(width: int, heads: int, feed_forward: int, dropout: float) -> nn.Module:
@@ -58,6 +71,12 @@ def _linear(inputs, width, outputs, layers, heads, feed_forward, dropout) -> nn.
     return nn.Linear(inputs, outputs)
 
 
+def _through(body: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
+    alone = mask is None or not isinstance(body, _Tokenwise)
+    return body(x) if alone else body(x, mask)
+
+
+Real = Bool[Tensor, "batch tokens"] | None
 BODIES = {"transformer": _transformer, "skip": _skip, "mlp": _mlp, "linear": _linear}
 
 
@@ -67,6 +86,7 @@ class Projector(nn.Module):
     ``kind`` is one of transformer (the paper's choice), skip, mlp, linear (table 6 and a control).
     The paper's "hidden size 1024" is read as MLD's feed-forward width, with model width 256; both
     are options. With several latent tokens each is projected, and their mean is what is aligned.
+    Where they keep time ``mask`` says which are real; what padding becomes means nothing.
     """
 
     def __init__(
@@ -87,17 +107,19 @@ class Projector(nn.Module):
         self.decoder = body(text_dim, width, latent_dim, layers, **options)
 
     def encode(
-        self, z: Float[Tensor, "batch tokens dim"]
+        self, z: Float[Tensor, "batch tokens dim"], mask: Real = None
     ) -> Float[Tensor, "batch tokens text_dim"]:
         """Latents -> the realigned space."""
-        return self.encoder(z)
+        return _through(self.encoder, z, mask)
 
     def decode(
-        self, z_proj: Float[Tensor, "batch tokens text_dim"]
+        self, z_proj: Float[Tensor, "batch tokens text_dim"], mask: Real = None
     ) -> Float[Tensor, "batch tokens dim"]:
         """The realigned space -> latents."""
-        return self.decoder(z_proj)
+        return _through(self.decoder, z_proj, mask)
 
-    def forward(self, z: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
+    def forward(
+        self, z: Float[Tensor, "batch tokens dim"], mask: Real = None
+    ) -> Float[Tensor, "batch tokens dim"]:
         """Latents through the realigned space and back: what LEAD does after sampling."""
-        return self.decode(self.encode(z))
+        return self.decode(self.encode(z, mask), mask)

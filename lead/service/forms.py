@@ -89,6 +89,12 @@ class CaptionForm(Form):
     wait: bool = Field(True, strict=False, description="answer when they are written")
 
 
+class LookForm(Form):
+    """To see where a motion that was generated looks among its words."""
+
+    wait: bool = Field(True, description="answer when the picture is there; false: at once")
+
+
 class Settings(Form):
     """Where the server listens and what it takes; ``names`` are hosts that it is called by."""
 

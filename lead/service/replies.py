@@ -8,12 +8,13 @@ from pydantic import BaseModel
 
 from lead import __version__
 from lead.core.errors import one_line
+from lead.evaluation.report.attention_plot import AttentionPanel
 from lead.export.formats import FORMATS
 from lead.inversion import Word
 from lead.representation import get_skeleton
 from lead.service.forms import ClipForm, Settings
 from lead.service.jobs import Job
-from lead.service.studio import Studio, Take
+from lead.service.studio import Studio, Take, Told
 from lead.service.uploads import SECONDS_MOST
 
 NEEDS = {"mp4": ("av", "pip install lead[video]")}
@@ -68,6 +69,7 @@ class JobFacts(BaseModel):
     word: WordFacts | None = None
     clips: list[ClipFacts] = []
     player: str = ""
+    picture: str = ""
     remarks: list[str] = []
     captions: list[CaptionFacts] = []
 
@@ -87,6 +89,7 @@ def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str,
         "sampler": studio.sampling.sampler,
         "projector": studio.model.can("project"),
         "captions": studio.model.can("caption"),
+        "attention": studio.model.can("attention"),
         "fps": studio.model.fps,
         "skeleton": {
             "name": skeleton.name,
@@ -128,11 +131,13 @@ def job_facts(job: Job, before: int, *, joints: bool = False) -> JobFacts:
         facts["error"] = one_line(job.error)
     if isinstance(job.result, Word):
         facts["word"] = word_facts(job.result)
-    if isinstance(job.result, tuple):
-        facts["captions"] = [CaptionFacts(**caption._asdict()) for caption in job.result]
+    if isinstance(job.result, Told):
+        facts["captions"] = [CaptionFacts(**told._asdict()) for told in job.result.captions]
     if isinstance(job.result, Take):
         facts |= {"player": f"/jobs/{job.name}/player", "remarks": list(job.result.remarks)}
         facts["clips"] = _clips(job.name, job.result, joints=joints)
+    if isinstance(job.result, AttentionPanel):
+        facts["picture"] = f"/jobs/{job.name}/attention.png"
     return JobFacts(**facts)
 
 

@@ -7,13 +7,16 @@ from itertools import count
 from pathlib import Path
 
 from lead.core.errors import RequestError
+from lead.evaluation.report.attention_plot import AttentionPanel
 from lead.export.motion_file import Motion
 from lead.generation import MotionModel, Sampling
+from lead.generation.attention import watch
 from lead.generation.motion_model import Caption
 from lead.inversion import Concept, InversionOptions, Word
 from lead.models.text_encoders.learned_words import check_taught
 from lead.service.forms import CaptionForm, ClipForm, WordForm
 from lead.service.uploads import read_upload
+from lead.studies.attention import panel
 from lead.studies.clips import as_motion
 
 Report = Callable[[float, str], None]
@@ -29,6 +32,14 @@ class Take:
     motions: tuple[Motion, ...]
     projectors: tuple[str, ...]  # on or off, of each
     remarks: tuple[str, ...] = ()
+    form: ClipForm | None = None  # that it answers
+
+
+@dataclass(frozen=True)
+class Told:
+    """The answer to a CaptionForm."""
+
+    captions: tuple[Caption, ...]
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,21 @@ class Studio:
             report(1.0, "cleaning the feet")
             made, remark = self.clean_feet(made)
             remarks.append(remark)
-        return Take(tuple(made), sides, tuple(remarks))
+        return Take(tuple(made), sides, tuple(remarks), form)
+
+    def look(self, take: Take, report: Report) -> AttentionPanel:
+        """Where the motion of a take looks among its words: it is drawn once more.
+
+        Raises RequestError where the model reads no words.
+        """
+        form = take.form
+        self.check_text(form.text)
+        sampling = self._sampling(form)
+        model = self.model.with_words({name: word.vector for name, word in self.words.items()})
+        asked = ([form.text], [round(form.seconds * model.fps)], [form.seed])
+        with _counted(model, model.calls(sampling), "looking at words", report):
+            (attention,) = watch(model, *asked, sampling)
+        return panel(attention, sampling.sink_words)
 
     def teach(self, form: WordForm, data: bytes, report: Report) -> Word:
         """Learn a word from an uploaded BVH file; from then on sentences may use it."""
@@ -120,7 +145,7 @@ class Studio:
         self.taught = {**dict(kept), word.word: word}
         return word
 
-    def caption(self, form: CaptionForm, data: bytes, report: Report) -> tuple[Caption, ...]:
+    def caption(self, form: CaptionForm, data: bytes, report: Report) -> Told:
         """Sentences about an uploaded motion. Raises RequestError where the model writes none."""
         self.model.need("caption")
         report(0.0, "reading the motion")
@@ -130,7 +155,7 @@ class Studio:
             (found,) = self.model.caption(
                 [features], [form.seed], count=form.count, sampling=self.sampling
             )
-        return tuple(found)
+        return Told(tuple(found))
 
     def _sampling(self, form: ClipForm) -> Sampling:
         own = self.sampling

@@ -9,7 +9,7 @@ from lead.core.errors import RequestError
 from lead.core.files import atomic_folder, split_list
 from lead.data.clips import length_sorted_batches
 from lead.export.contact_sheet import write_contact_sheet
-from lead.export.formats import PAGES, export_motion
+from lead.export.formats import PAGES, Manner, export_motion, export_together
 from lead.export.index import IndexEntry, write_index
 from lead.export.motion_file import Motion
 from lead.generation.loading import InferenceRequest, load_for_inference, with_words
@@ -19,35 +19,30 @@ from lead.models.text_encoders.learned_words import check_taught, words_in
 from lead.representation import get_skeleton
 from lead.studies.continuing import Keeping, with_motion
 from lead.studies.feet import with_clean_feet
-from lead.studies.words.exemplars import read_features
+from lead.studies.free import Free, free_clips
+from lead.studies.timelines import Prompts, check_timeline, make_timelines
 
-TEXT = "text"  # the task of a sentence
 ON_SHEET = 40  # clips, the first ones
 
 Say = Callable[[str], None]
 
 
-class GenerateRequest(Keeping, InferenceRequest):
-    """How `lead generate` makes clips of its sentences, and what it writes beside them.
-
-    ``task`` other than "text" needs no sentence; ``like`` is a motion to make others like.
-    """
+class GenerateRequest(Keeping, Free, InferenceRequest):
+    """How `lead generate` makes clips of its sentences, and what it writes beside them."""
 
     run: str
-    task: str
-    like: str | None
-    like_by: str
-    strength: float
+    timeline: str | None
     words: str | None
     project: bool | None
     count: int
     clean_feet: bool
     sheet: bool
     overwrite: bool
+    manner: Manner
 
 
 def generate_folder(
-    prompts: Sequence[tuple[str, float]],
+    prompts: Prompts,
     folder: Path,
     formats: list[str],
     request: GenerateRequest,
@@ -65,66 +60,64 @@ def generate_folder(
     lap("load libraries")
     model = with_words(load_for_inference(request), words)
     lap("load the run")
-    model.check_sampling(request.sampling)
-    project = model.can("project") if request.project is None else request.project
-    if request.task != TEXT or request.like is not None:
-        about, remarks = _provenance(request, project), {}
-        clips = _free_clips(model, prompts[0][1], request, about)
+    sampling, project = request.sampling, request.project
+    model.check_sampling(sampling)
+    if project is None:
+        project = model.can("project")
+    model, frames = _frames(model, prompts, request, project)
+    remarks = {} if request.is_free else _remarks(model, texts, note)
+    seeds = range(request.seed, request.seed + request.count)
+    lap("compare sentences")
+    about = _provenance(request, project)
+    if request.timeline is not None:
+        clips, remark = make_timelines(model, prompts, seeds, sampling, about)
+        say(remark)
+        lap("draw the timeline")
+    elif request.is_free:
+        made = free_clips(model, frames[0], seeds, sampling, request)
+        clips = [as_motion(motion, model, about) for motion in made]
     else:
-        clips, remarks = _clips_of(model, prompts, request, project, lap, note)
+        jobs = [(*asked, seed) for asked in zip(texts, frames, strict=True) for seed in seeds]
+        clips = make_clips(
+            *(model, *zip(*jobs, strict=True), sampling, project, request.batch_size),
+            about=lambda text: about | ({"remark": remarks[text]} if text in remarks else {}),
+            lap=lap,
+            progress=len(jobs) > 1,
+        )
     if request.clean_feet:
         clips, remark = with_clean_feet(clips)
         say(remark)
     with atomic_folder(folder, replace=request.overwrite) as temporary:
-        _write(temporary, clips, formats, remarks, request.sheet)
+        _write(temporary, clips, formats, remarks, request)
     say(f"{folder}: {len(clips)} clips; open {folder}/index.html")
     lap("write files")
 
 
-def _free_clips(
-    model: MotionModel, seconds: float, request: GenerateRequest, about: Mapping[str, str]
-) -> list[Motion]:
-    """Clips of no sentence, or like a motion."""
-    model.need("make")
-    seeds = [*range(request.seed, request.seed + request.count)]
-    if request.like is not None:
-        features = read_features(Path(request.like), model)
-        ways = (request.sampling, request.like_by, request.strength)
-        made = model.vary(features, seeds, *ways)
-    else:
-        frames = [round(seconds * model.fps)] * len(seeds)
-        made = model.make(request.task, model.within_limits(frames), seeds, request.sampling)
-    return [as_motion(motion, model, about) for motion in made]
-
-
-def _clips_of(
-    model: MotionModel,
-    prompts: Sequence[tuple[str, float]],
-    request: GenerateRequest,
-    project: bool,
-    lap: Say,
-    note: Say,
-) -> tuple[list[Motion], dict[str, str]]:
-    """Clips of the sentences, and what is odd about some of these."""
-    texts, sampling = [text for text, _ in prompts], request.sampling
+def _frames(
+    model: MotionModel, prompts: Prompts, request: GenerateRequest, project: bool
+) -> tuple[MotionModel, list[int]]:
+    """The model, with a motion to keep where one is named, and the frames of each sentence."""
+    if request.timeline is not None:
+        frames = check_timeline(model, prompts)
+        if request.start is not None or request.keep is not None or project:
+            raise RequestError("timeline= draws a motion anew: leave start, keep and project out")
+        return model, frames
+    if request.is_free:
+        model.need("make")
+        return model, [round(s * model.fps) for _, s in prompts]
     model, frames = with_motion(model, [round(s * model.fps) for _, s in prompts], request)
-    model.check(texts, frames, project=project)
+    model.check([text for text, _ in prompts], frames, project=project)
+    return model, frames
+
+
+def _remarks(model: MotionModel, texts: Sequence[str], note: Say) -> dict[str, str]:
+    """What is odd about the sentences; the first of it is noted."""
     remarks = {text: remark for text, remark in model.remarks(texts).items() if remark}
     if remarks:
         first, remark = next(iter(remarks.items()))
         others = f"; so are {len(remarks) - 1} more" if len(remarks) > 1 else ""
         note(f"'{first:.80}' is {remark}{others}")
-    seeds = range(request.seed, request.seed + request.count)
-    jobs = [(*asked, seed) for asked in zip(texts, frames, strict=True) for seed in seeds]
-    lap("compare sentences")
-    about = _provenance(request, project)
-    clips = make_clips(
-        *(model, *zip(*jobs, strict=True), sampling, project, request.batch_size),
-        about=lambda text: about | ({"remark": remarks[text]} if text in remarks else {}),
-        lap=lap,
-        progress=len(jobs) > 1,
-    )
-    return clips, remarks
+    return remarks
 
 
 def make_clips(
@@ -163,20 +156,24 @@ def as_motion(made: GeneratedMotion, model: MotionModel, provenance: Mapping[str
 
 
 def _write(
-    folder: Path, clips: list[Motion], formats: list[str], remarks: Mapping[str, str], sheet: bool
+    folder: Path,
+    clips: list[Motion],
+    formats: list[str],
+    remarks: Mapping[str, str],
+    request: GenerateRequest,
 ) -> None:
     """Each clip in each format, a sheet of pictures where asked for, and the index."""
     pages = {name: f"player.{name}" for name in formats if name in PAGES}
     for name, file in pages.items():
-        PAGES[name](folder / file, clips)
+        export_together(clips, folder / file, name, request.manner)
     entries = []
     for number, clip in enumerate(tqdm(clips, desc="write", unit="clip", disable=None)):
         files = {name: f"{number:03d}.{name}" for name in formats if name not in pages}
         for name, file in files.items():
-            export_motion(clip, folder / file, name)
+            export_motion(clip, folder / file, name, request.manner)
         facts = (clip.text, clip.seed, clip.frames, clip.fps, files | pages)
         entries.append(IndexEntry(*facts, remarks.get(clip.text, "")))
-    if sheet:
+    if request.sheet:
         write_contact_sheet(
             folder / "sheet.png",
             [(clip.joints, f"{clip.text} (seed {clip.seed})") for clip in clips[:ON_SHEET]],

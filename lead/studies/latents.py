@@ -3,6 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from lead.core.devices import choose_device
 from lead.core.errors import RequestError
 from lead.core.files import atomic_path
+from lead.core.masks import row_means
 from lead.core.runs import Run
 from lead.data.clips import padded_batches
 from lead.data.packed import PackedDataset, PackedSplit, open_dataset
@@ -18,7 +20,8 @@ from lead.evaluation.estimate import Estimate, estimate
 from lead.evaluation.planes import choose_method, to_plane
 from lead.evaluation.report.scatter import Panel, write_scatter
 from lead.evaluation.separation import neighbour_hits, silhouettes
-from lead.generation.lead_model import load_coder, load_projector
+from lead.generation.lead_model import keeps_time, load_coder, load_projector
+from lead.representation.normalizer import load_normalizer
 from lead.studies.request import ClipsRequest
 
 LABELS = ("content", "action", "verb")  # tried in this order
@@ -91,17 +94,26 @@ def _label(split: PackedSplit, place: int, key: str) -> str | None:
 def _spaces(
     named: Run, dataset: PackedDataset, places: list[int], request: LatentsRequest
 ) -> dict[str, np.ndarray]:
-    """Posterior means (clips, dim) and the projector's encoding of them, a mean over tokens."""
+    """Posterior means (clips, dim) and the projector's encoding of them, a mean over tokens.
+
+    Where latents keep time the first are means over a clip's latents, too.
+    """
     device, split = choose_device(request.device), dataset.split(request.split)
-    coder = load_coder(named.ancestor("vae")).to(device)
+    below = named.ancestor("vae")
+    coder = load_coder(below)
+    if keeps_time(below):
+        coder = replace(coder, latents=load_normalizer(named, coder.vae.latent_dim))
+    coder = coder.to(device)
     projector = load_projector(named, named).to(device)
     rows: dict[int, tuple] = {}
     clips = [split.clip(place) for place in places]
     with torch.no_grad():
         for at, batch in padded_batches(clips, request.batch_size, device):
             mu, _ = coder.posterior(batch.x, batch.mask)
-            realigned = projector.encode(mu).mean(dim=1)
-            both = (mu.flatten(start_dim=1).cpu().numpy(), realigned.cpu().numpy())
+            real = coder.real_latents(batch.mask)
+            realigned = row_means(projector.encode(mu, real), real)
+            plain = mu.flatten(start_dim=1) if real is None else row_means(mu, real)
+            both = (plain.cpu().numpy(), realigned.cpu().numpy())
             rows.update(zip(at, zip(*both, strict=True), strict=True))
     plain, realigned = zip(*(rows[row] for row in range(len(places))), strict=True)
     return {"vae": np.stack(plain), "realigned": np.stack(realigned)}

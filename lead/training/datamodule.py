@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lead.data.batching import BatchPlan, StepSampler
 from lead.data.clips import length_sorted_batches
-from lead.data.latents import LatentDataset, keep
+from lead.data.latents import CaptionedLatents, LatentDataset, keep
 from lead.data.packed import PackedDataset
 
 
@@ -64,18 +64,17 @@ class StepDataModule(pl.LightningDataModule):
 
 
 def latent_data(
-    train: LatentDataset,
-    validation: LatentDataset,
+    train: CaptionedLatents,
+    validation: CaptionedLatents,
     batch_size: int,
     max_steps: int,
     seed: int,
     weights: Sequence[float] | np.ndarray | None = None,
 ) -> StepDataModule:
-    """Data of stages 2 and 3: cached latents, all of one length; ``weights`` as in BatchPlan."""
-    ones = [[1] * len(part) for part in (train, validation)]
+    """Data of stages 2 and 3, batches of neighbouring lengths; ``weights`` as in BatchPlan."""
     return StepDataModule(
-        *(train, ones[0], validation, ones[1], keep, batch_size, max_steps, seed),
-        weights=weights,
+        *(train, train.lengths, validation, validation.lengths, keep),
+        *(batch_size, max_steps, seed, weights),
     )
 
 

@@ -5,21 +5,23 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
 
 from lead.core.batches import LatentBatch
-from lead.core.building import build, check_fit, full_options
+from lead.core.building import build, check_fit, full_options, read_description
+from lead.core.errors import RequestError
 from lead.core.schema import Name
 from lead.data.packed import PackedDataset
 from lead.diffusion.forward import add_noise
 from lead.diffusion.schedules import NoiseSchedule
 from lead.models.mlp_denoiser import MlpDenoiser
 from lead.models.vae import reparameterise
-from lead.training.latent_inputs import LatentInputs, earlier_run
-from lead.training.losses import check_finite
+from lead.training.earlier_runs import earlier_run
+from lead.training.latent_inputs import LatentInputs
+from lead.training.losses import check_finite, mean_square
 from lead.training.optimization import Share
+from lead.training.processes import share_of_batch
 from lead.training.randomness import StepDraws, step_draws, validation_draws
-from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
+from lead.training.stage import Description, Prepared, Stage, StageOptions, TrainRequest
 
 
 class DiffusionOptions(StageOptions):
@@ -32,6 +34,8 @@ class DiffusionOptions(StageOptions):
 
 class DiffusionStage(Stage):
     """Noise prediction (epsilon) with mean squared error; some captions become the empty string.
+
+    Where latents keep time the error is that of the real ones of each motion.
 
     The VAE and the text encoder are not here at all: latents and embeddings come from the cache.
     ``text_noise`` moves every text vector by a random one, on average so long as a share of its own
@@ -61,14 +65,16 @@ class DiffusionStage(Stage):
             "latent_dim": vae["latent_dim"],
             "text_dim": inputs.encoder.dim,
         }
+        _check_kind(description, inputs)
+        with torch.random.fork_rng():  # filling a cache draws random numbers
+            data = inputs.data()
+            description |= inputs.scales
         schedule = build("schedule", request.models["schedule"], "model.schedule")
         check_fit(
             *(full_options("denoiser", description, "model.denoiser"), "model.denoiser"),
             **{"latent_tokens": vae["latent_tokens"], "timesteps": schedule.num_train_timesteps},
         )
-        # Before the data: filling a cache draws random numbers, the weights start from the seed.
         denoiser = build("denoiser", description, "model.denoiser")
-        data = inputs.data()
         if isinstance(denoiser, MlpDenoiser):
             latents = data.train
             denoiser.preconditioning.fit(latents.mu, latents.logvar, schedule.alphas_cumprod)
@@ -78,7 +84,8 @@ class DiffusionStage(Stage):
             **inputs.record,
             "sampling": request.options.sampling,
         }
-        return Prepared(cls(denoiser, schedule, request.options, request.seed), data, record)
+        module = cls(denoiser, schedule, request.options, request.seed)
+        return Prepared(module, data, record, inputs.keep)
 
     def on_fit_start(self) -> None:
         """Lightning moves only what it can see."""
@@ -88,10 +95,10 @@ class DiffusionStage(Stage):
         """One optimisation step at random timesteps."""
         draws = step_draws(self, "diffusion")
         drop = draws.uniform((len(batch.ids),))
-        text = torch.where(
-            (drop < self.options.condition_dropout)[:, None, None], batch.null_text, batch.text
-        )
-        loss = self._loss(batch, self._moved(text, draws), draws)
+        batch = batch.without_captions(drop < self.options.condition_dropout)
+        loss = self._loss(batch, self._moved(batch.text, draws), draws)
+        if batch.mask is not None:
+            loss = loss * share_of_batch(batch.mask.sum())
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
         return loss
 
@@ -110,8 +117,20 @@ class DiffusionStage(Stage):
         return text + share * text.norm(dim=-1, keepdim=True) * step
 
     def _loss(self, batch: LatentBatch, text: Tensor, draws: StepDraws) -> Tensor:
-        clean = reparameterise(batch.mu, batch.logvar, draws.normal(batch.mu.shape))
-        noise = draws.normal(clean.shape)
+        clean = reparameterise(batch.mu, batch.logvar, draws.latents(batch))
+        noise = draws.latents(batch)
         timestep = draws.integers(self.schedule.num_train_timesteps, (len(clean),))
         noised = add_noise(clean, noise, timestep, self.schedule)
-        return mse_loss(self.denoiser(noised, timestep, text).float(), noise)
+        guess = self.denoiser(noised, timestep, text, **batch.masks).float()
+        return mean_square(guess, noise, batch.mask)
+
+
+def _check_kind(description: Description, inputs: LatentInputs) -> None:
+    """RequestError for a denoiser of the other kind of latents."""
+    kind, _ = read_description("denoiser", description, "model.denoiser")
+    if kind.keeps_time != inputs.timed:
+        held, wanted = ("that keep time", "timed") if inputs.timed else ("of whole clips", "mld")
+        raise RequestError(
+            f"{inputs.run.folder} has latents {held}, this denoiser is made for others: take "
+            f"model/denoiser={wanted}"
+        )

@@ -12,6 +12,7 @@ from lead.core.batches import LatentBatch
 from lead.core.building import build
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
+from lead.core.masks import real_rows
 from lead.core.schema import Name
 from lead.core.sizes import Dropout, GuidanceDim, Timesteps
 from lead.data.packed import PackedDataset
@@ -21,9 +22,11 @@ from lead.diffusion.guidance import guide
 from lead.diffusion.schedules import NoiseSchedule
 from lead.diffusion.timesteps import solver_timesteps
 from lead.models.vae import reparameterise
-from lead.training.latent_inputs import LatentInputs, earlier_run
+from lead.training.earlier_runs import earlier_run
+from lead.training.latent_inputs import LatentInputs
 from lead.training.losses import check_finite, moment_distance, pseudo_huber
 from lead.training.optimization import Positive
+from lead.training.processes import share_of_batch
 from lead.training.randomness import StepDraws, step_draws, validation_draws
 from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
 
@@ -56,7 +59,8 @@ class DistillStage(Stage):
     its own moving average (the target) one DDIM step of the teacher further on. ``w`` is drawn
     anew for each row; the guidance scale is w + 1, and the student's input. Validation compares the
     student's one step from pure noise with the end of the teacher's whole path from there: the
-    loss is the distance of their moments, and ``val/distance`` is that row by row.
+    loss is the distance of their moments, and ``val/distance`` is that row by row. Where latents
+    keep time each real one is such a row.
     """
 
     options_type = DistillOptions
@@ -94,14 +98,16 @@ class DistillStage(Stage):
             raise RequestError(
                 f"{run.folder} is distilled already: name the run that it learned from"
             )
-        inputs = LatentInputs(request, dataset, vae_run, run.record.text_encoder)
+        inputs = LatentInputs(request, dataset, vae_run, run.record.text_encoder, like=run)
         if run.record.text_fingerprint not in (None, inputs.encoder.fingerprint):
             raise RequestError(
                 f"{run.folder} was trained with another '{inputs.encoder.name}' text encoder than "
                 "the one found here: put the same weights in place"
             )
         options = request.options
-        changes = {"guidance_dim": options.guidance_dim, "dropout": options.dropout}
+        changes = {"guidance_dim": options.guidance_dim}
+        if "dropout" in run.options("denoiser"):
+            changes["dropout"] = options.dropout
         description = {**run.description("denoiser"), **changes}
         student = build("denoiser", description, "stage")
         student.load_state_dict(teacher.state_dict(), strict=False)  # all but the guidance layer
@@ -112,7 +118,7 @@ class DistillStage(Stage):
             **inputs.record,
             "sampling": options.sampling,
         }
-        return Prepared(module, inputs.data(), record)
+        return Prepared(module, inputs.data(), record, inputs.keep)
 
     def on_fit_start(self) -> None:
         """Lightning moves only what it can see."""
@@ -122,6 +128,8 @@ class DistillStage(Stage):
     def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
         """One optimisation step at random timesteps of the grid."""
         loss = self._loss(batch, step_draws(self, "distill"))
+        if batch.mask is not None:
+            loss = loss * share_of_batch(batch.mask.sum())
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
         return loss
 
@@ -134,46 +142,50 @@ class DistillStage(Stage):
     def validation_step(self, batch: LatentBatch, index: int) -> None:
         """How far one step ends from the teacher's path, from noise that is equal every time."""
         draws = validation_draws(self, index)
-        noise = draws.normal(batch.mu.shape)
+        noise = draws.latents(batch)
         w = self._draw_w(noise, draws)
         if index not in self._path_ends:
             self._path_ends[index] = self._path_end(noise, batch, w)
         start = self.grid[:1].expand(len(noise))
-        reached = self._jump(self.denoiser, noise, start, batch.text, w)
-        loss = moment_distance(reached, self._path_ends[index])
+        jumped = self._jump(self.denoiser, noise, start, batch, w)
+        reached, wanted = (real_rows(z, batch.mask) for z in (jumped, self._path_ends[index]))
+        loss = moment_distance(reached, wanted)
         check_finite(loss, self.global_step, batch.ids)
         self.log("val/loss", loss, batch_size=len(batch.ids))
-        apart = (reached - self._path_ends[index]).square().mean()
+        apart = (reached - wanted).square().mean()
         self.log("val/distance", apart, batch_size=len(batch.ids))
 
     def _loss(self, batch: LatentBatch, draws: StepDraws) -> Tensor:
-        clean = reparameterise(batch.mu, batch.logvar, draws.normal(batch.mu.shape))
-        noise = draws.normal(clean.shape)
+        clean = reparameterise(batch.mu, batch.logvar, draws.latents(batch))
+        noise = draws.latents(batch)
         place = draws.integers(len(self.grid), (len(clean),))
         w = self._draw_w(clean, draws)
         start = self.grid[place]
         z = add_noise(clean, noise, start, self.schedule)
-        guess = self._jump(self.denoiser, z, start, batch.text, w)
+        guess = self._jump(self.denoiser, z, start, batch, w)
         with torch.no_grad():
             earlier, following = self._solve(z, start, batch, w)
-            wanted = self._jump(self.target, earlier, following, batch.text, w)
-        return pseudo_huber(guess, wanted, self.options.huber_c)
+            wanted = self._jump(self.target, earlier, following, batch, w)
+        return pseudo_huber(guess, wanted, self.options.huber_c, batch.mask)
 
     def _draw_w(self, like: Tensor, draws: StepDraws) -> Float[Tensor, " batch"]:
         low, high = self.options.w_low, self.options.w_high
         return low + (high - low) * draws.uniform((len(like),))
 
-    def _jump(self, net: nn.Module, z: Tensor, timestep: Tensor, text: Tensor, w: Tensor) -> Tensor:
+    def _jump(
+        self, net: nn.Module, z: Tensor, timestep: Tensor, batch: LatentBatch, w: Tensor
+    ) -> Tensor:
         """The consistency function of a network that takes the guidance scale."""
-        noise = net(z, timestep, text, guidance_scale=w + 1).float()
+        noise = net(z, timestep, batch.text, guidance_scale=w + 1, **batch.masks).float()
         return consistency_output(z, noise, timestep, self.schedule)
 
     def _solve(
         self, z: Tensor, timestep: Tensor, batch: LatentBatch, w: Tensor
     ) -> tuple[Tensor, Tensor]:
         """One guided DDIM step of the teacher, to the next timestep of the grid or to 0."""
-        text = torch.cat([batch.null_text.expand_as(batch.text), batch.text])
-        both = self._teacher[0](torch.cat([z, z]), torch.cat([timestep, timestep]), text).float()
+        text, masks = batch.both
+        twice = (torch.cat([z, z]), torch.cat([timestep, timestep]), text)
+        both = self._teacher[0](*twice, **masks).float()
         noise = guide(*both.chunk(2), (w + 1)[:, None, None])
         clean = predict_clean_from_noise(z, noise, timestep, self.schedule)
         following = (timestep - self.skip).clamp(min=0)

@@ -6,15 +6,18 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from lead.core.batches import FlowBatch
+from lead.core.batches import LatentBatch
 from lead.core.building import build
-from lead.core.masks import masked_mean
+from lead.core.errors import RequestError
+from lead.core.runs import Run
 from lead.core.schema import Name
 from lead.data.packed import PackedDataset
 from lead.diffusion.flow_path import FlowPath
 from lead.diffusion.paths import find_path
-from lead.training.flow_inputs import FlowInputs, run_below
-from lead.training.losses import check_finite
+from lead.generation.flow_coders import latent_frame
+from lead.training.earlier_runs import earlier_run
+from lead.training.latent_inputs import LatentInputs
+from lead.training.losses import check_finite, mean_square
 from lead.training.optimization import Share
 from lead.training.processes import share_of_batch
 from lead.training.randomness import StepDraws, step_draws, validation_draws
@@ -45,23 +48,23 @@ class FlowStage(Stage):
         flow: nn.Module,
         path: FlowPath,
         options: FlowOptions,
-        longest: int,
         seed: int = 0,
     ):
-        """``longest``: latent frames of the longest motion; noise is drawn for so many."""
         super().__init__(options, seed)
-        self.flow, self.path, self.longest = flow, path, longest
+        self.flow, self.path = flow, path
 
     @classmethod
     def set_up(cls, request: TrainRequest[FlowOptions], dataset: PackedDataset) -> Prepared:
         """A flow for the latents of the run that ``autoencoder`` or ``vae`` names."""
-        run = run_below(request, dataset)
+        run = _run_below(request, dataset)
+        _, joints, channels = latent_frame(run)
         path = find_path(request.options.path)
         with torch.random.fork_rng():  # filling a cache draws random numbers
-            inputs = FlowInputs(request, dataset, run)
+            inputs = LatentInputs(request, dataset, run)
             description = {
                 **request.models["flow"],
-                **inputs.sizes,
+                **{"channels": channels, "joints": joints},
+                **({"patch": 1} if joints == 1 else {}),
                 "text_dim": inputs.encoder.dim,
                 **inputs.scales,
             }
@@ -73,12 +76,10 @@ class FlowStage(Stage):
             **inputs.record,
             "sampling": request.options.sampling,
         }
-        longest = max(int(part.lengths.max()) for part in (data.train, data.validation))
-        return Prepared(
-            cls(flow, path, request.options, longest, request.seed), data, record, inputs.keep
-        )
+        module = cls(flow, path, request.options, request.seed)
+        return Prepared(module, data, record, inputs.keep)
 
-    def training_step(self, batch: FlowBatch, _index: int) -> Tensor:
+    def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
         """One optimisation step at random times."""
         draws = step_draws(self, "flow")
         given = draws.uniform((len(batch.ids),)) >= self.options.condition_dropout
@@ -86,17 +87,26 @@ class FlowStage(Stage):
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
         return loss
 
-    def validation_step(self, batch: FlowBatch, index: int) -> None:
+    def validation_step(self, batch: LatentBatch, index: int) -> None:
         """The same loss with captions, at times and noise that are equal every time."""
         loss = self._loss(batch, None, validation_draws(self, index))
         check_finite(loss, self.global_step, batch.ids)
         self.log("val/loss", loss, batch_size=len(batch.ids))
 
-    def _loss(self, batch: FlowBatch, given: Tensor | None, draws: StepDraws) -> Tensor:
-        z = batch.z
-        time = draws.times(len(z), self.options.time_spread)
-        noise = draws.normal((len(z), self.longest, *z.shape[2:]))[:, : z.shape[1]]
+    def _loss(self, batch: LatentBatch, given: Tensor | None, draws: StepDraws) -> Tensor:
+        time = draws.times(len(batch.mu), self.options.time_spread)
+        z, noise = batch.mu, draws.latents(batch)
+        if z.ndim == 3:  # of a VAE: of one joint
+            z, noise = z[:, :, None], noise[:, :, None]
         z_t = self.path.at(z, noise, time)
         guess = self.flow(z_t, time, batch.text, batch.mask, batch.word_mask, given)
         wanted = self.path.velocity(z, noise, time)
-        return masked_mean((guess.float() - wanted).square(), batch.mask)
+        return mean_square(guess.float(), wanted, batch.mask)
+
+
+def _run_below(request: TrainRequest, dataset: PackedDataset) -> Run:
+    """The run that a flow stands on; RequestError where two are named, or one that does not fit."""
+    named = [key for key in ("autoencoder", "vae") if key in request.earlier] or ["autoencoder"]
+    if len(named) > 1:
+        raise RequestError("a flow stands on one earlier run: name autoencoder= or vae=, not both")
+    return earlier_run(request, named[0], dataset, "autoencoder=RUN or vae=RUN")

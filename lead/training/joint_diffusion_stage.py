@@ -6,17 +6,16 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from lead.core.batches import MotionTextBatch
+from lead.core.batches import LatentBatch
 from lead.core.building import build
-from lead.core.masks import masked_mean
 from lead.core.schema import ClosedSchema, Name
 from lead.data.packed import PackedDataset
 from lead.diffusion.forward import add_noise
 from lead.diffusion.schedules import NoiseSchedule
 from lead.models.joint_denoiser import CLEAN, Side
+from lead.training.earlier_runs import earlier_run
 from lead.training.joint_inputs import JointInputs
-from lead.training.latent_inputs import earlier_run
-from lead.training.losses import check_finite
+from lead.training.losses import check_finite, mean_square
 from lead.training.optimization import Share, Weight
 from lead.training.processes import share_of_batch
 from lead.training.randomness import StepDraws, step_draws, validation_draws
@@ -81,12 +80,10 @@ class JointDiffusionStage(Stage):
         joint_denoiser: nn.Module,
         schedule: NoiseSchedule,
         options: JointDiffusionOptions,
-        longest: int,
         seed: int = 0,
     ):
-        """``longest``: tokens of the longest motion; noise is drawn for so many."""
         super().__init__(options, seed)
-        self.joint_denoiser, self.schedule, self.longest = joint_denoiser, schedule, longest
+        self.joint_denoiser, self.schedule = joint_denoiser, schedule
 
     @classmethod
     def set_up(
@@ -104,7 +101,7 @@ class JointDiffusionStage(Stage):
         sizes = {"sentence_tokens": tokens, "sentence_dim": dim, "text_dim": inputs.encoder.dim}
         description = {
             **request.models["joint_denoiser"],
-            **{"channels": inputs.latent_frame.channels, **sizes, **inputs.scales},
+            **{"channels": data.train.latents.shape[-1], **sizes, **inputs.scales},
         }
         network = build("joint_denoiser", description, "model.joint_denoiser")
         schedule = build("schedule", request.models["schedule"], "model.schedule")
@@ -114,15 +111,14 @@ class JointDiffusionStage(Stage):
             **inputs.record,
             "sampling": request.options.sampling,
         }
-        longest = max(int(part.lengths.max()) for part in (data.train, data.validation))
-        module = cls(network, schedule, request.options, longest, request.seed)
+        module = cls(network, schedule, request.options, request.seed)
         return Prepared(module, data, record, inputs.keep)
 
     def on_fit_start(self) -> None:
         """Lightning moves only what it can see."""
         self.schedule = self.schedule.beside(self.device)
 
-    def training_step(self, batch: MotionTextBatch, _index: int) -> Tensor:
+    def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
         """One optimisation step, a context for each row."""
         draws = step_draws(self, "joint diffusion")
         edges = torch.tensor(self.options.contexts.in_order()).cumsum(0)[:-1]
@@ -135,7 +131,7 @@ class JointDiffusionStage(Stage):
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
         return loss
 
-    def validation_step(self, batch: MotionTextBatch, index: int) -> None:
+    def validation_step(self, batch: LatentBatch, index: int) -> None:
         """Motion from text, and text from motion, at draws that are equal every time."""
         terms = {}
         for term, name in enumerate(("motion_from_text", "text_from_motion")):
@@ -148,12 +144,11 @@ class JointDiffusionStage(Stage):
         self.log_dict({**terms, "val/loss": loss}, batch_size=len(batch.ids))
 
     def _losses(
-        self, batch: MotionTextBatch, context: Tensor, draws: StepDraws
+        self, batch: LatentBatch, context: Tensor, draws: StepDraws
     ) -> tuple[Tensor, Tensor]:
         """The mean squared errors of motion's noise and of text's, where each is noised."""
         what = torch.tensor([*CONTEXTS.values()], device=context.device)[context]
-        z = batch.z[:, :, 0]
-        noise = draws.normal((len(z), self.longest, z.shape[2]))[:, : z.shape[1]]
+        z, noise = batch.mu, draws.latents(batch)
         of_text = draws.normal(batch.sentence.shape)
         sentence = batch.sentence
         if self.training and self.options.text_noise:
@@ -165,8 +160,8 @@ class JointDiffusionStage(Stage):
         real = batch.mask & (what[:, 0] == NOISED)[:, None]
         told = (what[:, 1] == NOISED)[:, None].expand(-1, sentence.shape[1])
         return (
-            masked_mean((guess - noise).square(), real) * share_of_batch(real.sum()),
-            masked_mean((of_sentence - of_text).square(), told) * share_of_batch(told.sum()),
+            mean_square(guess, noise, real) * share_of_batch(real.sum()),
+            mean_square(of_sentence, of_text, told) * share_of_batch(told.sum()),
         )
 
     def _side(

@@ -1,104 +1,69 @@
-"""What stages after the first stand on: an earlier run, and its latents with embedded captions."""
+"""What stages after the first are trained on: latents of an earlier run, and embedded captions."""
 
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from tqdm import tqdm
 
 from lead.core.batches import MotionBatch
 from lead.core.building import build, check_fit
-from lead.core.errors import RequestError
+from lead.core.files import content_hash, write_tensors
 from lead.core.runs import Run
-from lead.data.cache import cached_posteriors, cached_texts
-from lead.data.latents import LatentDataset
+from lead.data.cache import cached_array, cached_posteriors, cached_texts
+from lead.data.clips import ClipDataset, length_sorted_batches, pad_clips
+from lead.data.joints import JointDataset, pad_joints
+from lead.data.latents import LatentDataset, TimedLatents
 from lead.data.packed import PackedDataset
-from lead.generation.lead_model import load_vae
-from lead.representation.normalizer import load_normalizer
+from lead.data.words import CaptionWords, caption_words
+from lead.generation.flow_coders import latent_frame
+from lead.generation.lead_model import keeps_time, load_vae
+from lead.representation.normalizer import Normalizer, load_normalizer
 from lead.training.datamodule import StepDataModule, latent_data, validation_split
 from lead.training.fit import choose_precision
 from lead.training.generated_latents import Regeneration
 from lead.training.stage import Description, TrainRequest
 
-STAGE_OF = {"teacher": "diffusion"}
-"""The stage of the run that an option names, where it is not the option's own name."""
-
-
-def earlier_run(request: TrainRequest, key: str, dataset: PackedDataset, wanted: str) -> Run:
-    """The run that the option ``key`` names; RequestError where it does not fit the data.
-
-    ``wanted`` says which options would do where none is given.
-    """
-    if key not in request.earlier:
-        raise RequestError(
-            f"stage {request.stage} stands on an earlier stage: name its run, {wanted}"
-        )
-    run, stage = Run(request.earlier[key]), STAGE_OF.get(key, key)
-    if run.stage != stage:
-        raise RequestError(f"{run.folder} is a {run.stage} run, but {key}= needs a {stage} run")
-    if stage == "text_autoencoder":
-        return run  # it knows no motions
-    skeleton = run.record.dataset.skeleton
-    if skeleton != dataset.skeleton.name:
-        raise RequestError(
-            f"{run.folder} was trained on skeleton '{skeleton}', {dataset.folder} has "
-            f"'{dataset.skeleton.name}': use one data set for all stages"
-        )
-    data_hash = run.record.dataset.data_hash
-    if data_hash is None and stage == "autoencoder":
-        return run  # its positions are in metres, and stand beside its own statistics
-    if data_hash is None:
-        _check_statistics(run, dataset)
-    elif data_hash != dataset.data_hash and not _knows_motions(run, dataset):
-        raise RequestError(
-            f"{run.folder} was trained on other data than {dataset.folder} holds now: "
-            "train stage 1 on it first"
-        )
-    return run
-
-
-def _knows_motions(run: Run, dataset: PackedDataset) -> bool:
-    """Whether new captions alone came since a stage 1 that reads none was trained."""
-    reads_no_captions = run.stage in ("vae", "autoencoder") and run.record.text_fingerprint is None
-    return reads_no_captions and run.record.dataset.data_hash in dataset.same_motions
-
-
-def _check_statistics(run: Run, dataset: PackedDataset) -> None:
-    """An imported run knows no data set, but how its motions were normalised."""
-    own = load_normalizer(run.ancestor("vae"), dataset.skeleton.features)
-    for name, statistic in dataset.normalizer.state_dict().items():
-        if not torch.allclose(statistic, own.state_dict()[name], rtol=1e-4, atol=1e-5):
-            raise RequestError(
-                f"{run.folder} was imported with another {name} than {dataset.folder} has: "
-                f"import it with mean={dataset.folder / 'Mean.npy'} "
-                f"std={dataset.folder / 'Std.npy'}, if it was trained with those"
-            )
+TOGETHER = 64  # clips
 
 
 class LatentInputs:
-    """Latents of a VAE's run and captions of a data set, from its cache where they are there.
+    """Latents of a stage-1 run and captions of a data set, from its cache where they are there.
 
-    Frozen encoders make what is not; the VAE is loaded only then. ``text_encoder`` describes
-    another one than the request's. Raises RequestError for latents that keep time.
+    Frozen encoders make what is not, and are loaded only then. ``text_encoder`` describes another
+    one than the request's.
+
+    A VAE of whole clips has posteriors of one size, to which captions come as pooled vectors. Where
+    a run's latents keep time, captions come word by word, and latents have unit variance, as noise
+    has: an auto-encoder gives them so; the posterior means of a VAE are standardised, channel by
+    channel, with ``statistics`` of all training clips, or those that the run ``like`` keeps. They
+    are the means, without the posterior's noise (see ``VaeCoder``); the cache has them as the VAE
+    gives them. A network of such latents has the options ``scales``: one over the root mean square
+    of an entry of the training captions' pooled vectors and words, so that text of every encoder
+    enters it at unit size.
     """
 
     def __init__(
         self,
         request: TrainRequest,
         dataset: PackedDataset,
-        vae_run: Run,
+        run: Run,
         text_encoder: Description | None = None,
+        like: Run | None = None,
     ):
-        if vae_run.description("vae").get("_target_") == "timed_vae":
-            raise RequestError(
-                f"{vae_run.folder} has latents that keep time, {request.stage} needs those of "
-                "whole clips: train a flow on it, stage=flow"
-            )
-        self.request, self.dataset, self.vae_run = request, dataset, vae_run
+        self.request, self.dataset, self.run = request, dataset, run
         self.text_encoder = dict(text_encoder or request.text_encoder)
         self.encoder = build("text_encoder", self.text_encoder, "text_encoder")
         trainer = request.trainer
         on_gpu = trainer.accelerator != "cpu" and torch.cuda.is_available()
         self.device = torch.device("cuda" if on_gpu else "cpu")
         self.half = "bf16" in choose_precision(trainer.precision, trainer.accelerator)
-        self._vae: nn.Module | None = None
+        self.timed = keeps_time(run)
+        self.statistics: Normalizer | None = None  # of a VAE's latents, once they are there
+        if like is not None and self.timed:
+            self.statistics = load_normalizer(like, latent_frame(run).channels)
 
     @property
     def record(self) -> dict[str, object]:
@@ -106,21 +71,52 @@ class LatentInputs:
         fingerprint = self.encoder.fingerprint
         return {"text_encoder": self.text_encoder, "text_fingerprint": fingerprint}
 
+    @property
+    def splits(self) -> tuple[str, str]:
+        """Of training and validation."""
+        return "train", validation_split(self.dataset)
+
+    @cached_property
+    def words(self) -> dict[str, CaptionWords]:
+        """Captions of each split, word by word."""
+        return {
+            split: caption_words(self.dataset, split, self.encoder.fingerprint, self._read)
+            for split in dict.fromkeys(self.splits)
+        }
+
+    @property
+    def scales(self) -> dict[str, float]:
+        """The network's options of these names; none for latents of whole clips."""
+        if not self.timed:
+            return {}
+        return dict(zip(("text_scale", "word_scale"), self.words["train"].scales(), strict=True))
+
+    def keep(self) -> None:
+        """Write the statistics of a VAE's latents beside the weights of the new run."""
+        if self.statistics is not None:
+            path = self.request.run / "weights" / "normalizer.safetensors"
+            write_tensors(path, self.statistics.state_dict())
+
     def data(self, regenerate: Regeneration | None = None) -> StepDataModule:
         """The training and validation splits.
 
         ``regenerate`` adds what a diffusion run makes of each latent.
         """
         request = self.request
-        train, validation = (
-            self._load(split, regenerate) for split in ("train", validation_split(self.dataset))
-        )
+        if self.timed:
+            made = {split: self._timed(split) for split in dict.fromkeys(self.splits)}
+            train, validation = (made[split] for split in self.splits)
+            train.longest = validation.longest = max(train.longest, validation.longest)
+        else:
+            train, validation = (self._whole(split, regenerate) for split in self.splits)
         return latent_data(
             *(train, validation, request.options.batch_size, request.trainer.max_steps),
             *(request.seed, self.dataset.split("train").weights),
         )
 
-    def _load(self, split: str, regenerate: Regeneration | None) -> LatentDataset:
+    # Of whole clips
+
+    def _whole(self, split: str, regenerate: Regeneration | None) -> LatentDataset:
         key = f"{self.encoder.fingerprint} pooled"
         texts, rows = cached_texts(self.dataset, split, key, self._embed)
         latents = LatentDataset(
@@ -131,7 +127,7 @@ class LatentInputs:
         return latents
 
     def _posteriors(self, split: str) -> tuple[Tensor, Tensor]:
-        run = self.vae_run
+        run = self.run
         key = f"{run.weights_hash('vae')} {'bf16' if self.half else 'fp32'}"
         mu, logvar = cached_posteriors(self.dataset, split, key, self._encode)
         sizes = {"latent_tokens": mu.shape[1], "latent_dim": mu.shape[2]}
@@ -140,11 +136,68 @@ class LatentInputs:
 
     @torch.no_grad()
     def _encode(self, batch: MotionBatch) -> tuple[Tensor, Tensor]:
-        if self._vae is None:
-            self._vae = load_vae(self.vae_run).to(self.device)
         moved = batch.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             return self._vae.encode(moved.x, moved.mask)
 
+    @cached_property
+    def _vae(self) -> torch.nn.Module:
+        return load_vae(self.run).to(self.device)
+
     def _embed(self, texts: list[str]) -> Tensor:
         return self.encoder.encode(texts).pooled[:, None]
+
+    # Of latents that keep time
+
+    def _timed(self, split: str) -> TimedLatents:
+        packed, below = self.dataset.split(split), self.run.stage
+        lengths, joints, channels = self._sizes(packed.frames)
+        hashes = (self.run.weights_hash(part) for part in (below, "normalizer"))
+        key = content_hash(self.dataset.data_hash, split, *hashes)[:16]
+        path = self.dataset.folder / "cache" / f"latents-{split}-{key}.npy"
+
+        def fill(latents: np.ndarray) -> None:
+            self._fill(split, lengths, latents)
+
+        latents = cached_array(path, (int(lengths.sum()), joints, channels), "float32", fill)
+        if below == "vae":
+            latents = latents[:, 0]
+            self.statistics = self.statistics or statistics_of(latents)
+            latents = self.statistics.normalize(torch.from_numpy(np.array(latents))).numpy()
+        return TimedLatents(packed, latents, lengths, self.words[split], self.request.seed)
+
+    def _sizes(self, frames: np.ndarray) -> tuple[np.ndarray, int, int]:
+        """How many latents clips of so many frames have, and the joints and channels of each."""
+        own, joints, channels = latent_frame(self.run)
+        return -(-frames // own), joints, channels
+
+    @torch.no_grad()
+    def _fill(self, split: str, lengths: np.ndarray, latents: np.ndarray) -> None:
+        """Fill in the latents of all clips, one after the other."""
+        of_vae, ends = self.run.stage == "vae", np.cumsum(lengths)
+        clips = ClipDataset(self.dataset, split) if of_vae else JointDataset(self.dataset, split)
+        collate, encode = pad_clips if of_vae else pad_joints, self._frozen
+        batches = length_sorted_batches(self.dataset.split(split).frames, TOGETHER)
+        for places in tqdm(batches, desc=f"encode {split} motions", unit="batch", disable=None):
+            batch = collate([clips[0, place] for place in places]).to(self.device)
+            for place, z in zip(places, encode(batch).cpu(), strict=True):
+                latents[ends[place] - lengths[place] : ends[place]] = z[: lengths[place]]
+
+    @cached_property
+    def _frozen(self) -> Callable[[MotionBatch], Tensor]:
+        """From batches to latents (batch, tokens, joints, channels)."""
+        if self.run.stage == "vae":
+            return lambda batch: self._vae.encode(batch.x, batch.mask)[0][:, :, None]
+        network = self.run.load_part("autoencoder", coordinates=3).eval().to(self.device)
+        normalize = load_normalizer(self.run, 3).to(self.device).normalize
+        return lambda batch: network.encode(normalize(batch.x.unflatten(-1, (-1, 3))), batch.mask)
+
+    def _read(self, texts: list[str]) -> tuple[Tensor, Tensor, Tensor]:
+        made = self.encoder.encode(texts)
+        return made.tokens, made.mask, made.pooled
+
+
+def statistics_of(latents: np.ndarray) -> Normalizer:
+    """Mean and deviation of each channel of latents (tokens, channels); 1 of one that is still."""
+    mean, std = (of(latents, axis=0, dtype=np.float64) for of in (np.mean, np.std))
+    return Normalizer(mean, np.where(std > 1e-6, std, 1.0))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import cosine_similarity, smooth_l1_loss
+from torch.nn.functional import cosine_similarity, mse_loss, smooth_l1_loss
 
 from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.masks import masked_mean
@@ -21,6 +21,17 @@ def masked_smooth_l1(
 ) -> Float[Tensor, ""]:
     """SmoothL1, averaged over real frames only: quadratic for errors below ``threshold``."""
     return masked_mean(smooth_l1_loss(predicted, target, reduction="none", beta=threshold), mask)
+
+
+def mean_square(
+    guess: Float[Tensor, "batch tokens *rest"],
+    wanted: Float[Tensor, "batch tokens *rest"],
+    mask: Bool[Tensor, "batch tokens"] | None,
+) -> Float[Tensor, ""]:
+    """Mean squared error, with a mask over real tokens only."""
+    if mask is None:
+        return mse_loss(guess, wanted)
+    return masked_mean((guess - wanted).square(), mask)
 
 
 def gaussian_kl(
@@ -188,10 +199,17 @@ def moment_distance(
 
 
 def pseudo_huber(
-    predicted: Float[Tensor, " batch *rest"], target: Float[Tensor, " batch *rest"], c: float
+    predicted: Float[Tensor, " batch *rest"],
+    target: Float[Tensor, " batch *rest"],
+    c: float,
+    mask: Bool[Tensor, "batch tokens"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean of sqrt(d^2 + c^2) - c: a square below ``c``, an absolute value above it."""
-    return (((predicted - target) ** 2 + c**2).sqrt() - c).mean()
+    """Mean of sqrt(d^2 + c^2) - c: a square below ``c``, an absolute value above it.
+
+    With ``mask`` over real tokens only.
+    """
+    each = ((predicted - target) ** 2 + c**2).sqrt() - c
+    return each.mean() if mask is None else masked_mean(each, mask)
 
 
 def check_finite(loss: Tensor, step: int, ids: list[str]) -> None:

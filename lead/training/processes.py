@@ -7,6 +7,7 @@ processes have more or fewer, and losses that compare rows with one another.
 
 import torch
 from torch import Tensor, distributed
+from torch.nn.functional import pad
 
 
 def world_size() -> int:
@@ -32,6 +33,12 @@ def rows_of_batch(*tensors: Tensor) -> tuple[Tensor, ...]:
     if world_size() == 1:
         return tensors
     return tuple(_AllRows.apply(tensor) for tensor in tensors)
+
+
+def longest_rows(tensor: Tensor, longest: int) -> Tensor:
+    """Rows (batch, tokens, ...) as long as the longest of all processes, zeros behind."""
+    missing = longest - tensor.shape[1] if world_size() > 1 else 0
+    return pad(tensor, (0, 0) * (tensor.ndim - 2) + (0, missing)) if missing else tensor
 
 
 class _AllRows(torch.autograd.Function):

@@ -8,14 +8,16 @@ from torch import Tensor
 from lead.core.batches import LatentBatch
 from lead.core.building import build
 from lead.core.errors import RequestError
+from lead.core.masks import real_rows, row_means
 from lead.core.runs import Run
 from lead.core.schema import ClosedSchema, Count, Finite, one_of
 from lead.core.seeding import make_generator
 from lead.data.packed import PackedDataset
 from lead.models.projector import Projector
 from lead.models.vae import reparameterise
+from lead.training.earlier_runs import earlier_run
 from lead.training.generated_latents import Regeneration
-from lead.training.latent_inputs import LatentInputs, earlier_run
+from lead.training.latent_inputs import LatentInputs
 from lead.training.losses import (
     REDUCTIONS,
     VARIANCE_LOSSES,
@@ -25,7 +27,7 @@ from lead.training.losses import (
     variance_loss,
 )
 from lead.training.optimization import Weight
-from lead.training.processes import rows_of_batch
+from lead.training.processes import longest_rows, rows_of_batch
 from lead.training.randomness import StepDraws, step_draws, validation_draws
 from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
 
@@ -61,6 +63,9 @@ class ProjectorStage(Stage):
     control: each motion is aligned with the sentence of another one in the batch, so that whatever
     is gained owes nothing to what the sentences say. Where a batch holds generated latents, those
     are what the projector reads, and the posterior's are what it has to rebuild.
+
+    Where latents keep time, the mean of a motion's real ones is aligned with the pooled sentence,
+    and each real one counts as a row of the other two terms.
     """
 
     options_type = ProjectorOptions
@@ -74,9 +79,13 @@ class ProjectorStage(Stage):
         """A projector for the latents of the run that ``diffusion`` stands on, or of ``vae``."""
         key = "diffusion" if "diffusion" in request.earlier else "vae"
         earlier = earlier_run(request, key, dataset, "diffusion=RUN (or vae=RUN)")
-        vae_run = earlier.ancestor("vae")
+        vae_run, like = earlier.ancestor("vae"), earlier if key == "diffusion" else None
         regenerate = _regeneration(request, earlier)
-        inputs = LatentInputs(request, dataset, vae_run)
+        inputs = LatentInputs(request, dataset, vae_run, like=like)
+        if regenerate and inputs.timed:
+            raise RequestError(
+                "stage.latents=generated is for latents of whole clips: leave it out"
+            )
         description = {
             **request.models["projector"],
             "latent_dim": vae_run.options("vae")["latent_dim"],
@@ -89,7 +98,8 @@ class ProjectorStage(Stage):
             **inputs.record,
         }
         data = inputs.data(regenerate)
-        return Prepared(cls(projector, request.options, request.seed), data, record)
+        module = cls(projector, request.options, request.seed)
+        return Prepared(module, data, record, inputs.keep)
 
     def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
         """One optimisation step."""
@@ -105,19 +115,24 @@ class ProjectorStage(Stage):
         self.log_dict({f"val/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
 
     def _terms(self, batch: LatentBatch, draws: StepDraws, purpose: tuple) -> dict[str, Tensor]:
-        options, z = self.options, batch.mu
+        options, z, mask = self.options, batch.mu, batch.mask
         if options.latent == "sample":
-            z = reparameterise(batch.mu, batch.logvar, draws.normal(batch.mu.shape))
-        text = batch.text.mean(dim=1)
+            z = reparameterise(batch.mu, batch.logvar, draws.latents(batch))
+        text = batch.text.mean(dim=1) if mask is None else batch.text[:, 0]
         read = z if batch.generated is None else batch.generated
-        projected = self.projector.encode(read)
-        rebuilt = self.projector.decode(projected).float()
+        projected = self.projector.encode(read, mask)
+        rebuilt = self.projector.decode(projected, mask).float()
+        projected = row_means(projected.float(), mask)[:, None]
         if self.training:  # the variance term compares the rows of all processes
+            if mask is not None:
+                z, rebuilt, real = (longest_rows(t, batch.longest) for t in (z, rebuilt, mask))
+                mask = rows_of_batch(real.float())[0] > 0
             z, text, projected, rebuilt = rows_of_batch(z, text, projected, rebuilt)
+        z, rebuilt = real_rows(z, mask), real_rows(rebuilt, mask)
         if options.shuffle_text:
             text = text[derangement(len(text), make_generator(self.seed, "shuffle", *purpose))]
         terms = {
-            "align": alignment_loss(projected.float(), text),
+            "align": alignment_loss(projected, text),
             "rec": reconstruction_loss(z, rebuilt, options.rec_reduction),
             "var": variance_loss(z, rebuilt, options.var_form),
         }

@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from lead.core.batches import LatentBatch
 from lead.core.seeding import derive_seed, make_generator
 from lead.diffusion.flow_times import draw_times
 from lead.training.processes import world_size
@@ -23,6 +24,11 @@ class StepDraws:
     def normal(self, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers of ``shape``, rows first."""
         return self._own(torch.randn(self._whole(shape), **self._where()))
+
+    def latents(self, batch: LatentBatch) -> Tensor:
+        """Normal numbers in the shape of latents; how the batch is padded changes none of them."""
+        rows, tokens, *rest = batch.mu.shape
+        return self.normal((rows, batch.longest or tokens, *rest))[:, :tokens]
 
     def uniform(self, shape: Sequence[int]) -> Tensor:
         """Numbers from 0 up to 1."""

@@ -27,7 +27,7 @@ def parts(error: Tensor | float, noise: Tensor) -> FrozenParts:
     nn.init.orthogonal_(projector.encoder.weight)
     nn.init.constant_(projector.encoder.bias, 0.7)
     vae = RepeatingVae(DIM, 1, DIM, width=4, layers=1, heads=1, feed_forward=4)
-    return FrozenParts(vae, lambda z_t, timestep, text: noise + error, projector, SCHEDULE)
+    return FrozenParts(vae.decode, lambda z_t, timestep, text: noise + error, projector, SCHEDULE)
 
 
 @pytest.fixture
@@ -82,6 +82,6 @@ def test_weighting_by_signal(batch):
 
 def test_the_realigned_distance_needs_a_projector(batch):
     plain = parts(0.0, batch.noise)
-    without = FrozenParts(plain.vae, plain.denoiser, None, SCHEDULE)
+    without = FrozenParts(plain.decode, plain.denoiser, None, SCHEDULE)
     with pytest.raises(RequestError, match="needs a projector"):
         word_loss(without, batch, TEXT, "lead")

@@ -1,5 +1,6 @@
 """The two stages of flows: their terms written out in NumPy, and what a run of each keeps."""
 
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 from lead.cli.main import main
 from lead.cli.train_request import train_request
-from lead.core.batches import FlowBatch
+from lead.core.batches import LatentBatch
 from lead.core.masks import lengths_to_mask
 from lead.core.runs import Run
 from lead.core.seeding import make_generator
@@ -20,8 +21,8 @@ from lead.models.joint_autoencoder import JointAutoencoder, token_mask
 from lead.representation import constant_bones, features_to_joints, get_skeleton
 from lead.representation.normalizer import Normalizer, load_normalizer
 from lead.training.autoencoder_stage import AutoencoderOptions, AutoencoderStage
-from lead.training.flow_inputs import FlowInputs
 from lead.training.flow_stage import FlowOptions, FlowStage
+from lead.training.latent_inputs import LatentInputs
 from lead.training.randomness import StepDraws
 from lead.training.stages import train_stage
 
@@ -167,7 +168,7 @@ def test_a_flow_knows_what_it_stands_on(chain):
 def inputs(chain, dataset, make_values):
     words = [f"autoencoder={chain['autoencoder']}", "trainer.precision=fp32"]
     request = train_request(make_values("flow", chain["flow"], *words))
-    return FlowInputs(request, dataset, Run(chain["autoencoder"]))
+    return LatentInputs(request, dataset, Run(chain["autoencoder"]))
 
 
 def test_a_flows_batches_are_the_latents_and_words_of_its_clips(inputs, chain, dataset):
@@ -181,8 +182,8 @@ def test_a_flows_batches_are_the_latents_and_words_of_its_clips(inputs, chain, d
         x = normalizer.normalize(torch.from_numpy(joints[0, row][1]))[None]
         with torch.no_grad():
             z = network.encode(x, torch.ones(x.shape[:2], dtype=torch.bool))[0]
-        torch.testing.assert_close(batch.z[row, batch.mask[row]], z, **CLOSE)
-        assert not batch.z[row, ~batch.mask[row]].any()
+        torch.testing.assert_close(batch.mu[row, batch.mask[row]], z, **CLOSE)
+        assert not batch.mu[row, ~batch.mask[row]].any()
         found = []
         for text in joints.split.captions[row]:
             made = inputs.encoder.encode([text])
@@ -198,13 +199,13 @@ def test_encodings_are_kept_and_keyed_by_what_they_depend_on(inputs, monkeypatch
         raise AssertionError("encoded anew")
 
     monkeypatch.setattr(type(inputs.encoder), "encode", refuse)
-    monkeypatch.setattr(FlowInputs, "_frozen", refuse)
-    again = FlowInputs(inputs.request, inputs.dataset, inputs.run)
+    monkeypatch.setattr(LatentInputs, "_frozen", refuse)
+    again = LatentInputs(inputs.request, inputs.dataset, inputs.run)
     assert again.scales == inputs.scales
     again.data()
     other = replace(inputs.request, text_encoder={**inputs.request.text_encoder, "seed": 7})
     with pytest.raises(AssertionError, match="encoded anew"):
-        FlowInputs(other, inputs.dataset, inputs.run)
+        _ = LatentInputs(other, inputs.dataset, inputs.run).scales
 
 
 class Guess(torch.nn.Module):
@@ -217,11 +218,13 @@ class Guess(torch.nn.Module):
 
 @pytest.mark.parametrize("path", ["linear", "trigonometric"])
 def test_the_flows_loss_is_the_error_of_the_velocity_on_real_latents(path):
-    stage = FlowStage(Guess(), find_path(path), FlowOptions(path=path), longest=9)
+    stage = FlowStage(Guess(), find_path(path), FlowOptions(path=path))
     mask = lengths_to_mask(torch.tensor([5, 3]))
     z = torch.randn(2, 5, 22, 4)
     z[1, 3:] = torch.nan  # nothing behind the end counts
-    batch = FlowBatch(z, mask, torch.zeros(2, 1, 3), torch.ones(2, 1, dtype=torch.bool), ["a", "b"])
+    text, words = torch.zeros(2, 1, 3), torch.ones(2, 1, dtype=torch.bool)
+    own = (z, z, text, text[:1], ["a", "b"], None)
+    batch = LatentBatch(*own, mask, words, words[:1], longest=9)
     loss = stage._loss(batch, None, StepDraws(make_generator(1)))
     draws = StepDraws(make_generator(1))
     time = draws.times(2, 1.0).double().numpy()[:, None, None, None]
@@ -248,13 +251,22 @@ def test_two_processes_draw_the_times_of_one():
 
 
 def test_the_command_goes_from_one_stage_to_the_next(micro_words, tmp_path, capsys):
-    """Each says what comes next, and that works when it is done."""
-    first, second = tmp_path / "first", tmp_path / "second"
+    """Each says what comes next, with all that was chosen, and that works when it is done."""
+    first, second = tmp_path / "the first", tmp_path / "second"
     assert main(["train", *micro_words("autoencoder", first)]) == 0
-    said = capsys.readouterr().out
-    assert f"next: lead train stage=flow data=cmu_open autoencoder={first}" in said
-    assert main(["train", *micro_words("flow", second, f"autoencoder={first}")]) == 0
-    assert f"next: lead generate run={second}" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()[-1]
+    words = shlex.split(said.removeprefix("next: lead "))
+    assert words[:2] == ["train", "stage=flow"] and words[-1] == f"autoencoder={first}"
+    own = [f"run={second}", "trainer.max_steps=1"]
+    assert main([*words, *own]) == 0
+    output = capsys.readouterr()
+    assert f"next: lead generate run={second}" in output.out and "note" not in output.err
+    assert Run(second).record.text_encoder["dim"] == 12
+    Run(first).update(values={**Run(first).record.values, "size_name": "small"})
+    assert main([*words, *own, "overwrite=true"]) == 0
+    assert capsys.readouterr().err.startswith(
+        f"lead: note: {first} is of size=small, this flow of size=tiny: if that is not meant, say"
+    )
 
 
 def test_a_flow_without_an_auto_encoder_is_refused(make_values, chain, tmp_path):

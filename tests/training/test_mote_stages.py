@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lead.cli.main import main
-from lead.core.batches import MotionTextBatch
+from lead.core.batches import LatentBatch
 from lead.core.masks import lengths_to_mask
 from lead.core.runs import Run
 from lead.core.seeding import make_generator
@@ -37,18 +37,17 @@ class Recorder(torch.nn.Module):
         return torch.zeros_like(motion.z_t), torch.zeros_like(text.z_t)
 
 
-def batch() -> MotionTextBatch:
+def batch() -> LatentBatch:
     torch.manual_seed(0)
     mask = lengths_to_mask(LENGTHS)
-    z = torch.randn(4, 5, 1, 6) * mask[..., None, None]
+    z = torch.randn(4, 5, 6) * mask[..., None]
     words, real = torch.randn(4, 3, 12), torch.ones(4, 3, dtype=torch.bool)
-    return MotionTextBatch(z, mask, words, real, list("abcd"), torch.randn(4, 2, 4))
+    own = (z, torch.full_like(z, -torch.inf), words, words[:1], list("abcd"), None)
+    return LatentBatch(*own, mask, real, real[:1], 7, torch.randn(4, 2, 4))
 
 
 def stage(empty: str = "token", **options) -> JointDiffusionStage:
-    return JointDiffusionStage(
-        Recorder(empty), scaled_linear(), JointDiffusionOptions(**options), longest=7
-    )
+    return JointDiffusionStage(Recorder(empty), scaled_linear(), JointDiffusionOptions(**options))
 
 
 @pytest.mark.parametrize("empty", ["token", "noise"])
@@ -60,7 +59,7 @@ def test_a_context_is_what_it_says(name, empty):
     ((motion, text),) = made.joint_denoiser.calls
     asked = {"joint": "nn", "motion_from_text": "nc", "text_from_motion": "cn"}
     asked |= {"motion_alone": "ne", "text_alone": "en"}
-    for side, clean, what in ((motion, given.z[:, :, 0], "m"), (text, given.sentence, "t")):
+    for side, clean, what in ((motion, given.mu, "m"), (text, given.sentence, "t")):
         kind = asked[name][what == "t"]
         steps = side.timestep
         if kind == "n":

@@ -25,6 +25,8 @@ class Timeline:
 class FastDenoiser(nn.Module, ABC):
     """A denoiser prepared for inference."""
 
+    keeps_time = False
+
     def __init__(self, denoiser: NoisePredictor):
         super().__init__()
         self.denoiser = denoiser

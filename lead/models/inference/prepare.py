@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.freezing import freeze
@@ -14,6 +14,7 @@ from lead.models.inference.mld import FastMldDenoiser
 from lead.models.inference.mlp import FastMlpDenoiser
 from lead.models.inference.transformer import FastNorm, FastSkipStack, fast_layer
 from lead.models.mlp_denoiser import MlpDenoiser
+from lead.models.timed_denoiser import TimedDenoiser
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -42,10 +43,27 @@ def prepare(module: nn.Module, precision: str = "fp32") -> nn.Module:
         hint = did_you_mean(precision, PRECISIONS)
         raise RequestError(f"unknown precision '{precision}': {hint}")
     dtype = PRECISIONS[precision]
+    if isinstance(module, TimedDenoiser):
+        return module if dtype == torch.float32 else RoundedDenoiser(module, dtype)
     if isinstance(module, MlpDenoiser):
         return FastMlpDenoiser(module, dtype)
     fast = freeze(_replaced(copy.deepcopy(module), dtype))
     return FastMldDenoiser(fast) if isinstance(module, MldDenoiser) else fast
+
+
+class RoundedDenoiser(nn.Module):
+    """A denoiser of latents that keep time whose products are computed in another format."""
+
+    keeps_time = True
+
+    def __init__(self, denoiser: TimedDenoiser, dtype: torch.dtype):
+        super().__init__()
+        self.denoiser, self.dtype, self.embeds_guidance = denoiser, dtype, denoiser.embeds_guidance
+
+    def forward(self, z_t: Tensor, *given: Tensor, **masks: Tensor) -> Tensor:
+        """Predicted noise; the arguments and errors are those of the trained module."""
+        with torch.autocast(z_t.device.type, self.dtype):
+            return self.denoiser(z_t, *given, **masks).to(z_t.dtype)
 
 
 def _replaced(module: nn.Module, dtype: torch.dtype) -> nn.Module:
