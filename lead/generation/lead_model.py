@@ -66,7 +66,8 @@ class VaeCoder(MotionCoder):
         mean, logvar = self.vae.encode(self.normalizer.normalize(x), mask)
         if self.latents is None:
             return mean, logvar
-        z = self.latents.normalize(mean) * self.real_latents(mask)[..., None]
+        z, real = self.latents.normalize(mean), self.real_latents(mask)
+        z = z if real is None else z * real[..., None]
         return z, torch.full_like(z, -torch.inf)
 
     def decode_normalised(self, latents: Tensor, mask: Tensor) -> Tensor:
