@@ -227,6 +227,15 @@ def test_where_its_diffusion_looks_is_seen(runs):
             model.check_sampling(replace(FEW, **more))
 
 
+@pytest.mark.parametrize(("precision", "within"), [("fp32", 1e-3), ("bf16", 0.15)])
+def test_prepared_for_inference_it_makes_the_same_motion(runs, precision, within):
+    model = load_motion_model(runs["projector"])
+    asked = (["a person walks"], [40], [1], FEW)
+    (wanted,), (made,) = (each.generate(*asked) for each in (model, model.prepared(precision)))
+    np.testing.assert_allclose(made.joints, wanted.joints, atol=within)
+    assert precision == "fp32" or not np.array_equal(made.joints, wanted.joints)
+
+
 def test_realigned_latents_depend_on_their_own_motion_alone(runs):
     model = load_motion_model(runs["projector"])
     torch.manual_seed(0)
