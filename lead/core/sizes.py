@@ -40,11 +40,9 @@ def check_numbers(make: "Callable[[], nn.Module]", where: str) -> None:
     from torch.overrides import TorchFunctionMode
 
     factories = (torch.empty, torch.zeros, torch.ones, torch.randn)
-    fillers = (
-        torch.Tensor.normal_,
-        torch.Tensor.uniform_,
-        torch.Tensor.mul_,
-    )  # slow without memory
+    # Slow without memory; a number times a tensor without any loads all of torch's compiler.
+    fillers = (torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.mul_)
+    fillers += (torch.Tensor.mul,)
 
     class WithoutMemory(TorchFunctionMode):
         def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ARG002

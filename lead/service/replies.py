@@ -13,7 +13,7 @@ from lead.inversion import Word
 from lead.representation import get_skeleton
 from lead.service.forms import ClipForm, Settings
 from lead.service.jobs import Job
-from lead.service.studio import Studio, Take
+from lead.service.studio import Studio, Take, Told
 from lead.service.uploads import SECONDS_MOST
 
 
@@ -30,6 +30,13 @@ class WordFacts(BaseModel):
     init: str | None
     loss: tuple[float | None, float | None]
     file: str
+
+
+class CaptionFacts(BaseModel):
+    """A sentence about a motion, and the mean log-probability of its pieces."""
+
+    text: str
+    score: float
 
 
 class ClipFacts(BaseModel):
@@ -60,6 +67,7 @@ class JobFacts(BaseModel):
     player: str = ""
     picture: str = ""
     remarks: list[str] = []
+    captions: list[CaptionFacts] = []
 
 
 def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str, object]:
@@ -76,6 +84,7 @@ def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str,
         "run": studio.run,
         "sampler": studio.sampling.sampler,
         "projector": studio.model.can("project"),
+        "captions": studio.model.can("caption"),
         "attention": studio.model.can("attention"),
         "fps": studio.model.fps,
         "skeleton": {
@@ -112,6 +121,8 @@ def job_facts(job: Job, before: int, *, joints: bool = False) -> JobFacts:
         facts["error"] = one_line(job.error)
     if isinstance(job.result, Word):
         facts["word"] = word_facts(job.result)
+    if isinstance(job.result, Told):
+        facts["captions"] = [CaptionFacts(**told._asdict()) for told in job.result.captions]
     if isinstance(job.result, Take):
         facts |= {"player": f"/jobs/{job.name}/player", "remarks": list(job.result.remarks)}
         facts["clips"] = _clips(job.name, job.result, joints=joints)

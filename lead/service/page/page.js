@@ -56,7 +56,7 @@ const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
 
 function setBusy(busy) {
-  for (const id of ["generate", "teach-button", "attention"]) $(id).disabled = busy;
+  for (const id of ["generate", "teach-button", "tell-button", "attention"]) $(id).disabled = busy;
   $("cancel").hidden = !busy;
   $("progress").hidden = !busy;
   $("result").setAttribute("aria-busy", busy);
@@ -128,13 +128,30 @@ function spelled(word) {
   return plain && `<${plain}>`;
 }
 
+function isTooLarge(file, form) {
+  if (file.size <= about.upload_bytes) return false;
+  const [size, most] = [file.size, about.upload_bytes].map((bytes) => (bytes / 1e6).toFixed(1));
+  speakAfter(form);
+  fail(new Error(`${file.name} has ${size} MB: ${most} MB are the most.`));
+  return true;
+}
+
+function tell() {
+  const file = $("told-file").files[0];
+  if (isTooLarge(file, "tell")) return;
+  const query = new URLSearchParams({ file: file.name, count: 3, seed: $("seed").value, wait: false });
+  const headers = { "Content-Type": "application/octet-stream" };
+  work("tell",
+    () => call(`/captions?${query}`, { method: "POST", headers, body: file }),
+    (job, took) => {
+      $("told").replaceChildren(...job.captions.map(({ text }) => element("li", {}, sentence(text))));
+      say(`Written in ${took.toFixed(1)} s.`);
+    });
+}
+
 function teach() {
   const file = $("file").files[0];
-  if (file.size > about.upload_bytes) {
-    const [size, most] = [file.size, about.upload_bytes].map((bytes) => (bytes / 1e6).toFixed(1));
-    speakAfter("teach");
-    return fail(new Error(`${file.name} has ${size} MB: ${most} MB are the most.`));
-  }
+  if (isTooLarge(file, "teach")) return;
   const values = { word: spelled($("word").value), init: $("init").value.trim(), means: chosen("means"), file: file.name };
   const query = new URLSearchParams({ ...values, wait: false });
   const headers = { "Content-Type": "application/octet-stream" };
@@ -319,6 +336,7 @@ function fill() {
   document.querySelector(`input[name="projector"][value="${defaults.projector}"]`).checked = true;
   $("projector").disabled = !about.projector;
   $("no-projector").hidden = about.projector;
+  $("tell-box").hidden = !about.captions;
   $("file-note").textContent = `At most ${about.upload_bytes / 1e6} MB and ${limits.upload_seconds} seconds; it is read, then removed.`;
   $("model").textContent = `model ${about.run}`;
   const licence = about.licence ? ` The model was trained on data under ${about.licence}.` : "";
@@ -344,6 +362,10 @@ function listen() {
   $("teach").onsubmit = (event) => {
     event.preventDefault();
     teach();
+  };
+  $("tell").onsubmit = (event) => {
+    event.preventDefault();
+    tell();
   };
   $("text").onkeydown = (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
