@@ -15,7 +15,7 @@ from lead.core.errors import RequestError, did_you_mean
 SENTENCES = ("text", "word", "init", "data.template", "data.licence")
 PATHS = (
     *("prompts", "source", "output", "dataset", "run", "vae", "diffusion", "projector", "motion"),
-    *("start", "keep", "autoencoder", "init"),
+    *("start", "keep", "autoencoder", "text_autoencoder", "like", "init"),
     *("evaluator", "classifier", "words", "motions", "actions", "concepts", "teacher", "distilled"),
     *("checkpoint", "mean", "std", "sentences", "bertscore"),
     *("sweep", "plot", "data.captions", "data.skeleton_map", "data.cache", "text_encoder.path"),

@@ -3,7 +3,7 @@
 run=RUN          any run; a vae run is measured by its reconstructions alone, a classifier run by
                  how often it is right on clips that it never saw; an evaluator run by what a
                  protocol says of real clips, all of them and by part and kind of captions
-protocol=P       t2m | open : FID, R-precision, MM-dist, Diversity and MultiModality as well
+protocol=P       t2m | t2m67 | open : FID, R-precision, MM-dist, Diversity and MultiModality as well
 task=caption     sentences about motions instead: real captions, two controls and, where one is
                  named, a run that can caption; needs protocol= and evaluator=, and dataset= or run=
 bertscore=DIR    with task=caption: BERTScore by the RoBERTa in this folder (roberta-large)
@@ -100,7 +100,7 @@ def _check_request(config: dict) -> None:
             )
     elif (protocol is None) != (config["evaluator"] is None):
         raise RequestError(
-            "a protocol and its judge go together: protocol=t2m|open evaluator=RUN, a run of "
+            "a protocol and its judge go together: protocol=t2m|t2m67|open evaluator=RUN, a run of "
             "`lead train stage=evaluator` or the folder of a published evaluator"
         )
     if protocol is not None and not Path(config["evaluator"]).exists():
@@ -110,7 +110,7 @@ def _check_request(config: dict) -> None:
         )
     check_processes("devices", config["devices"])
     if config["devices"] > 1 and protocol is None:
-        raise RequestError("devices= shares out a protocol: name one, protocol=t2m|open")
+        raise RequestError("devices= shares out a protocol: name one, protocol=t2m|t2m67|open")
 
 
 def _check_task(config: dict) -> None:

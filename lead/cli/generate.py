@@ -9,6 +9,9 @@ seconds=4        length of each clip
 seed=1 count=3   three clips per sentence, of seeds 1, 2 and 3
 start=FILE       a motion (npz, BVH) that each clip begins with: it goes on from there. For flows
 keep=FILE keep_frames=[0-20,60-80]   frames of a motion that stay; those between are new. For flows
+task=joint       a motion and its sentence together, of no text; task=motion a motion alone. MoTe
+like=FILE        motions like this one (npz, BVH, AMC, npy): by like_by=text, its captions, or by
+                 like_by=noise strength=0.5, that share of the noise put on it. MoTe
 project=BOOL     realign the latents by the projector; default: where the run has one
 projector=RUN    a projector to use with a diffusion run
 diffusion=RUN    a denoiser to use with a projector that was trained on a VAE alone
@@ -51,7 +54,7 @@ def run(overrides: Sequence[str]) -> int:
     if config["run"] is None:
         raise RequestError("generate needs run=RUN: a run that `lead train` made")
     prompts = _prompts(config)
-    if all(config[key] is None for key in ("start", "keep", "timeline")):
+    if all(config[key] is None for key in ("start", "keep", "timeline", "like")):
         check_lengths(config, [seconds for _, seconds in prompts])
     folder, formats = _output_name(config, prompts), _formats(config)
     from lead.export.formats import Manner
@@ -74,7 +77,9 @@ def _note(text: str) -> None:
 
 
 def _prompts(config: dict) -> list[tuple[str, float]]:
-    """Each sentence with its length in seconds."""
+    """Each sentence with its length in seconds; one empty one where the task needs none."""
+    if config["task"] != "text" or config["like"] is not None:
+        return _of_no_sentence(config)
     if sum(config[key] is not None for key in ("text", "prompts", "timeline")) != 1:
         raise RequestError(
             'give either text="a person walks forward" or prompts=FILE, or timeline=FILE'
@@ -96,15 +101,22 @@ def _prompts(config: dict) -> list[tuple[str, float]]:
     )
 
 
+def _of_no_sentence(config: dict) -> list[tuple[str, float]]:
+    named = [key for key in ("text", "prompts", "timeline", "start", "keep") if config[key]]
+    if named:
+        raise RequestError(f"task={config['task']} and like= take no {named[0]}=: leave it out")
+    return [("", config["seconds"])]
+
+
 def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:
-    words = re.sub(r"[^a-z0-9]+", "-", prompts[0][0].lower()).strip("-")[:40].strip("-")
+    named = prompts[0][0] or (config["task"] if config["like"] is None else "like")
+    words = re.sub(r"[^a-z0-9]+", "-", named.lower()).strip("-")[:40].strip("-")
     default = f"outputs/{last_name(config['run'])}-{words or 'motion'}"
     return Path(config["output"] or default)
 
 
 def _formats(config: dict) -> list[str]:
     """What to write of each clip."""
-    from lead.export.animation import mp4_encoder
     from lead.export.formats import FORMATS
 
     formats = config["formats"]
@@ -115,6 +127,4 @@ def _formats(config: dict) -> list[str]:
     for name in formats:
         if name not in FORMATS:
             raise RequestError(f"unknown format '{name}': {did_you_mean(name, FORMATS)}")
-    if "mp4" in formats:
-        mp4_encoder()  # says where what it needs is not installed
     return list(dict.fromkeys(formats))

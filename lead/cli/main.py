@@ -12,6 +12,7 @@ VERBS = {
     "prepare": "a data source -> a packed dataset",
     "train": "one stage on a prepared dataset -> a run directory",
     "generate": "text -> motion files",
+    "caption": "motions -> sentences",
     "invert": "motions -> a word that `lead generate` understands",
     "evaluate": "a run -> measurements",
     "import": "a checkpoint of MLD, MotionLCM or the T2M evaluator -> run directories",

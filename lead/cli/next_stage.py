@@ -12,6 +12,7 @@ NEXT = {
     "timed_vae": "lead train stage=flow {chosen} vae={run}  # or stage=diffusion, for LEAD",
     "diffusion": "lead train stage=projector {chosen} diffusion={run}",
     "autoencoder": "lead train stage=flow {chosen} autoencoder={run}",
+    "text_autoencoder": "lead train stage=joint_diffusion {chosen} vae=RUN text_autoencoder={run}",
     "classifier": "lead evaluate run={run}{measured}",
     "evaluator": "lead evaluate run=RUN protocol=open evaluator={run}{measured}",
 }

@@ -1,10 +1,12 @@
 """lead train stage=STAGE data=NAME [key=value ...] : one stage of LEAD -> a run directory.
 
 stage=STAGE      vae | diffusion | projector | distill (LEAD) | autoencoder | flow (MLA-Gen)
+                 | text_autoencoder | joint_diffusion (MoTe)
                  | evaluator (the judge of `lead evaluate`) | classifier (names styles and contents)
 data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR
 vae=RUN          the run of stage 1; needed by stage=diffusion
 diffusion=RUN    the run of stage 2; needed by stage=projector (or vae=RUN for a projector alone)
+text_autoencoder=RUN  the run of sentences; needed by stage=joint_diffusion, beside vae=RUN
 autoencoder=RUN  the run of stage 1 of a flow; needed by stage=flow (or vae=RUN of size=timed_small)
 teacher=RUN      the run of stage 2 that stage=distill teaches to sample in one step
 size=SIZE        tiny | small | timed_small | paper

@@ -6,6 +6,9 @@ from lead.evaluation.estimate import Estimate
 from lead.evaluation.protocol import COLUMNS, Protocol
 from lead.evaluation.real_clips import RealClips
 
+FITS = "the Real row lies in the published intervals of {}"
+UNCHECKED = "no Real row is known from its tables, so nothing checks data and captions"
+
 
 def headline(
     protocol: Protocol,
@@ -32,13 +35,15 @@ def headline(
     if published is None or published["judge"] != judge_name:
         doubts.append("numbers compare only with those of the same judge")
         return f"{judge}: {'; '.join(doubts)}"
+    if published.keys() == {"judge"}:
+        return f"{judge}: {'; '.join([UNCHECKED, *doubts])}"
     outside = real_row_outside(published, real_row)
     if outside:
         return (
             f"REAL IS NOT AS PUBLISHED: {'; '.join([*outside, *doubts])} | {judge}: "
             "no row below compares with published tables"
         )
-    fits = f"the Real row lies in the published intervals of {real.dataset}"
+    fits = FITS.format(real.dataset)
     return f"{judge}: {'; '.join([fits, *doubts])}"
 
 

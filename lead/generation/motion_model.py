@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -45,6 +45,7 @@ REFUSALS = {
     "attention": "this model reads no text word by word: name a flow with local conditioning",
     "keep_frames": "this model draws a clip as a whole: start= and keep= need a flow run",
     "caption": "this model writes no sentences about motions: name a run that was trained for both",
+    "make": "this model makes motions of sentences alone: task= and like= need a MoTe run",
     "embed_guidance": "this model is not distilled: name a run of stage=distill",
 }
 """What a model may be able to do, and what is said where it is asked of one that cannot."""
@@ -70,6 +71,11 @@ class Sampling:
     sink_word: str = "start"  # or "random": another token of each sentence, as a control
     sink_padding: int = 0  # sentences are read as so many tokens, padding included, as a control
 
+    @property
+    def masks_words(self) -> bool:
+        """Whether a network reads other words than it was trained to."""
+        return self.sink_threshold is not None or self.sink_padding > 0
+
 
 @dataclass(frozen=True)
 class GeneratedMotion:
@@ -79,6 +85,13 @@ class GeneratedMotion:
     seed: int
     joints: np.ndarray  # (frames, J, 3)
     features: np.ndarray  # (frames, F)
+
+
+class Caption(NamedTuple):
+    """A sentence about a motion; ``score`` is the mean log-probability of its pieces."""
+
+    text: str
+    score: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,10 +194,39 @@ class MotionModel(MotionCoder):
         raise RequestError(REFUSALS["learn_words"])
 
     def caption(
-        self, clips: Sequence[np.ndarray], seeds: Sequence[int], *, count: int = 1
-    ) -> list[list[tuple[str, float]]]:
-        """``count`` sentences with a score for each clip, un-normalised features (frames, F)."""
+        self,
+        clips: Sequence[np.ndarray],
+        seeds: Sequence[int],
+        *,
+        count: int = 1,
+        beams: int = 1,
+        sampling: Sampling | None = None,
+    ) -> list[list[Caption]]:
+        """``count`` sentences of each clip, un-normalised features (frames, F), by its seed."""
         raise RequestError(REFUSALS["caption"])
+
+    def write(
+        self, seeds: Sequence[int], *, beams: int = 1, sampling: Sampling | None = None
+    ) -> list[Caption]:
+        """A sentence of each seed, about no motion."""
+        raise RequestError(REFUSALS["caption"])
+
+    def make(
+        self, task: str, frames: Sequence[int], seeds: Sequence[int], sampling: Sampling
+    ) -> list[GeneratedMotion]:
+        """Clips of no sentence; with ``task`` "joint" each with the sentence made together."""
+        raise RequestError(REFUSALS["make"])
+
+    def vary(
+        self,
+        clip: np.ndarray,
+        seeds: Sequence[int],
+        sampling: Sampling,
+        by: str = "text",
+        strength: float = 0.5,
+    ) -> list[GeneratedMotion]:
+        """Others like a clip (frames, F), by its ``text`` or from its partly noised latents."""
+        raise RequestError(REFUSALS["make"])
 
     # What all have in common
 

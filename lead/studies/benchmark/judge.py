@@ -33,7 +33,8 @@ def measure_judge(
     """Write the Real row of all clips, and of each group that fills a pool; the lines to say."""
     protocol: Protocol = build("protocol", request.protocol)
     device = choose_device(request.device)
-    judge = load_judge(named.folder, device, dataset.manifest.name, make_encoder)
+    which = protocol.judge_of(dataset.manifest.name)
+    judge = load_judge(named.folder, device, which, make_encoder)
     real = real_clips(dataset, request.split, [*choose_clips(dataset, request)])
     groups = {REAL: real} | _groups(real)
     results = {

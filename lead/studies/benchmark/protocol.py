@@ -28,7 +28,7 @@ from lead.studies.benchmark.record import grouped_record, record, rows_record
 from lead.studies.benchmark.rows import Rows, load_rows
 from lead.studies.request import EvaluateRequest
 
-SINKS_MOST = 128  # motions whose attention is looked at
+SINKS_MOST = 64  # motions whose attention is looked at
 
 
 def judge_run(
@@ -39,7 +39,8 @@ def judge_run(
     protocol: Protocol = build("protocol", request.protocol)
     sharing = join_processes()
     device = choose_device(request.device)
-    judge = load_judge(request.evaluator, device, dataset.manifest.name, make_encoder)
+    which = protocol.judge_of(dataset.manifest.name)
+    judge = load_judge(request.evaluator, device, which, make_encoder)
     real = real_clips(dataset, request.split, places)
     rows = load_rows(named, dataset, request)
     result = run_protocol(
