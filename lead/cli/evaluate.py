@@ -36,6 +36,7 @@ from pathlib import Path
 from lead.cli.loading import check_processes, compose_for_run, request
 from lead.core.errors import RequestError
 from lead.core.files import claimed
+from lead.core.runs import Run
 from lead.studies.benchmark.processes import is_one_of_several, speaks_for_all, start_processes
 
 
@@ -50,7 +51,6 @@ def run(overrides: Sequence[str]) -> int:
     protocol = config.get("protocol")
     config["split"] = config["split"] or (protocol["split"] if protocol else "test")
 
-    from lead.core.runs import Run
     from lead.studies.evaluating import evaluate
     from lead.studies.request import EvaluateRequest
 
@@ -73,8 +73,6 @@ def _output(named, config: dict) -> Path | None:
 
 
 def _is_judge(folder: str | None) -> bool:
-    from lead.core.runs import Run
-
     run = Run(Path(folder or ""))
     return run.exists() and run.stage == "evaluator"
 
@@ -87,9 +85,7 @@ def _check_request(config: dict) -> None:
     elif config["run"] is None:
         raise RequestError("evaluate needs run=RUN: a run that `lead train` made")
     if config["sentences"] is not None and config["classifier"] is None:
-        raise RequestError(
-            "sentences= needs a judge: classifier=RUN of `lead train stage=classifier`"
-        )
+        raise RequestError("sentences= needs a judge: classifier=RUN, a run of stage=classifier")
     if config.get("study") is not None:
         if protocol is not None:
             raise RequestError("a study has its own protocol: leave protocol= out")

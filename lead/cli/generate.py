@@ -38,13 +38,10 @@ from pathlib import Path
 
 from lead.cli.loading import check_lengths, compose_for_run, request
 from lead.cli.outputs import CLIPS, output_folder
-from lead.cli.prompts import read_prompts
+from lead.cli.prompts import prompts_of
 from lead.cli.stopwatch import Stopwatch
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import last_name
-
-MOST_CLIPS = 100_000  # of one call; they are held in memory
-MOST_SENTENCES = 1000  # of one timeline
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -53,7 +50,7 @@ def run(overrides: Sequence[str]) -> int:
     config = compose_for_run("generate", overrides)
     if config["run"] is None:
         raise RequestError("generate needs run=RUN: a run that `lead train` made")
-    prompts = _prompts(config)
+    prompts = prompts_of(config)
     if all(config[key] is None for key in ("start", "keep", "timeline", "like")):
         check_lengths(config, [seconds for _, seconds in prompts])
     folder, formats = _output_name(config, prompts), _formats(config)
@@ -74,38 +71,6 @@ def run(overrides: Sequence[str]) -> int:
 
 def _note(text: str) -> None:
     print(f"lead: note: {text}", file=sys.stderr)
-
-
-def _prompts(config: dict) -> list[tuple[str, float]]:
-    """Each sentence with its length in seconds; one empty one where the task needs none."""
-    if config["task"] != "text" or config["like"] is not None:
-        return _of_no_sentence(config)
-    if sum(config[key] is not None for key in ("text", "prompts", "timeline")) != 1:
-        raise RequestError(
-            'give either text="a person walks forward" or prompts=FILE, or timeline=FILE'
-        )
-    if config["timeline"] is not None:
-        file = config["timeline"]
-        too_many = f"timeline={file} has more than {MOST_SENTENCES} sentences: make two of it"
-        asked = ("timeline", file, config["seconds"])
-        return read_prompts(*asked, most=MOST_SENTENCES, too_many=too_many)
-    if config["prompts"] is None:
-        if not config["text"].strip():
-            raise RequestError('text is empty: give a sentence, text="a person walks forward"')
-        return [(config["text"], config["seconds"])]
-    return read_prompts(
-        *("prompts", config["prompts"], config["seconds"]),
-        most=MOST_CLIPS // config["count"],
-        too_many=f"count={config['count']} x the sentences of {config['prompts']} make more than "
-        f"{MOST_CLIPS} clips: ask for fewer at once",
-    )
-
-
-def _of_no_sentence(config: dict) -> list[tuple[str, float]]:
-    named = [key for key in ("text", "prompts", "timeline", "start", "keep") if config[key]]
-    if named:
-        raise RequestError(f"task={config['task']} and like= take no {named[0]}=: leave it out")
-    return [("", config["seconds"])]
 
 
 def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:

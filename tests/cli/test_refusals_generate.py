@@ -523,11 +523,6 @@ def test_a_port_that_is_taken_is_told_before_the_model_is_loaded(world, refused,
     assert f"{port}" in line and "in use" in line
 
 
-def test_video_needs_its_package(world, refused, monkeypatch):
-    line = refused(["export", f"motion={world.motion}", "format=mp4", "output=clip.mp4"])
-    assert 'pip install "lead[video]"' in line
-
-
 def test_any_text_is_kept_in_the_file_and_shown(world):
     texts = ["it's a person's 'walk', (slowly) = [2]", '人が歩く ${HOME} \\ "quoted"', "!" * 3000]
     prompts = world.file("prompts.txt", "\n".join(texts))
