@@ -5,9 +5,9 @@ stage=STAGE      vae | diffusion | projector | distill (LEAD) | autoencoder | fl
 data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR
 vae=RUN          the run of stage 1; needed by stage=diffusion
 diffusion=RUN    the run of stage 2; needed by stage=projector (or vae=RUN for a projector alone)
-autoencoder=RUN  the run of stage 1 of a flow; needed by stage=flow (or vae=RUN of size=timed_small)
+autoencoder=RUN  the run of stage 1 of a flow; needed by stage=flow (or vae=RUN of size=small)
 teacher=RUN      the run of stage 2 that stage=distill teaches to sample in one step
-size=SIZE        tiny | small | timed_small | paper
+size=SIZE        tiny | small | paper
 run=DIR          run directory; default checkpoints/NAME-SIZE-STAGE
 text_encoder=T   minilm | clip_l14 | open_clip_l14 | sentence_t5 | hash
 resume=true      go on with a run that was stopped
@@ -35,14 +35,13 @@ OTHERS = {"WORLD_SIZE", "MASTER_ADDR", "SLURM_NTASKS"}
 
 NEXT = {
     "vae": "lead train stage=diffusion data={data} vae={run}",
-    "timed_vae": "lead train stage=flow data={data} vae={run}",
     "diffusion": "lead train stage=projector data={data} diffusion={run}",
     "autoencoder": "lead train stage=flow data={data} autoencoder={run}",
     "classifier": "lead evaluate run={run}",
     "evaluator": "lead evaluate run=RUN protocol=open evaluator={run}",
 }
 SEE = 'lead generate run={run} text="a person walks forward" seconds=4'
-"""What comes after a stage, or after a model of it; after any other, it is seen what it makes."""
+"""What comes after a stage; after any other, it is seen what it makes."""
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -66,9 +65,8 @@ def run(overrides: Sequence[str]) -> int:
     record = finished.record
     best = ", ".join(f"{name} {value:.6g}" for name, value in record.best.items())
     stage, data = request.stage, choice(overrides, "data", DATA)
-    made = record.parts.get(stage, {}).get("_target_")  # whose latents keep time, say
     print(f"{finished.folder}: {stage} finished at step {record.step}; best: {best}")
-    print(f"next: {NEXT.get(made, NEXT.get(stage, SEE)).format(run=finished.folder, data=data)}")
+    print(f"next: {NEXT.get(stage, SEE).format(run=finished.folder, data=data)}")
     return 0
 
 

@@ -100,19 +100,12 @@ def folder_sizes(folder: Path) -> dict[str, int]:
     return dict(sorted(sizes.items(), key=lambda entry: -entry[1]))
 
 
-def _compact_part(tensors: Mapping[str, torch.Tensor], bits: int) -> dict[str, torch.Tensor]:
-    """Weights in ``bits``, principal motions in 16: in 8 they alone add a quarter to the jitter."""
-    fine = {name: tensor for name, tensor in tensors.items() if name.startswith("principal.")}
-    others = {name: tensor for name, tensor in tensors.items() if name not in fine}
-    return compact(others, bits) | compact(fine, 16)
-
-
 def _pack(run: Run, folder: Path, parents: Mapping[str, Run], bits: int) -> Run:
     """One run with compact weights, without the state of its training and paths from elsewhere."""
     packed = Run(folder)
     parts = [part for part in run.record.parts if run.weights_path(part).is_file()]
     for part in parts:
-        packed.save_part(part, _compact_part(run.tensors(part), bits))
+        packed.save_part(part, compact(run.tensors(part), bits))
     if run.weights_path("normalizer").is_file():
         packed.save_part("normalizer", run.tensors("normalizer"))
     for name in _BESIDE:
