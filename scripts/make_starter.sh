@@ -1,46 +1,56 @@
 #!/usr/bin/env bash
-# The starter model, checkpoints/starter, from the runs of scripts/reproduce_bandai_namco.sh:
-# one-step denoiser, evaluator, classifier, three learned words, packing, measures, model card.
-# usage: scripts/make_starter.sh [small]      (BITS=16 for half precision, DISTILL=no for no one-step part)
-# Trainings that are finished are not run again.
+# The starter model, checkpoints/starter, from the recordings: data, VAE, flow, learned words, packing,
+# measures, model card.
+# usage: scripts/make_starter.sh FOLDER_OF_BANDAI_NAMCO FOLDER_OF_CMU
+# Two cores with native bf16: about an hour and a half; without it about four times as long. What is
+# finished is not run again. BITS=16 keeps weights in half precision.
 set -euo pipefail
+usage="usage: scripts/make_starter.sh FOLDER_OF_BANDAI_NAMCO FOLDER_OF_CMU"
+bandai_namco=$(realpath "${1:?$usage}")
+cmu=$(realpath "${2:?$usage}")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-size=${1:-small}
-run=checkpoints/bandai_namco-$size
-data=bandai_namco
+size=small
+run=checkpoints/starter-$size
 starter=checkpoints/starter
 out=outputs/starter
 source scripts/train_once.sh
-word() { # word, init, style
-  lead invert "run=$run-projector" "dataset=datasets/$data" split=heldout "style=$3" "word=<$1>" "init=$2" \
-    templates=style "output=$out/words/$1.safetensors" overwrite=true progress=false
+prepare() { # folder in datasets/, options...
+  [ -f "datasets/$1/manifest.json" ] || lead prepare "${@:2}" "output=datasets/$1"
 }
 
-train evaluator
-train classifier
-parts=("evaluator=$run-evaluator")
-if [ "${DISTILL:-yes}" = yes ]; then
-  train distill "teacher=$run-diffusion"
-  parts+=("distilled=$run-distill")
-fi
+prepare bandai_namco data=bandai_namco "source=$bandai_namco"
+prepare cmu data=cmu "source=$cmu"
+parts="parts=[datasets/bandai_namco,datasets/cmu]"
+prepare mix data=mix "$parts" "data.weights={cmu: 2}"
+prepare mix-both-sides data=mix "$parts" "data.weights={cmu: 2}" mirror=true # clips and their mirror images
+
+data=mix
+train vae dataset=datasets/mix-both-sides seed=1234
+train flow "vae=$run-vae" dataset=datasets/mix-both-sides seed=1234
+data=bandai_namco
+train classifier dataset=datasets/bandai_namco seed=1234
+
+word() { # word, init, style
+  [ -f "$out/words/$1.safetensors" ] ||
+    lead invert "run=$run-flow" dataset=datasets/mix split=heldout "style=$3" "word=<$1>" "init=$2" \
+      templates=style inversion=mld "output=$out/words/$1.safetensors" progress=false
+}
 mkdir -p "$out/words"
 word elderly old elderly
 word childish child childish
 word chimpira tough chimpira
-parts+=("words=[$out/words/elderly.safetensors,$out/words/childish.safetensors,$out/words/chimpira.safetensors]")
-lead export "run=$run-projector" format=starter "dataset=datasets/$data" "${parts[@]}" "bits=${BITS:-8}" \
-  "output=$starter" overwrite=true
+lead export "run=$run-flow" format=starter dataset=datasets/mix \
+  "words=[$out/words/elderly.safetensors,$out/words/childish.safetensors,$out/words/chimpira.safetensors]" \
+  "bits=${BITS:-8}" "output=$starter" overwrite=true
 
 measure() { # name of the measurement, table of sentences
-  local judged=("sentences=docs/results/$2" "classifier=$run-classifier")
-  lead evaluate "run=$starter" "${judged[@]}" "output=$out/$1.json"
-  [ ! -d "$starter/distilled" ] || lead evaluate "run=$starter/distilled" "projector=$starter" \
-    "${judged[@]}" "output=$out/$1_distilled.json"
+  lead evaluate "run=$starter" "sentences=docs/results/$2" "classifier=$run-classifier" dataset=datasets/mix \
+    "output=$out/$1.json"
 }
 measure sentences starter_sentences.tsv
 measure everyday everyday_sentences.tsv
-lead evaluate "run=$starter" protocol=open "evaluator=$run-evaluator" "protocol.replications=${REPLICATIONS:-5}" \
-  "output=$out/open.json"
+measure steps steps_sentences.tsv
+lead evaluate "run=$starter" protocol=open evaluator=checkpoints/judge dataset=datasets/mix "output=$out/open.json"
 python scripts/starter_card.py "$starter" "$out"
 lead generate prompts=scripts/starter_prompts.txt "output=$out/clips" overwrite=true

@@ -20,18 +20,17 @@ MEASURES = {
     "jitter": "jitter (m/s³) →",
 }
 CARD = Path(__file__).with_suffix(".md")
+FAILURES = Path(__file__).with_name("starter_failures.md")  # seen by looking
 
 
 def main(folder: Path, measured: Path) -> None:
     """Write ``folder/README.md`` from its runs and the JSON files in ``measured``."""
     run = Run(folder)
-    inner = {"vae": Run(folder / "vae"), "diffusion": Run(folder / "diffusion"), ".": run}
-    for name in ("distilled", "evaluator"):
-        if (folder / name).is_dir():
-            inner[name] = Run(folder / name)
+    inner = {path.parent.name: Run(path.parent) for path in sorted(folder.glob("*/run.json"))}
+    inner["."] = run
     sizes = folder_sizes(folder)
     words = sorted(f"`<{path.stem}>`" for path in (folder / "words").glob("*.safetensors"))
-    known = read_known_texts(inner["diffusion"])
+    known = read_known_texts(run)
     facts = known.facts
     text = CARD.read_text(encoding="utf-8").format(
         folder=folder.as_posix(),
@@ -39,14 +38,13 @@ def main(folder: Path, measured: Path) -> None:
         bits=run.record.packed["bits"],
         parts="\n".join(_part(name, of) for name, of in inner.items()),
         words=", ".join(words) or "none",
-        clips="1,983",
-        contents="25",
+        clips="2,453",
+        failures=FAILURES.read_text(encoding="utf-8").strip(),
         known=f"farther than {known.threshold:.2f} from the nearest of {facts['captions']:,}. Of "
         f"{facts['near_sentences']} sentences about what it knows {facts['near_called_far']:.0%} "
         f"are called far, of {facts['far_sentences']} others {facts['far_missed']:.0%} are not.",
         table=_table(measured / "open.json", MEASURES),
-        sentences=_sentences(measured, "sentences"),
-        everyday=_sentences(measured, "everyday"),
+        **{name: _sentences(measured, name) for name in ("steps", "sentences", "everyday")},
     )
     with atomic_path(folder / "README.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -87,8 +85,6 @@ def _shown(value: dict | None) -> str:
 
 def _sentences(measured: Path, name: str) -> str:
     rows = _rows(measured / f"{name}.json")
-    few = _rows(measured / f"{name}_distilled.json")
-    rows |= {f"{name}, one step": row for name, row in few.items() if name != "real clips"}
     if not rows:
         return "not measured"
     columns = list(rows["real clips"])

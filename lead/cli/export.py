@@ -7,9 +7,9 @@ output=FILE      default: beside each motion file; player.html beside the first 
 clean_feet=true  stop feet from sliding first, and say by how much that changes the motion
 run=RUN format=mld output=FILE   a diffusion run as a checkpoint that MLD's code loads
 evaluator=FILE   for format=mld: a published finest.tar, which MLD's strict loading asks for
-run=RUN format=starter   a projector run as the starter model, checkpoints/starter, which
-                 `lead generate` takes where no run is named; with distilled=RUN evaluator=RUN
-                 words=[A,B] dataset=DIR bits=16 (or 8, a number) output=DIR overwrite=true
+run=RUN format=starter   a run that generates as the starter model, checkpoints/starter, which
+                 `lead generate` takes where no run is named; with beside=[RUN,RUN] words=[A,B]
+                 dataset=DIR bits=16 (or 8, a number) output=DIR overwrite=true
 scale=1          units in a metre of a BVH file: 1 for Blender, 100 for programs that count in cm
 """
 

@@ -12,7 +12,7 @@ DEFAULT = "checkpoints/starter"
 def export_starter(config: dict) -> int:
     """Pack the runs and say what the folder holds."""
     if config["run"] is None:
-        raise RequestError("format=starter needs run=RUN: a projector run")
+        raise RequestError("format=starter needs run=RUN: a run that generates")
     if config["motion"] is not None:
         raise RequestError("format=starter packs runs: leave motion files out")
     output = Path(config["output"] or DEFAULT)
@@ -26,12 +26,10 @@ def _pack(config: dict, output: Path) -> int:
     from lead.interop.starter import Ingredients, folder_sizes, pack_starter
 
     run = Run(Path(config["run"]))
-    named = {
-        key: Run(Path(config[key])) if config[key] else None for key in ("distilled", "evaluator")
-    }
     dataset = open_dataset(config["dataset"] or run.default_dataset)
     words = [Path(path) for path in split_list(config["words"])]
-    ingredients = Ingredients(run, dataset, words=words, **named)
+    beside = [Run(Path(path)) for path in split_list(config["beside"])]
+    ingredients = Ingredients(run, dataset, beside, words)
     packed = pack_starter(ingredients, output, bits=config["bits"], overwrite=config["overwrite"])
     sizes = folder_sizes(packed.folder)
     for name, size in sizes.items():

@@ -1,17 +1,18 @@
 """Trained runs as one small folder that ships with the code: the starter model.
 
-Layout of ``checkpoints/starter/``, a projector run with what it stands on inside::
+Layout of ``checkpoints/starter/``, a run with what it stands on inside::
 
-    run.json weights/projector.safetensors      what run=checkpoints/starter names
-    vae/ diffusion/ distilled/ evaluator/       runs of their own, each named by its folder
-    diffusion/known_texts.safetensors           training captions, thinned out
-    words/NAME.safetensors                      learned words
-    README.md                                   the model card
+    run.json weights/             what run=checkpoints/starter names
+    vae/ ...                      the runs it stands on, each in a folder with its stage's name
+    diffusion/ projector/ ...     other runs beside it, which share what they stand on
+    known_texts.safetensors       training captions, thinned out, beside what reads sentences
+    words/NAME.safetensors        learned words
+    README.md                     the model card
 
 Weights are kept in few bits and loaded as float32; what only resuming needs is left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,60 +38,60 @@ from lead.inversion import read_word, write_word
 LARGEST = 60e6  # bytes of the whole folder, which is under version control
 KEPT_CAPTIONS = 2000
 CARD = "README.md"
-_BESIDE = ("vocabulary.json", "environment.json")
-_PATHS = ("dataset", "run", "vae", "diffusion", "teacher")
+_WITH_WEIGHTS = ("vocabulary.json", "environment.json")
+_PATHS = ("dataset", "run", "vae", "autoencoder", "diffusion", "teacher")
 
 
 @dataclass(frozen=True)
 class Ingredients:
-    """What goes into a starter model; all but the projector's run may be left out."""
+    """What goes into a starter model: its run, and what may be left out."""
 
-    projector: Run
+    run: Run
     dataset: PackedDataset  # whose training captions the model knows
-    distilled: Run | None = None
-    evaluator: Run | None = None
+    beside: Sequence[Run] = ()
     words: Sequence[Path] = ()
 
     def __post_init__(self) -> None:
-        """Check that the runs are of their stages and stand on one denoiser."""
-        for run, stage in (
-            (self.projector, "projector"),
-            (self.distilled, "distill"),
-            (self.evaluator, "evaluator"),
-        ):
-            if run is not None and run.stage != stage:
-                raise RequestError(f"{run.folder} is a {run.stage} run: a {stage} run is needed")
-        diffusion = self.projector.ancestor("diffusion")
-        if self.distilled and _weights(self.distilled.ancestor("diffusion")) != _weights(diffusion):
+        """Check that the run knows text, and that no two runs would share a folder."""
+        if self.run.record.text_fingerprint is None:
             raise RequestError(
-                f"{self.distilled.folder} was distilled from another denoiser than "
-                f"{self.projector.folder} stands on: distill that one, teacher={diffusion.folder}"
+                f"{self.run.folder} is a {self.run.stage} run, which knows no text: name one that "
+                "generates"
             )
+        stages = [run.stage for run in self.beside]
+        for run in self.beside:
+            if stages.count(run.stage) > 1:
+                raise RequestError(f"beside= names several {run.stage} runs: name one of each")
 
 
 def pack_starter(ingredients: Ingredients, output: Path, *, bits: int, overwrite: bool) -> Run:
     """Write the folder, whole or not at all; a model card that was there stays.
 
-    Raises RequestError where the folder would have more than LARGEST bytes.
+    Raises RequestError where the folder would have more than LARGEST bytes, and where runs beside
+    each other stand on different runs of one stage.
     """
-    projector = ingredients.projector
-    diffusion, vae = projector.ancestor("diffusion"), projector.ancestor("vae")
     card = output / CARD
     with atomic_folder(output, replace=overwrite) as folder:
-        packed_vae = _pack(vae, folder / "vae", {}, bits)
-        packed = _pack(diffusion, folder / "diffusion", {"vae": packed_vae}, bits)
-        _pack(projector, folder, {"diffusion": packed}, bits)
-        if ingredients.distilled is not None:
-            _pack(ingredients.distilled, folder / "distilled", {"diffusion": packed}, bits)
-        if ingredients.evaluator is not None:
-            _pack(ingredients.evaluator, folder / "evaluator", {}, bits)
+        packing = _Packing(folder, bits)
+        packed = packing.pack(ingredients.run, folder)
+        readers = {_reader(ingredients.run): _reader(packed)}
+        for run in ingredients.beside:
+            inside = packing.pack(run, folder / run.stage)
+            if run.record.text_fingerprint is not None:
+                readers[_reader(run)] = _reader(inside)
         for word in map(read_word, ingredients.words):
             write_word(folder / "words" / f"{word.word.strip('<>')}.safetensors", word)
-        write_known_texts(packed, _known_texts(diffusion, ingredients.dataset))
+        for original, inside in readers.items():
+            write_known_texts(inside, _known_texts(original, ingredients.dataset))
         if card.is_file():
             (folder / CARD).write_bytes(card.read_bytes())
         _check_size(folder, bits)
     return Run(output)
+
+
+def _reader(run: Run) -> Run:
+    """The run whose network reads the sentences: itself, or the diffusion that it stands on."""
+    return run.ancestor("diffusion") if run.has_ancestor("diffusion") else run
 
 
 def folder_sizes(folder: Path) -> dict[str, int]:
@@ -100,33 +101,55 @@ def folder_sizes(folder: Path) -> dict[str, int]:
     return dict(sorted(sizes.items(), key=lambda entry: -entry[1]))
 
 
-def _pack(run: Run, folder: Path, parents: Mapping[str, Run], bits: int) -> Run:
-    """One run with compact weights, without the state of its training and paths from elsewhere."""
-    packed = Run(folder)
-    parts = [part for part in run.record.parts if run.weights_path(part).is_file()]
-    for part in parts:
-        packed.save_part(part, compact(run.tensors(part), bits))
-    if run.weights_path("normalizer").is_file():
-        packed.save_part("normalizer", run.tensors("normalizer"))
-    for name in _BESIDE:
-        if (run.folder / name).is_file():
-            write_json(folder / name, read_json(run.folder / name))
-    changes = {
-        "parents": {key: parent.as_parent(folder) for key, parent in parents.items()},
-        "values": {key: value for key, value in run.record.values.items() if key not in _PATHS},
-        "packed": {
-            "from": run.folder.resolve().name,
-            "bits": bits,
-            "weights": {part: run.weights_hash(part) for part in parts},
-        },
-    }
-    packed.update(**{**run.contents, **changes})
-    return packed
+class _Packing:
+    """Runs on their way into one folder; what several stand on is packed once."""
+
+    def __init__(self, folder: Path, bits: int):
+        self.folder, self.bits = folder, bits
+        self.sources: dict[Path, Run] = {}
+
+    def pack(self, run: Run, folder: Path) -> Run:
+        """One run with compact weights and all that it stands on.
+
+        The state of its training and paths from elsewhere are left out.
+        """
+        packed, before = Run(folder), self.sources.get(folder)
+        if before is not None:
+            if _weights(before) != _weights(run):
+                raise RequestError(
+                    f"{run.folder} and {before.folder} are different {run.stage} runs: what is "
+                    "packed together stands on the same ones"
+                )
+            return packed
+        self.sources[folder] = run
+        parents = {
+            stage: self.pack(run.ancestor(stage), self.folder / stage)
+            for stage in run.record.parents
+        }
+        parts = [part for part in run.record.parts if run.weights_path(part).is_file()]
+        for part in parts:
+            packed.save_part(part, compact(run.tensors(part), self.bits))
+        if run.weights_path("normalizer").is_file():
+            packed.save_part("normalizer", run.tensors("normalizer"))
+        for name in _WITH_WEIGHTS:
+            if (run.folder / name).is_file():
+                write_json(folder / name, read_json(run.folder / name))
+        changes = {
+            "parents": {key: parent.as_parent(folder) for key, parent in parents.items()},
+            "values": {key: val for key, val in run.record.values.items() if key not in _PATHS},
+            "packed": {
+                "from": run.folder.resolve().name,
+                "bits": self.bits,
+                "weights": {part: run.weights_hash(part) for part in parts},
+            },
+        }
+        packed.update(**{**run.contents, **changes})
+        return packed
 
 
-def _known_texts(diffusion: Run, dataset: PackedDataset) -> KnownTexts:
+def _known_texts(run: Run, dataset: PackedDataset) -> KnownTexts:
     """Training captions of the encoder's space, and the threshold that the probes fix."""
-    encoder = diffusion.build_text_encoder()
+    encoder = run.build_text_encoder()
 
     def embed(texts: list[str]) -> torch.Tensor:
         return encoder.encode(texts).pooled[:, None]

@@ -18,9 +18,10 @@ from lead.data.packed import PackedDataset, PackedSplit
 from lead.evaluation.classifier import Classifier, load_classifier
 from lead.evaluation.estimate import Estimate, estimate
 from lead.evaluation.table import Column, format_table
+from lead.evaluation.tally import PhysicalTally, format_grouped, grouped
 from lead.generation.loading import load_for_inference
 from lead.generation.motion_model import MotionModel
-from lead.studies.benchmark.record import record, rows_record
+from lead.studies.benchmark.record import grouped_record, record, rows_record
 from lead.studies.request import EvaluateRequest
 
 COLUMNS = ("content", "style", "seconds", "sentence")
@@ -72,7 +73,11 @@ def measure_sentences(
                 f"sentences={request.sentences}: the classifier knows no content '{content}'"
             )
     model = load_for_inference(request)
-    seen = _generated_contents(model, classifier, sentences, request)
+    real = PhysicalTally(dataset.fps, dataset.skeleton)
+    _add_real_clips(real, dataset.split(request.split), sentences)
+    tallies = {"real clips": real}
+    seen = _generated_contents(model, classifier, sentences, request, tallies)
+    groups = grouped(tallies)
     rows = {"real clips": _of_real_clips(classifier, dataset.split(request.split), contents)}
     rows |= {name: _rates(sentences, labels, contents) for name, labels in seen.items()}
     remarks = model.remarks([sentence.text for sentence in sentences])
@@ -87,10 +92,11 @@ def measure_sentences(
     facts = record(named, dataset, len(sentences), request.settled())
     columns = [Column(key, key, better="higher") for key in ("right", *contents)]
     table = format_table(rows, columns)
-    write_json(output, {**facts, "rows": rows_record(rows), "sentences": listed})
+    measured = {"rows": rows_record(rows), "physical_by": grouped_record(groups)}
+    write_json(output, {**facts, **measured, "sentences": listed})
     return [
         f"{len(sentences)} sentences, {SEEDS} clips each: share with the content asked for\n",
-        *(table, *_errors(listed, list(seen)[-1])),
+        *(table, *_errors(listed, list(seen)[-1]), format_grouped(groups)),
         f"{sum(map(bool, remarks.values()))} sentences are far from the training captions",
         f"written: {output}",
     ]
@@ -101,22 +107,47 @@ def _generated_contents(
     classifier: Classifier,
     sentences: Sequence[Sentence],
     request: EvaluateRequest,
+    tallies: dict[str, PhysicalTally],
 ) -> dict[str, list[list[str]]]:
-    """Row of the table -> for each sentence the contents that its SEEDS clips are taken for."""
+    """Row of the table -> for each sentence the contents that its SEEDS clips are taken for.
+
+    ``tallies`` gets what is measured of their joints, a row each.
+    """
     texts = [sentence.text for sentence in sentences]
     frames = [round(sentence.seconds * model.fps) for sentence in sentences]
     model.check_sampling(request.sampling)
     model.check(texts, frames, project=False)
     seen: dict[str, list[list[str]]] = {}
     for name, project in model.ways.items():
-        found = []
+        found, tally = [], PhysicalTally(model.fps, model.skeleton)
+        tallies[name] = tally
         for number in range(SEEDS):
             seeds = [derive_seed(request.seed, "sentences", number)] * len(texts)
             made = model.generate(texts, frames, seeds, request.sampling, project=project)
             motions = [motion.features for motion in made]
+            tally.add_all(motions, [_group(each.content, each.seconds) for each in sentences])
             found.append(classifier.predict(motions)["content"].labels)
         seen[name] = [list(labels) for labels in zip(*found, strict=True)]
     return seen
+
+
+def _add_real_clips(
+    tally: PhysicalTally, split: PackedSplit, sentences: Sequence[Sentence]
+) -> None:
+    """The clips of each content and length that is asked for, cut to it where they are longer."""
+    for content, seconds in sorted({(each.content, each.seconds) for each in sentences}):
+        frames = round(seconds * tally.fps)
+        places = [
+            place
+            for place, labels in enumerate(split.labels)
+            if labels.get("content") == content and split.frames[place] >= frames
+        ]
+        clips = [split.clip(place)[:frames] for place in places]
+        tally.add_all(clips, [_group(content, seconds)] * len(clips))
+
+
+def _group(content: str, seconds: float) -> dict[str, str]:
+    return {"content and length": f"{content}, {seconds:g} s"}
 
 
 def _rates(
