@@ -14,7 +14,6 @@ words=[A,B]      files of learned words (`lead invert`), such as <zombie>, for u
                  those that the run has in its own folder words/ need not be named
 formats=[npz,gif]   npz | gif | webp | mp4 | png | bvh | glb | html (one player for all clips)
 format=html      the same as formats=[npz,html]
-clean_feet=true  stop feet from sliding, and say by how much that changes the motion
 output=DIR       default outputs/RUN-FIRST-WORDS; overwrite=true replaces it
 sampling=S       ddim50 | ddpm1000; for a distilled run lcm1 (its default) | lcm2 | lcm4; for a flow
                  euler16 | heun16 | midpoint16 | dopri5 | euler16_sink

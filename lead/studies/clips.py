@@ -18,7 +18,6 @@ from lead.inversion import Word, read_word
 from lead.models.text_encoders.learned_words import check_taught, words_in
 from lead.representation import get_skeleton
 from lead.studies.continuing import Keeping, with_motion
-from lead.studies.feet import with_clean_feet
 
 ON_SHEET = 40  # clips, the first ones
 
@@ -32,7 +31,6 @@ class GenerateRequest(Keeping, InferenceRequest):
     words: str | None
     project: bool | None
     count: int
-    clean_feet: bool
     sheet: bool
     overwrite: bool
 
@@ -77,9 +75,6 @@ def generate_folder(
         lap=lap,
         progress=len(jobs) > 1,
     )
-    if request.clean_feet:
-        clips, remark = with_clean_feet(clips)
-        say(remark)
     with atomic_folder(folder, replace=request.overwrite) as temporary:
         _write(temporary, clips, formats, remarks, request.sheet)
     say(f"{folder}: {len(clips)} clips; open {folder}/index.html")
