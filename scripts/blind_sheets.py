@@ -76,7 +76,11 @@ def real(output: Path, dataset: Path, count: int) -> None:
 def score(output: Path, answers: Path) -> None:
     """The share of right choices by source, with intervals over clips, and each wrong one."""
     key = read_json(output / "key.json")
-    given = dict(line.split()[:2] for line in answers.read_text().splitlines() if line.strip())
+    given = dict(
+        line.split()[:2]
+        for line in answers.read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    )
     right: dict[str, list[float]] = {}
     for name, entry in key.items():
         hit = given.get(name, "").lower().strip(".)") == entry["letter"]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import tarfile
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from lead.cli.main import main
 
 LIGHT = (
     *("size=tiny", "text_encoder=hash", "trainer.accelerator=cpu", "trainer.precision=fp32"),
-    *("trainer.progress=false", "trainer.threads=1", "trainer.validate_every=2"),
-    "trainer.max_steps=3",
+    *("trainer.progress=false", "trainer.threads=1"),
 )
+SHORT = ("trainer.validate_every=2", "trainer.max_steps=3")
 BONES = [(0, 1), (1, 4), (4, 7), (0, 3), (3, 6), (16, 18), (18, 20)]  # hips, knees, spine, arms
 
 
@@ -33,12 +34,12 @@ def lead(capfd, *words: object) -> str:
 def train_all(capfd, data: str) -> dict[str, Path]:
     """The three stages as the printed `next:` lines say, each in a few steps."""
     runs = {}
-    words = ["train", "stage=vae", f"data={data}"]
+    words = ["train", "stage=vae", f"data={data}", *LIGHT]
     for stage in ("vae", "diffusion", "projector"):
-        out = lead(capfd, *words, *LIGHT)
+        out = lead(capfd, *words, *SHORT)
         runs[stage] = Path(f"checkpoints/{data}-tiny-{stage}")
         following = re.search(r"^next: lead (.*)$", out, re.MULTILINE).group(1)
-        words = following.split()
+        words = shlex.split(following)
         assert str(runs[stage]) in following
     return runs
 
@@ -94,7 +95,9 @@ def check_runs(runs: dict[str, Path]) -> None:
 
 def check_prompts_file(capfd, runs: dict[str, Path]) -> None:
     """Two sentences, one with its own length, two clips each, in every default format."""
-    Path("prompts.txt").write_text("a person walks\n\na person's jump, (high) # 2.5\n")
+    Path("prompts.txt").write_text(
+        "a person walks\n\na person's jump, (high) # 2.5\n", encoding="utf-8"
+    )
     out = lead(
         *(capfd, "generate", f"run={runs['projector']}", "prompts=prompts.txt", "count=2"),
         *("seed=5", "seconds=3", "output=clips", "device=cpu", "sampling.steps=2"),
@@ -106,7 +109,7 @@ def check_prompts_file(capfd, runs: dict[str, Path]) -> None:
         ("a person's jump, (high)", 5, 50),
         ("a person's jump, (high)", 6, 50),
     ]
-    index = json.loads(Path("clips/index.json").read_text())["clips"]
+    index = json.loads(Path("clips/index.json").read_text(encoding="utf-8"))["clips"]
     assert [(clip["text"], clip["seed"], clip["frames"]) for clip in index] == wanted
     for number, (text, seed, frames) in enumerate(wanted):
         assert index[number]["files"] == {kind: f"{number:03d}.{kind}" for kind in ("npz", "gif")}
@@ -114,7 +117,7 @@ def check_prompts_file(capfd, runs: dict[str, Path]) -> None:
         check_pictures(Path("clips"), f"{number:03d}", frames)
     with Image.open("clips/sheet.png") as sheet:
         sheet.load()
-    page = Path("clips/index.html").read_text()
+    page = Path("clips/index.html").read_text(encoding="utf-8")
     assert page.count("<figure") == 4
     assert "a person&#x27;s jump, (high)" in page
     assert sorted(path.name for path in Path("clips").iterdir()) == sorted(
@@ -199,12 +202,14 @@ def real_clips(sample_data, tmp_path_factory) -> Path:
 def test_from_real_motion_capture_to_clips(here, capfd, real_clips):
     out = lead(capfd, "prepare", "data=bandai_namco", f"source={real_clips}", "workers=1")
     count = len(list(real_clips.iterdir()))
-    manifest = json.loads(Path("datasets/bandai_namco/manifest.json").read_text())
+    manifest = json.loads(Path("datasets/bandai_namco/manifest.json").read_text(encoding="utf-8"))
     assert manifest["left_out"] == 0
     assert sum(manifest["clips"].values()) >= count  # long clips are cut in several
     assert f"{sum(manifest['clips'].values())} clips" in out
     assert manifest["licence"] == "CC BY-NC 4.0"
-    captions = json.loads(Path("datasets/bandai_namco/train.index.json").read_text())["captions"]
+    captions = json.loads(
+        Path("datasets/bandai_namco/train.index.json").read_text(encoding="utf-8")
+    )["captions"]
     assert all(len(set(texts)) == len(texts) > 1 for texts in captions)
     check_real_bones(Path("datasets/bandai_namco"))
     runs = train_all(capfd, "bandai_namco")
@@ -226,12 +231,12 @@ def test_from_any_folder_of_bvh_files(here, capfd, real_clips):
     assert Path("mine.inspect.png").is_file()
     assert not Path("mine").exists()
     lead(capfd, *words)
-    manifest = json.loads(Path("mine/manifest.json").read_text())
+    manifest = json.loads(Path("mine/manifest.json").read_text(encoding="utf-8"))
     assert manifest["left_out"] == 0
     check_real_bones(Path("mine"))
     lead(capfd, "train", "stage=vae", "dataset=mine", "run=vae", *LIGHT)
     lead(capfd, "train", "stage=projector", "dataset=mine", "vae=vae", "run=projector", *LIGHT)
-    record = json.loads(Path("projector/run.json").read_text())
+    record = json.loads(Path("projector/run.json").read_text(encoding="utf-8"))
     assert list(record["parents"]) == ["vae"]
 
 

@@ -54,7 +54,7 @@ def _forget_peak(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
         return
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     except OSError:
         return
 
@@ -68,7 +68,8 @@ def _memory(device: torch.device, peak: bool = False) -> int:
     if not status.is_file():
         return 0
     wanted = "VmHWM:" if peak else "VmRSS:"
-    line = next(line for line in status.read_text().splitlines() if line.startswith(wanted))
+    lines = status.read_text(encoding="utf-8").splitlines()
+    line = next(line for line in lines if line.startswith(wanted))
     return 1024 * int(line.split()[1])
 
 

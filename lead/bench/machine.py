@@ -57,10 +57,7 @@ def _name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     info = Path("/proc/cpuinfo")
-    names = (
-        [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        if (info.is_file())
-        else []
-    )
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    names = [line for line in lines if line.startswith("model name")]
     name = names[0].partition(":")[2].strip() if names else platform.processor()
     return f"{name or 'unknown processor'}, {torch.get_num_threads()} threads"

@@ -14,9 +14,9 @@ from lead.core.errors import RequestError, did_you_mean
 SENTENCES = ("text", "word", "init", "data.template", "data.licence")
 PATHS = (
     *("prompts", "source", "output", "dataset", "run", "vae", "diffusion", "projector", "motion"),
-    *("start", "keep", "autoencoder"),
+    *("start", "keep", "autoencoder", "init"),
     *("evaluator", "classifier", "words", "motions", "actions", "concepts", "teacher", "distilled"),
-    *("checkpoint", "mean", "std", "sentences"),
+    *("checkpoint", "mean", "std", "sentences", "bertscore"),
     *("sweep", "plot", "data.captions", "data.skeleton_map", "data.cache", "text_encoder.path"),
 )
 """Options of both kinds are taken as they are: commas, quotes and brackets need no escaping."""

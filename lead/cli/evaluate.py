@@ -4,6 +4,9 @@ run=RUN          any run; a vae run is measured by its reconstructions alone, a 
                  how often it is right on clips that it never saw; an evaluator run by what a
                  protocol says of real clips, all of them and by part and kind of captions
 protocol=P       t2m | open : FID, R-precision, MM-dist, Diversity and MultiModality as well
+task=caption     sentences about motions instead: real captions, two controls and, where one is
+                 named, a run that can caption; needs protocol= and evaluator=, and dataset= or run=
+bertscore=DIR    with task=caption: BERTScore by the RoBERTa in this folder (roberta-large)
 study=T          table3 | table4: words learned from exemplars, in sentences (configs/study)
 sentences=FILE   table of sentences with the content each asks for (columns as in
                  docs/results/starter_sentences.tsv): how often the classifier sees that content
@@ -18,7 +21,7 @@ projectors=[A,B] more projector runs on the same VAE, a row each, from the same 
 study.KEY=V      seeds, objectives, recipe.steps, recipe.lr, styles.clips, ...
 controls=[C]     more rows without projector: guidance1, guidance2, guidance4, moments
 seed=1           of the drawn clips, captions and latents
-output=FILE      default: metrics.json in the run directory
+output=FILE      default: metrics.json in the run directory, captions.json with task=caption
 precision=fp32   fp32 | bf16 | auto : of the networks; bf16 moves joints by about a millimetre
 compiled=true    have torch compile the networks first: half a minute, then faster for each batch
 devices=N        processes that share a protocol's work, a GPU each; or start them with torchrun
@@ -53,12 +56,20 @@ def run(overrides: Sequence[str]) -> int:
 
     kept = {key: config.get(key) for key in ("sampling", "study")}
     asked = request(EvaluateRequest, config, kept=kept)
-    named = Run(Path(config["run"]))
-    output = Path(config["output"] or named.folder / "metrics.json")
-    with claimed(output) if named.exists() and speaks_for_all() else nullcontext():
+    named = None if config["run"] is None else Run(Path(config["run"]))
+    output = _output(named, config)
+    writes = output is not None and (named is None or named.exists()) and speaks_for_all()
+    with claimed(output) if writes else nullcontext():
         for line in evaluate(named, asked, output):
             print(line)
     return 0
+
+
+def _output(named, config: dict) -> Path | None:
+    """Where the record goes; nowhere where neither a run nor a file is named."""
+    if config["output"] is not None or named is None:
+        return config["output"] and Path(config["output"])
+    return named.folder / ("metrics.json" if config["task"] is None else "captions.json")
 
 
 def _is_judge(folder: str | None) -> bool:
@@ -71,7 +82,9 @@ def _is_judge(folder: str | None) -> bool:
 def _check_request(config: dict) -> None:
     """RequestError for what cannot work, before anything is loaded."""
     protocol = config.get("protocol")
-    if config["run"] is None:
+    if config["task"] is not None:
+        _check_task(config)
+    elif config["run"] is None:
         raise RequestError("evaluate needs run=RUN: a run that `lead train` made")
     if config["sentences"] is not None and config["classifier"] is None:
         raise RequestError(
@@ -98,3 +111,14 @@ def _check_request(config: dict) -> None:
     check_processes("devices", config["devices"])
     if config["devices"] > 1 and protocol is None:
         raise RequestError("devices= shares out a protocol: name one, protocol=t2m|open")
+
+
+def _check_task(config: dict) -> None:
+    """RequestError for what does not go with task=caption."""
+    if config.get("protocol") is None:
+        raise RequestError("task=caption needs protocol=t2m|open and evaluator=RUN, its judge")
+    if config["run"] is None and config["dataset"] is None:
+        raise RequestError("task=caption needs dataset=DIR, or run=RUN with a data set of its own")
+    for key in ("study", "sentences", "classifier", "projectors", "controls"):
+        if config.get(key):
+            raise RequestError(f"task=caption has rows of its own: leave {key}= out")

@@ -3,12 +3,16 @@
 FILE.npz ...     motion files that `lead generate` wrote, or recordings: BVH, or AMC (120 fps)
                  with its ASF beside it; one may also be given as motion=FILE
 format=gif       gif | webp | mp4 (extra: video) | png | npz | bvh | glb | html (all files in one)
-output=FILE      default: beside each motion file; player.html beside the first of several
+output=FILE      default: beside each motion file; player.html beside the first of several; of
+                 several motions in one GLB file each is an animation
 run=RUN format=mld output=FILE   a diffusion run as a checkpoint that MLD's code loads
 evaluator=FILE   for format=mld: a published finest.tar, which MLD's strict loading asks for
 run=RUN format=starter   a run that generates as the starter model, checkpoints/starter, which
                  `lead generate` takes where no run is named; with beside=[RUN,RUN] words=[A,B]
                  dataset=DIR bits=16 (or 8, a number) output=DIR overwrite=true
+fps=60           frames a second, between those of the model; of a recording its own
+names=mixamo     joint names of BVH and GLB: lead | mixamo | vrm (Unity's too) | smpl
+root=true        a node on the ground below the hips, for engines that move figures by it
 scale=1          units in a metre of a BVH file: 1 for Blender, 100 for programs that count in cm
 """
 
@@ -17,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.cli.config import compose_with_words
+from lead.cli.loading import request
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import claimed
 
@@ -38,28 +43,30 @@ def run(overrides: Sequence[str]) -> int:
             "export needs motion=FILE.npz: a file that `lead generate` wrote, BVH or AMC"
         )
 
-    from lead.export.formats import FORMATS, PAGES
+    from lead.export.formats import FORMATS, PAGES, TOGETHER, Manner
 
     format = config["format"]
     if format not in FORMATS:
         raise RequestError(f"unknown format '{format}': {did_you_mean(format, FORMATS)}")
-    outputs = _outputs(paths, config, together=format in PAGES)
+    request(Manner, config).check(format)
+    together = format in (PAGES if config["output"] is None else TOGETHER)
+    outputs = _outputs(paths, config, together=together)
     with claimed(*outputs):
         return _convert(paths, outputs, config)
 
 
 def _convert(paths: list[Path], outputs: list[Path], config: dict) -> int:
-    from lead.export.formats import PAGES, export_motion
+    from lead.export.formats import Manner, export_motion, export_together
     from lead.export.recorded import read_any_motion
 
-    format = config["format"]
-    motions = [read_any_motion(path) for path in paths]
+    format, manner = config["format"], request(Manner, config)
+    motions = [read_any_motion(path, manner.fps) for path in paths]
     if len(outputs) < len(motions):
-        PAGES[format](outputs[0], motions)
-        print(outputs[0])
-        return 0
-    for motion, output in zip(motions, outputs, strict=True):
-        remark = export_motion(motion, output, format, config["scale"])
+        remarks = [export_together(motions, outputs[0], format, manner)]
+    else:
+        both = zip(motions, outputs, strict=True)
+        remarks = [export_motion(motion, output, format, manner) for motion, output in both]
+    for output, remark in zip(outputs, remarks, strict=True):
         print(f"{output}: {remark}" if remark else output)
     return 0
 
@@ -69,7 +76,7 @@ def _outputs(paths: list[Path], config: dict, *, together: bool) -> list[Path]:
     if config["output"] is not None and len(paths) > 1 and not together:
         raise RequestError(
             f"{len(paths)} motions do not fit into one .{config['format']} file: leave output= "
-            "out, or take format=html"
+            "out, or take format=html or glb"
         )
     outputs = [path.with_suffix(f".{config['format']}") for path in paths]
     if together and len(paths) > 1:

@@ -3,6 +3,8 @@
 run=RUN          a diffusion run (MLD), a projector run (LEAD) or a flow (MLA-Gen); default: the
                  starter model, checkpoints/starter or $LEAD_STARTER
 text="..."       the sentence; or prompts=FILE, one a line ("sentence # SECONDS" sets a length)
+timeline=FILE    the same lines, one motion that does one after the other, as long as they take
+                 together (flows on latents of a VAE); the npz says which frames are of which
 seconds=4        length of each clip
 seed=1 count=3   three clips per sentence, of seeds 1, 2 and 3
 start=FILE       a motion (npz, BVH) that each clip begins with: it goes on from there. For flows
@@ -14,6 +16,7 @@ words=[A,B]      files of learned words (`lead invert`), such as <zombie>, for u
                  those that the run has in its own folder words/ need not be named
 formats=[npz,gif]   npz | gif | webp | mp4 | png | bvh | glb | html (one player for all clips)
 format=html      the same as formats=[npz,html]
+fps=60 names=mixamo root=true scale=100   of BVH, GLB, films and pages: see `lead export --help`
 output=DIR       default outputs/RUN-FIRST-WORDS; overwrite=true replaces it
 sampling=S       ddim50 | ddpm1000; for a distilled run lcm1 (its default) | lcm2 | lcm4; for a flow
                  euler16 | heun16 | midpoint16 | dopri5 | euler16_sink
@@ -31,13 +34,15 @@ from pathlib import Path
 
 from lead.cli.loading import compose_for_run, request
 from lead.cli.outputs import CLIPS, output_folder
+from lead.cli.prompts import read_prompts
 from lead.cli.stopwatch import Stopwatch
-from lead.cli.values import read_number
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import last_name
-from lead.core.reading import plain_text, read_text
+from lead.core.run_record import check_length
+from lead.core.runs import Run
 
 MOST_CLIPS = 100_000  # of one call; they are held in memory
+MOST_SENTENCES = 1000  # of one timeline
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -47,12 +52,17 @@ def run(overrides: Sequence[str]) -> int:
     if config["run"] is None:
         raise RequestError("generate needs run=RUN: a run that `lead train` made")
     prompts = _prompts(config)
+    _check_lengths(config, prompts)
     folder, formats = _output_name(config, prompts), _formats(config)
+    from lead.export.formats import Manner
+
+    manner = request(Manner, config)
+    manner.check(*formats)
     with output_folder(folder, CLIPS, overwrite=config["overwrite"]):
         watch.lap("read options")
         from lead.studies.clips import GenerateRequest, generate_folder
 
-        asked = request(GenerateRequest, config)
+        asked = request(GenerateRequest, config, manner=manner)
         generate_folder(prompts, folder, formats, asked, lap=watch.lap, say=print, note=_note)
         if config["profile"]:
             print(watch.breakdown())
@@ -65,29 +75,33 @@ def _note(text: str) -> None:
 
 def _prompts(config: dict) -> list[tuple[str, float]]:
     """Each sentence with its length in seconds."""
-    if (config["text"] is None) == (config["prompts"] is None):
-        raise RequestError('give either text="a person walks forward" or prompts=FILE')
+    if sum(config[key] is not None for key in ("text", "prompts", "timeline")) != 1:
+        raise RequestError(
+            'give either text="a person walks forward" or prompts=FILE, or timeline=FILE'
+        )
+    if config["timeline"] is not None:
+        file = config["timeline"]
+        too_many = f"timeline={file} has more than {MOST_SENTENCES} sentences: make two of it"
+        asked = ("timeline", file, config["seconds"])
+        return read_prompts(*asked, most=MOST_SENTENCES, too_many=too_many)
     if config["prompts"] is None:
         if not config["text"].strip():
             raise RequestError('text is empty: give a sentence, text="a person walks forward"')
         return [(config["text"], config["seconds"])]
-    path, prompts = Path(config["prompts"]), []
-    for number, line in enumerate(read_text(path, "prompts=").split("\n"), start=1):
-        text, hash_sign, length = line.partition("#")
-        if text.strip():
-            place = f"{path}:{number}"
-            seconds = config["seconds"]
-            if hash_sign:
-                seconds = read_number("seconds", length, f"{place}: length in seconds")
-            prompts.append((plain_text(f"{place}: the sentence", text.strip()), seconds))
-        if len(prompts) * config["count"] > MOST_CLIPS:
-            raise RequestError(
-                f"count={config['count']} x the sentences of {path} make more than {MOST_CLIPS} "
-                "clips: ask for fewer at once"
-            )
-    if not prompts:
-        raise RequestError(f"prompts={path} holds no sentence: write one a line")
-    return prompts
+    return read_prompts(
+        *("prompts", config["prompts"], config["seconds"]),
+        most=MOST_CLIPS // config["count"],
+        too_many=f"count={config['count']} x the sentences of {config['prompts']} make more than "
+        f"{MOST_CLIPS} clips: ask for fewer at once",
+    )
+
+
+def _check_lengths(config: dict, prompts: list[tuple[str, float]]) -> None:
+    """RequestError for clips that the run cannot make, before anything of it is loaded."""
+    if config["start"] is None and config["keep"] is None:
+        facts = Run(config["diffusion"] or config["run"]).record.dataset
+        for _, seconds in prompts:
+            check_length(round(seconds * facts.fps), facts.frames, facts.fps)
 
 
 def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:
@@ -98,6 +112,7 @@ def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:
 
 def _formats(config: dict) -> list[str]:
     """What to write of each clip."""
+    from lead.export.animation import mp4_encoder
     from lead.export.formats import FORMATS
 
     formats = config["formats"]
@@ -108,4 +123,6 @@ def _formats(config: dict) -> list[str]:
     for name in formats:
         if name not in FORMATS:
             raise RequestError(f"unknown format '{name}': {did_you_mean(name, FORMATS)}")
+    if "mp4" in formats:
+        mp4_encoder()  # says where what it needs is not installed
     return list(dict.fromkeys(formats))

@@ -24,7 +24,7 @@ VERBS = {
 MODULES = {"import": "import_checkpoint"}
 """Modules of lead.cli that do not have the name of their verb: no module can be called import."""
 
-KINDS = {"report": ("latents", "curves", "study")}
+KINDS = {"report": ("latents", "curves", "attention", "study")}
 """Verbs of two words. ``lead report latents`` has its own module and options, report_latents."""
 
 USAGE = """\
@@ -90,6 +90,8 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(__version__)
         return 0
+    if sys.platform == "win32":
+        raise RequestError("lead runs on Linux and macOS; on Windows in WSL 2: wsl --install")
     for word in arguments:
         key, _, value = word.partition("=")
         plain_text(f"{key:.60}", value or key)

@@ -1,6 +1,7 @@
 """lead report TABLE [RUN ...] [key=value ...] : measured rows beside the paper's.
 
-TABLE            1 | 2 | 3 | 4 | 5 | 6 of the LEAD paper, or none; also table=TABLE
+TABLE            1 | 2 | 3 | 4 | 5 | 6 of the LEAD paper, mote_humanml3d | mote_kitml |
+                 mote_captions_humanml3d | mote_captions_kitml, or none; also table=TABLE
 RUN ...          runs or metrics.json files of `lead evaluate protocol=P`; also runs=[A,B]
 columns=[K,...]  measures by their key, such as fid or jitter; default: those of the table
 format=F         markdown | csv | latex; default: by the ending of output, else markdown
@@ -10,6 +11,7 @@ plot=FILE.png    FID against R-precision (top 3) with intervals
 Pictures and studies have options of their own (--help):
 lead report latents run=RUN      real clips before and after the projector (t-SNE)
 lead report curves RUN ...       training curves
+lead report attention run=RUN    where motions look among the words of their sentences
 lead report study runs=[A,B]     a page for a user study; answers=[DIR] key=FILE reads the answers
 
 Rows of different judges or data never share a table: measured rows stand in the paper's table
@@ -24,7 +26,7 @@ from lead.core.errors import RequestError
 from lead.core.files import atomic_path, check_png, claimed
 
 ENDINGS = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
-HOW_TO = "a table is needed: `lead report TABLE`, 1 to 6 of the LEAD paper, or none for runs alone"
+HOW_TO = "a table is needed: `lead report TABLE`, 1 to 6 of the LEAD paper, mote_..., or none"
 
 
 def run(overrides: Sequence[str]) -> int:

@@ -38,6 +38,7 @@ def train_request(values: Mapping[str, Any]) -> TrainRequest:
         text_encoder=values["text_encoder"],
         earlier={key: Path(values[key]) for key in EARLIER if values.get(key)},
         kept={key: value for key, value in values.items() if key not in NOT_KEPT},
+        init=None if values["init"] is None else Path(values["init"]),
         resume=values["resume"],
         overwrite=values["overwrite"],
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.schema import shown
 
+JOINT_NAMES = ("lead", "mixamo", "vrm", "smpl")  # of lead.export.joint_names, which is heavy
 LARGEST = 10**9  # of a number that nothing below says more about; whole ones begin at 0
 
 
@@ -99,6 +100,9 @@ OWN = {
     "sampling.timesteps": Takes(list, null=True, each=Takes(int, 0, 10_000)),
     "sampling.sink_base": Takes(float, 0, 1000, null=True),
     "sampling.sink_memory": Takes(float, 0, 1000, null=True),
+    "sampling.sink_threshold": Takes(float, 0, 1, null=True),
+    "sampling.sink_word": Takes(str, words=("start", "random")),
+    "sampling.sink_padding": Takes(int, 0, 1000),
     "devices": Takes(int, 1, 16),
     "protocol.replications": Takes(int, 1, 10_000),
     "study.seeds": Takes(int, 1, 1000),
@@ -107,6 +111,10 @@ OWN = {
     "study.styles.concepts": Takes(int, 1, 1000),
     "study.styles.sentences": Takes(int, 1, 1000),
     "scale": Takes(float, 1e-4, 1e6, null=True),
+    "evaluate task": Takes(str, words=("caption",), null=True),
+    "fps": Takes(float, 1, 240, null=True),
+    "export names": Takes(str, words=JOINT_NAMES),
+    "generate names": Takes(str, words=JOINT_NAMES),
     "report format": Takes(str, words=("markdown", "csv", "latex"), null=True),
     "classes": Takes(int, 2, 1000),
     "pairs": Takes(int, 1, 1000),

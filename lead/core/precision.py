@@ -22,4 +22,4 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 def cpu_has_bf16() -> bool:
     """Whether this processor multiplies bf16 matrices natively (AVX512-BF16 or AMX)."""
-    return CPU_FACTS.is_file() and "avx512_bf16" in CPU_FACTS.read_text().split()
+    return CPU_FACTS.is_file() and "avx512_bf16" in CPU_FACTS.read_text(encoding="utf-8").split()

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from lead.core.building import HOLDS, PARTS, known_name
-from lead.core.errors import did_you_mean
+from lead.core.errors import RequestError, did_you_mean
 from lead.core.schema import Count, Hash, Name, Positive, Schema, one_of
 
 SCHEMA_VERSION = 1
@@ -63,6 +63,16 @@ class DatasetFacts(Schema):
     fps: Annotated[Positive, Field(le=1000)]
     licence: Annotated[str, Field(max_length=1000)] = ""
     frames: Annotated[tuple[Frames, Frames], Field(strict=False), AfterValidator(_is_range)]
+
+
+def check_length(frames: int, limits: tuple[int, int], fps: float) -> None:
+    """RequestError for a motion of more or fewer frames than a model was trained on."""
+    shortest, longest = limits
+    if not shortest <= frames <= longest:
+        raise RequestError(
+            f"{frames} frames ({frames / fps:.2f} s) is outside what was trained: "
+            f"{shortest}..{longest} frames ({shortest / fps:.2f} to {longest / fps:.2f} s)"
+        )
 
 
 class JudgeEntry(Schema):

@@ -39,9 +39,13 @@ GENERATIONS = 8  # of runs that stand on one another; three are usual
 
 @dataclass(frozen=True)
 class Run:
-    """One run directory."""
+    """One run directory; ``folder`` is a Path, whatever it was named by."""
 
-    folder: Path
+    folder: Path | str
+
+    def __post_init__(self) -> None:
+        """Take a text for a path."""
+        object.__setattr__(self, "folder", Path(self.folder))
 
     @property
     def file(self) -> Path:

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 from lead.data.packed import PackedDataset
 
 KIND, OWN = "captions", "lead"
+BY_PEOPLE = ("humanml3d", "kit_ml")
+"""The kinds whose sentences people wrote who saw the motion."""
+
 Counts = Mapping[str, Mapping[str, Mapping[str, float | int]]]
 """kind -> split -> clips, sentences, hours."""
 

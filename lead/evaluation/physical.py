@@ -101,9 +101,14 @@ def foot_skating_ratio(joints: Joints, fps: float, skeleton: Skeleton) -> float:
     The published measure has the toes alone, which a foot that grows can hold still; published
     KIT-ML numbers took its 12.5 fps for 20.
     """
+    return float(sliding_frames(joints, fps, skeleton).mean())
+
+
+def sliding_frames(joints: Joints, fps: float, skeleton: Skeleton) -> np.ndarray:
+    """From which frames to the next a foot slides, as above: (frames - 1,)."""
     speed, smooth, contact = _feet(joints, fps, skeleton)
     sliding = contact & (speed > SKATING_SPEED) & (smooth > SKATING_SPEED)
-    return float(sliding.any(axis=1).mean())
+    return sliding.any(axis=1)
 
 
 def skating_speed(joints: Joints, fps: float, skeleton: Skeleton) -> float:
@@ -117,7 +122,7 @@ def skating_speed(joints: Joints, fps: float, skeleton: Skeleton) -> float:
 
 def jitter(joints: Joints, fps: float) -> float:
     """Mean norm of the third derivative of joint positions, m/s³ (as in TransPose)."""
-    third = np.diff(_clip(joints, at_least=4), n=3, axis=0)
+    third = np.diff(check_clip(joints, at_least=4), n=3, axis=0)
     return _mean_norm(third) * _rate(fps) ** 3
 
 
@@ -134,13 +139,13 @@ def largest_bone_length_change(joints: Joints, skeleton: Skeleton) -> float:
 
 def floor_penetration(joints: Joints) -> float:
     """Depth of the lowest joint below y = 0, zero in frames above it, mean over frames, mm."""
-    lowest = _clip(joints)[..., 1].min(axis=1)
+    lowest = check_clip(joints)[..., 1].min(axis=1)
     return float(np.maximum(-lowest, 0.0).mean()) * MILLIMETRES
 
 
 def root_speed(joints: Joints, fps: float) -> float:
     """Mean horizontal speed of the pelvis, m/s."""
-    return float(_ground_speed(_clip(joints, at_least=2)[:, 0], fps).mean())
+    return float(_ground_speed(check_clip(joints, at_least=2)[:, 0], fps).mean())
 
 
 def measure(
@@ -150,11 +155,11 @@ def measure(
 
     All but those of bones are measured with constant bones.
     """
-    given = _clip(clip, skeleton=skeleton)
+    given = check_clip(clip, skeleton=skeleton)
     held = constant_bones(given, skeleton.name)
     errors = {}
     if reference is not None:
-        real = constant_bones(_clip(reference, skeleton=skeleton), skeleton.name)
+        real = constant_bones(check_clip(reference, skeleton=skeleton), skeleton.name)
         errors = {
             "mpjpe": mpjpe(real, held),
             "root_aligned_mpjpe": root_aligned_mpjpe(real, held),
@@ -173,7 +178,9 @@ def measure(
     }
 
 
-def _clip(joints: Joints, *, at_least: int = 1, skeleton: Skeleton | None = None) -> np.ndarray:
+def check_clip(
+    joints: Joints, *, at_least: int = 1, skeleton: Skeleton | None = None
+) -> np.ndarray:
     """A float64 array of joints, checked; (frames, joints, 3)."""
     if isinstance(joints, torch.Tensor):
         joints = joints.detach().cpu().double().numpy()
@@ -192,7 +199,7 @@ def _clip(joints: Joints, *, at_least: int = 1, skeleton: Skeleton | None = None
 
 
 def _pair(real: Joints, predicted: Joints, *, at_least: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    real, predicted = _clip(real, at_least=at_least), _clip(predicted, at_least=at_least)
+    real, predicted = check_clip(real, at_least=at_least), check_clip(predicted, at_least=at_least)
     if real.shape != predicted.shape:
         raise RequestError(f"real joints are {real.shape}, predicted ones {predicted.shape}")
     return real, predicted
@@ -218,7 +225,7 @@ def _feet(
     joints: Joints, fps: float, skeleton: Skeleton
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Speed, averaged speed and floor contact of both toes and ankles, each (frames - 1, 4)."""
-    joints = _clip(joints, at_least=2, skeleton=skeleton)
+    joints = check_clip(joints, at_least=2, skeleton=skeleton)
     ankles, toes = zip(skeleton.left_foot, skeleton.right_foot, strict=True)
     feet = joints[:, [*toes, *ankles]]
     leg = sum(skeleton.bone_lengths[joint] for joint in skeleton.scale_joints)
@@ -233,7 +240,7 @@ def _feet(
 
 def _bone_lengths(joints: Joints, skeleton: Skeleton) -> np.ndarray:
     """(frames, joints - 1), the root has no bone."""
-    joints = _clip(joints, skeleton=skeleton)
+    joints = check_clip(joints, skeleton=skeleton)
     parents = np.asarray(skeleton.parents)
     children = np.flatnonzero(parents >= 0)
     return np.linalg.norm(joints[:, children] - joints[:, parents[children]], axis=-1)

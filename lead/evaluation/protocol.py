@@ -19,6 +19,12 @@ COLUMNS = (
 )
 """The measures of the protocol, in the order of a table."""
 
+SINKS = (
+    Column("sink_ratio", "SinkRatio"),
+    Column("start_share", "attention on the start token"),
+)
+"""What is measured of the drawing itself, of networks that read text word by word."""
+
 TOP_K = 3
 REAL = "Real"
 COUNTS = (

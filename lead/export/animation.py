@@ -34,7 +34,7 @@ def write_animation(
     fps lose frames in it, not time. An MP4 is H.264 as browsers play it, and needs PyAV. Raises
     RequestError without it, and for wrong shapes, values that are not finite, fps or size.
     """
-    encode = _mp4_encoder() if format == "mp4" else {"gif": _gif, "webp": _webp}[format]
+    encode = mp4_encoder() if format == "mp4" else {"gif": _gif, "webp": _webp}[format]
     scene = prepare_scene(joints, caption, fps, parents=parents, size=size)
     with atomic_path(path) as temporary:
         encode(scene, temporary)
@@ -58,7 +58,8 @@ def _webp(scene: Scene, path: Path) -> None:
     )
 
 
-def _mp4_encoder() -> Callable[[Scene, Path], None]:
+def mp4_encoder() -> Callable[[Scene, Path], None]:
+    """What writes a scene as MP4; RequestError where PyAV is not installed."""
     try:
         import av
     except ImportError as error:

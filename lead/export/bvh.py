@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -9,8 +10,8 @@ from jaxtyping import Float
 from lead.core.errors import RequestError
 from lead.core.files import atomic_path
 from lead.export.motion_file import Motion
+from lead.export.rig import Rig, make_rig
 from lead.export.rotation_error import rotation_remark
-from lead.representation.joint_rotations import JointRotations, fit_joint_rotations
 
 METRES = 1.0
 CENTIMETRES = 100.0
@@ -18,30 +19,38 @@ _DIGITS = 6  # micrometres, millionths of a degree
 _ROTATIONS = "Zrotation Xrotation Yrotation"
 
 
-def write_bvh(path: Path | str, motion: Motion, scale: float | int = METRES) -> str | None:
+def write_bvh(
+    path: Path | str, motion: Motion, scale: float | int = METRES, **rigging: Any
+) -> str | None:
     """Write the motion as joint rotations on a figure in a T-pose, atomically.
 
     ``scale`` is the file's units in a metre: 1 suits Blender, CENTIMETRES suits programs that count
-    in those. Bones keep the clip's median lengths; the text and seed find no place in a BVH file.
-    Returns a remark where that moves the joints, see ``rotation_remark``. Raises RequestError where
-    ``scale`` is not above 0.
+    in those. ``rigging`` is what ``make_rig`` takes: frame rate, names, a node on the ground. The
+    hips' offset is zero, so that positions mean the same to readers that add them to it and to
+    those that put them in its place. Bones keep the clip's median lengths; the text and seed find
+    no place in a BVH file. Returns a remark where that moves the joints, see ``rotation_remark``.
+    Raises RequestError where ``scale`` is not above 0.
     """
     if not 0 < scale < np.inf:
         raise RequestError(f"scale must be a number above 0 (units in a metre), got {scale}")
     scale = float(scale)
-    figure = fit_joint_rotations(motion.joints, motion.skeleton, motion.fps)
-    order = _depth_first(figure, 0)
-    angles = euler_zxy(figure.rotations[:, order]).reshape(motion.frames, -1)
-    rows = np.concatenate([scale * figure.positions[:, 0], np.degrees(angles)], axis=1)
+    rig = make_rig(motion, **rigging)
+    angles = np.degrees(euler_zxy(rig.rotations))
+    columns = [
+        column
+        for joint in _depth_first(rig, rig.root)
+        for column in ([scale * rig.paths[joint]] if joint in rig.paths else [])
+        + [angles[:, joint]]
+    ]
     with (
         atomic_path(path) as temporary,
         temporary.open("w", encoding="ascii", newline="\n") as file,
     ):
         file.write("HIERARCHY\n")
-        file.writelines(f"{line}\n" for line in _joint_lines(figure, 0, scale))
-        file.write(f"MOTION\nFrames: {motion.frames}\nFrame Time: {1 / motion.fps:.8f}\n")
-        np.savetxt(file, rows, fmt=f"%.{_DIGITS}f")
-    return rotation_remark(figure)
+        file.writelines(f"{line}\n" for line in _joint_lines(rig, rig.root, scale))
+        file.write(f"MOTION\nFrames: {rig.frames}\nFrame Time: {1 / rig.fps:.8f}\n")
+        np.savetxt(file, np.concatenate(columns, axis=1), fmt=f"%.{_DIGITS}f")
+    return rotation_remark(rig.figure)
 
 
 def euler_zxy(
@@ -63,27 +72,28 @@ def euler_zxy(
     return angles - 2 * np.pi * np.round(angles[:1] / (2 * np.pi))
 
 
-def _depth_first(figure: JointRotations, joint: int) -> list[int]:
+def _depth_first(rig: Rig, joint: int) -> list[int]:
     """The order in which a BVH file lists the joints."""
-    below = (_depth_first(figure, child) for child in figure.skeleton.children[joint])
+    below = (_depth_first(rig, child) for child in rig.children(joint))
     return [joint, *(joint for branch in below for joint in branch)]
 
 
-def _joint_lines(figure: JointRotations, joint: int, scale: float, depth: int = 0) -> Iterator[str]:
+def _joint_lines(rig: Rig, joint: int, scale: float, depth: int = 0) -> Iterator[str]:
     """The hierarchy from ``joint`` down."""
     indent = "\t" * depth
     kind = "JOINT" if depth else "ROOT"
-    positions = "3" if depth else "6 Xposition Yposition Zposition"
-    yield f"{indent}{kind} {figure.skeleton.joint_names[joint]}"
+    positions = "6 Xposition Yposition Zposition" if joint in rig.paths else "3"
+    tips = rig.figure.tips
+    yield f"{indent}{kind} {rig.names[joint]}"
     yield f"{indent}{{"
-    yield f"{indent}\tOFFSET {_triple(scale * figure.offsets[joint])}"
+    yield f"{indent}\tOFFSET {_triple(scale * rig.offsets[joint])}"
     yield f"{indent}\tCHANNELS {positions} {_ROTATIONS}"
-    for child in figure.skeleton.children[joint]:
-        yield from _joint_lines(figure, child, scale, depth + 1)
-    if joint in figure.tips:
+    for child in rig.children(joint):
+        yield from _joint_lines(rig, child, scale, depth + 1)
+    if joint in tips:
         yield f"{indent}\tEnd Site"
         yield f"{indent}\t{{"
-        yield f"{indent}\t\tOFFSET {_triple(scale * figure.tips[joint])}"
+        yield f"{indent}\t\tOFFSET {_triple(scale * tips[joint])}"
         yield f"{indent}\t}}"
     yield f"{indent}}}"
 

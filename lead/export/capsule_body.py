@@ -1,4 +1,4 @@
-"""A simple body for a skeleton: a capsule around every bone, a ball for the head."""
+"""A simple body for a skeleton: a capsule around every bone, a head, hands with thumbs, heels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,10 +20,16 @@ _RADII: dict[str, tuple[float, float]] = {
     **{"neck": (0.15, 0.06), "head": (0.063, 0.06), "collar": (0.1, 0.09)},
     **{"shoulder": (0.09, 0.07), "elbow": (0.065, 0.05), "wrist": (0.05, 0.035)},
 }
-_TIP_RADII = {"wrist": (0.042, 0.028), "foot": (0.042, 0.035), "toes": (0.04, 0.035)}
+_TIP_RADII = {"wrist": (0.05, 0.044), "foot": (0.045, 0.04), "toes": (0.045, 0.04)}
+_THUMB, _THUMB_RADII = (0.35, 0.75), (0.022, 0.017)  # starts and ends at these parts of the hand
+_HEEL, _HEEL_RADII = 0.055, (0.045, 0.043)  # reaches so far behind the ankle
 _HEAD_RADIUS = 0.125  # of a ball that touches the top of the head
-_TRUNK = frozenset(("spine1", "spine2", "spine3", "torso", "chest", "neck"))
-_TRUNK_WIDTH = np.array([1.25, 1.0, 0.9])  # radii of the trunk are times this, along x, y and z
+_WIDTHS: dict[str, tuple[float, float, float]] = {
+    **dict.fromkeys(("spine1", "spine2", "spine3", "torso", "chest", "neck"), (1.25, 1.0, 0.9)),
+    **dict.fromkeys(("foot tip", "toes tip"), (1.2, 0.85, 1.0)),
+    "wrist tip": (1.0, 0.45, 1.25),
+}
+"""Radii are times this, along x, y and z in the T-pose: trunks are broad, hands are flat."""
 
 Point = Float[np.ndarray, "3"]
 Points = Float[np.ndarray, "vertices 3"]
@@ -45,7 +51,7 @@ class _Capsule:
     start: Point
     end: Point
     radii: tuple[float, float]  # at start and end, in leg lengths
-    trunk: bool = False
+    width: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 def capsule_body(figure: JointRotations, places: Float[np.ndarray, "joints 3"]) -> Mesh:
@@ -68,14 +74,24 @@ def _capsules(figure: JointRotations, places: Float[np.ndarray, "joints 3"]) -> 
     for joint, parent in enumerate(skeleton.parents):
         part = parts[joint]
         if parent >= 0:
-            yield _Capsule(parent, places[parent], places[joint], _RADII[part], part in _TRUNK)
+            ends, width = (places[parent], places[joint]), _WIDTHS.get(part, (1.0, 1.0, 1.0))
+            yield _Capsule(parent, *ends, _RADII[part], width)
+        if part == "ankle":
+            heel = places[joint] - [0.0, 0.0, _HEEL * figure.leg_length]
+            heel[1] = places[:, 1].min()
+            yield _Capsule(joint, places[joint], heel, _HEEL_RADII)
     for joint, tip in figure.tips.items():
         end = places[joint] + tip
         if parts[joint] == "head":
             centre = end - [0.0, _HEAD_RADIUS * figure.leg_length, 0.0]
             yield _Capsule(joint, centre, centre, (_HEAD_RADIUS, _HEAD_RADIUS))
         else:
-            yield _Capsule(joint, places[joint], end, _TIP_RADII[parts[joint]])
+            part = parts[joint]
+            yield _Capsule(joint, places[joint], end, _TIP_RADII[part], _WIDTHS[f"{part} tip"])
+        if parts[joint] == "wrist":
+            start, end = (places[joint] + part * tip for part in _THUMB)
+            end = end + [0.0, 0.0, 0.5 * np.linalg.norm(tip)]
+            yield _Capsule(joint, start, end, _THUMB_RADII)
 
 
 def _ball() -> tuple[Points, Int[np.ndarray, "triangles 3"]]:
@@ -110,7 +126,7 @@ def _skin(ball: Points, capsule: _Capsule, unit: float) -> tuple[Points, Points]
     upper = (np.arange(len(ball)) >= len(ball) // 2)[:, None]
     centres = np.where(upper, capsule.end, capsule.start)
     radii = unit * np.where(upper, capsule.radii[1], capsule.radii[0])
-    width = _TRUNK_WIDTH if capsule.trunk else np.ones(3)
+    width = np.array(capsule.width)
     normals = directions / width
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     return centres + radii * directions * width, normals

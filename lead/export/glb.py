@@ -2,18 +2,21 @@
 
 import json
 import struct
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lead.core.errors import RequestError
 from lead.core.files import atomic_path
 from lead.export.capsule_body import Mesh, capsule_body
 from lead.export.motion_file import Motion
+from lead.export.rig import Rig, make_rig
 from lead.export.rotation_error import rotation_remark
-from lead.representation.joint_rotations import JointRotations, fit_joint_rotations
 from lead.representation.rotations import (
     quaternion_between,
     quaternion_inverse,
@@ -24,6 +27,7 @@ from lead.representation.rotations import (
 
 _COMPONENTS = {np.dtype(np.uint8): 5121, np.dtype(np.uint16): 5123, np.dtype(np.float32): 5126}
 _SHAPES = {(): "SCALAR", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
+_VRM = "VRMC_vrm_animation"
 _VERTICES, _INDICES = 34962, 34963  # what a buffer view is for
 _MATERIAL = {
     "name": "body",
@@ -35,20 +39,33 @@ _MATERIAL = {
 }
 
 
-def write_glb(path: Path | str, motion: Motion) -> str | None:
-    """Write the motion as joint rotations on a skinned figure in a T-pose, atomically.
+def write_glb(path: Path | str, *motions: Motion, **rigging: Any) -> str | None:
+    """Write motions as animations, joint rotations, of one skinned figure in a T-pose, atomically.
 
-    Metres, y up, the figure facing +Z at rest. The text is the animation's name; text, seed, fps
-    and provenance are in ``asset.extras``. Bones keep the clip's median lengths; returns a remark
-    where that moves the joints, see ``rotation_remark``.
+    Metres, y up, the figure facing +Z at rest; ``rigging`` is what ``make_rig`` takes: frame rate,
+    names, a node on the ground. A text is its animation's name; text, seed, fps and provenance are
+    its ``extras``, and the asset's where there is one clip. With the names of VRM the file is an
+    animation for VRM figures (VRMC_vrm_animation) too. Bones keep the clips' median lengths;
+    returns a remark where that moves the joints, see ``rotation_remark``. Raises RequestError
+    where there is no motion, or several skeletons.
     """
-    figure = fit_joint_rotations(motion.joints, motion.skeleton, motion.fps)
-    document, binary = _document(motion, figure)
+    if len({motion.skeleton for motion in motions}) != 1:
+        raise RequestError("a GLB file holds motions of one skeleton: export each on its own")
+    bones_of = np.concatenate([motion.joints for motion in motions])
+    rigs = [make_rig(motion, bones_of=bones_of, **rigging) for motion in motions]
+    document, binary = _document(motions, rigs)
+    if rigging.get("names") == "vrm":
+        bones = {
+            name: {"node": node}
+            for node, name in enumerate(rigs[0].names[: motions[0].joints.shape[1]])
+        }
+        vrm = {"specVersion": "1.0", "humanoid": {"humanBones": bones}}
+        document |= {"extensionsUsed": [_VRM], "extensions": {_VRM: vrm}}
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     chunks = _chunk(b"JSON", text, b" ") + _chunk(b"BIN\0", binary, b"\0")
     with atomic_path(path) as temporary:
         temporary.write_bytes(struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks)
-    return rotation_remark(figure)
+    return rotation_remark(*(rig.figure for rig in rigs))
 
 
 def _chunk(kind: bytes, data: bytes, padding: bytes) -> bytes:
@@ -94,23 +111,30 @@ class _Binary:
         return len(self.accessors) - 1
 
 
-def _document(motion: Motion, figure: JointRotations) -> tuple[dict, bytes]:
+def _document(motions: Sequence[Motion], rigs: Sequence[Rig]) -> tuple[dict, bytes]:
     """The glTF document and its buffer."""
-    skeleton = figure.skeleton
-    places, frames = _standing(figure), _bone_frames(figure)
+    rig = rigs[0]
+    places, frames = _standing(rig), _bone_frames(rig)
     binary = _Binary()
-    joints = list(range(skeleton.joints))
-    nodes = [*_joint_nodes(figure, places, frames), {"name": "body", "mesh": 0, "skin": 0}]
+    joints = list(range(len(rig.names)))
+    nodes = [*_joint_nodes(rig, places, frames), {"name": "body", "mesh": 0, "skin": 0}]
+    extras = [_extras(motion, rig.fps) for motion, rig in zip(motions, rigs, strict=True)]
+    about = extras[0] if len(extras) == 1 else {"clips": len(extras)}
     binds = binary.add(_inverse_binds(places, frames))
     document = {
-        "asset": {"version": "2.0", "generator": "lead", "extras": _extras(motion)},
+        "asset": {"version": "2.0", "generator": "lead", "extras": about},
         "scene": 0,
-        "scenes": [{"nodes": [0, len(joints)]}],
+        "scenes": [{"nodes": [rig.root, len(joints)]}],
         "nodes": nodes,
-        "meshes": [{"name": "body", "primitives": [_body(binary, capsule_body(figure, places))]}],
+        "meshes": [
+            {"name": "body", "primitives": [_body(binary, capsule_body(rig.figure, places))]}
+        ],
         "materials": [_MATERIAL],
-        "skins": [{"joints": joints, "skeleton": 0, "inverseBindMatrices": binds}],
-        "animations": [_animation(binary, motion, figure, frames)],
+        "skins": [{"joints": joints, "skeleton": rig.root, "inverseBindMatrices": binds}],
+        "animations": [
+            {"name": name, **_animation(binary, rig, frames), "extras": extra}
+            for name, rig, extra in zip(_titles(motions), rigs, extras, strict=True)
+        ],
         "accessors": binary.accessors,
         "bufferViews": binary.views,
         "buffers": [{"byteLength": len(binary.data)}],
@@ -118,50 +142,59 @@ def _document(motion: Motion, figure: JointRotations) -> tuple[dict, bytes]:
     return document, bytes(binary.data)
 
 
-def _standing(figure: JointRotations) -> np.ndarray:
-    """Joint positions in the T-pose, the lowest one on the floor."""
-    places = np.zeros_like(figure.offsets)
-    for joint, parent in enumerate(figure.skeleton.parents):
+def _titles(motions: Sequence[Motion]) -> list[str]:
+    """Each clip's text as a name of its own."""
+    titles: list[str] = []
+    for motion in motions:
+        title, number = motion.text or "motion", 1
+        while title in titles:
+            number += 1
+            title = f"{motion.text or 'motion'} {number}"
+        titles.append(title)
+    return titles
+
+
+def _standing(rig: Rig) -> np.ndarray:
+    """Joint positions in the T-pose, the lowest one on the floor; the node on the ground there."""
+    places = np.zeros_like(rig.offsets)
+    for joint, parent in enumerate(rig.figure.skeleton.parents):
         if parent >= 0:
-            places[joint] = places[parent] + figure.offsets[joint]
-    return places - [0.0, places[:, 1].min(), 0.0]
+            places[joint] = places[parent] + rig.offsets[joint]
+    places[: rig.figure.skeleton.joints, 1] -= places[:, 1].min()
+    return places
 
 
-def _bone_frames(figure: JointRotations) -> Float[Tensor, "joints 4"]:
+def _bone_frames(rig: Rig) -> Float[Tensor, "joints 4"]:
     """Each joint's own axes in the T-pose: y along its bone, as Blender draws bones."""
-    along = np.tile([0.0, 1.0, 0.0], (figure.skeleton.joints, 1))
-    for joint, children in enumerate(figure.skeleton.children):
+    along = np.tile([0.0, 1.0, 0.0], (len(rig.names), 1))
+    for joint, children in enumerate(rig.figure.skeleton.children):
         if len(children) < 2:
-            along[joint] = figure.offsets[children[0]] if children else figure.tips[joint]
+            along[joint] = rig.offsets[children[0]] if children else rig.figure.tips[joint]
     return quaternion_between(
         torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64), torch.tensor(along)
     )
 
 
-def _back_from_parents(
-    figure: JointRotations, frames: Float[Tensor, "joints 4"]
-) -> Float[Tensor, "joints 4"]:
+def _back_from_parents(rig: Rig, frames: Float[Tensor, "joints 4"]) -> Float[Tensor, "joints 4"]:
     """The rotations from the T-pose's axes to those of each joint's parent."""
-    back = quaternion_inverse(frames[torch.tensor((0, *figure.skeleton.parents[1:]))])
-    back[0] = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    back = quaternion_inverse(frames[torch.tensor(rig.parents)])
+    back[rig.root] = torch.tensor([1.0, 0.0, 0.0, 0.0])
     return back
 
 
-def _joint_nodes(
-    figure: JointRotations, places: np.ndarray, frames: Float[Tensor, "joints 4"]
-) -> list[dict]:
+def _joint_nodes(rig: Rig, places: np.ndarray, frames: Float[Tensor, "joints 4"]) -> list[dict]:
     """The joints at rest."""
-    back = _back_from_parents(figure, frames)
-    offsets = torch.from_numpy(np.concatenate([places[:1], figure.offsets[1:]]))
-    translations = quaternion_rotate(back, offsets).tolist()
+    back = _back_from_parents(rig, frames)
+    above = np.array([places[parent] if parent >= 0 else (0, 0, 0) for parent in rig.parents])
+    translations = quaternion_rotate(back, torch.from_numpy(places - above)).tolist()
     rotations = quaternion_multiply(back, frames).clamp(-1, 1)  # 1 + 2e-16 would be no glTF
     rotations = rotations.roll(-1, dims=-1).tolist()  # glTF: w last
-    skeleton = figure.skeleton
+    children = map(rig.children, range(len(rig.names)))
     return [
         {"name": name, "translation": translation, "rotation": rotation}
-        | ({"children": children} if children else {})
-        for name, translation, rotation, children in zip(
-            skeleton.joint_names, translations, rotations, skeleton.children, strict=True
+        | ({"children": below} if below else {})
+        for name, translation, rotation, below in zip(
+            rig.names, translations, rotations, children, strict=True
         )
     ]
 
@@ -177,13 +210,13 @@ def _inverse_binds(places: np.ndarray, frames: Float[Tensor, "joints 4"]) -> np.
     return matrices
 
 
-def _extras(motion: Motion) -> dict:
+def _extras(motion: Motion, fps: float) -> dict:
     return {
         "text": motion.text,
         "seed": motion.seed,
-        "fps": motion.fps,
+        "fps": fps,
         "skeleton": motion.skeleton,
-        "provenance": dict(motion.provenance),
+        "provenance": dict(sorted(motion.provenance.items())),
     }
 
 
@@ -204,24 +237,21 @@ def _body(binary: _Binary, mesh: Mesh) -> dict:
     }
 
 
-def _animation(
-    binary: _Binary, motion: Motion, figure: JointRotations, frames: Float[Tensor, "joints 4"]
-) -> dict:
-    """The root's path and the rotations of all joints that have a bone to turn."""
-    times = binary.add((np.arange(motion.frames) / motion.fps).astype(np.float32), bounds=True)
+def _animation(binary: _Binary, rig: Rig, frames: Float[Tensor, "joints 4"]) -> dict:
+    """The paths of hips and ground, and the rotations of all joints that have a bone to turn."""
+    times = binary.add((np.arange(rig.frames) / rig.fps).astype(np.float32), bounds=True)
     turns = quaternion_multiply(
-        quaternion_multiply(_back_from_parents(figure, frames), torch.from_numpy(figure.rotations)),
+        quaternion_multiply(_back_from_parents(rig, frames), torch.from_numpy(rig.rotations)),
         frames,
     )
     rotations = turns.roll(-1, dims=-1).numpy().astype(np.float32)  # glTF: w last
-    tracks = [(0, "translation", figure.positions[:, 0].astype(np.float32))]
+    tracks = [(joint, "translation", path.astype(np.float32)) for joint, path in rig.paths.items()]
     tracks += [
         (joint, "rotation", rotations[:, joint])
-        for joint, children in enumerate(figure.skeleton.children)
-        if children
+        for joint in range(len(rig.names))
+        if rig.children(joint)
     ]
     return {
-        "name": motion.text or "motion",
         "channels": [
             {"sampler": sampler, "target": {"node": node, "path": path}}
             for sampler, (node, path, _) in enumerate(tracks)

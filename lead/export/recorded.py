@@ -9,30 +9,32 @@ from lead.representation import features_to_joints, get_skeleton, joints_to_feat
 SKELETON = get_skeleton("humanml3d")
 
 
-def read_any_motion(path: Path | str) -> Motion:
+def read_any_motion(path: Path | str, fps: float | int | None = None) -> Motion:
     """A motion file (.npz), or a BVH or AMC file as a motion on HumanML3D's skeleton.
 
-    A recording is brought to 20 fps and to the bones of that skeleton, as ``lead prepare`` does;
-    its text is the file's name. Raises RequestError that names the file.
+    A recording is brought to 20 fps, or to ``fps``, and to the bones of that skeleton, as ``lead
+    prepare`` does; its text is the file's name. Raises RequestError that names the file.
     """
     from lead.data.bvh.motion_files import SUFFIXES  # of no use to a motion file
 
     path = Path(path)
-    return _read_recorded(path) if path.suffix.lower() in SUFFIXES else read_motion(path)
+    if path.suffix.lower() not in SUFFIXES:
+        return read_motion(path)
+    return _read_recorded(path, fps or SKELETON.fps)
 
 
-def _read_recorded(path: Path) -> Motion:
+def _read_recorded(path: Path, fps: float) -> Motion:
     from lead.data.bvh import load_bvh_joints
 
-    joints = load_bvh_joints(path, fps=SKELETON.fps)
+    joints = load_bvh_joints(path, fps=fps)
     if len(joints) < 2:
-        raise RequestError(f"{path}: one frame at {SKELETON.fps:g} fps is no motion")
+        raise RequestError(f"{path}: one frame at {fps:g} fps is no motion")
     features = joints_to_features(joints, SKELETON.name, shortest_turn=True)
     return Motion(
         joints=features_to_joints(features, SKELETON.name),
         features=features,
         text=path.stem,
-        fps=SKELETON.fps,
+        fps=fps,
         skeleton=SKELETON.name,
         provenance={"recorded": path.name},
     )

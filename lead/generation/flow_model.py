@@ -1,12 +1,14 @@
 """MLA-Gen and ACMDM: a flow of latents that keep time, one for a few frames of motion."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.errors import RequestError
@@ -21,7 +23,7 @@ from lead.diffusion.paths import find_path
 from lead.diffusion.paths.linear import LINEAR
 from lead.diffusion.samplers import find_solver
 from lead.diffusion.sinks import SinkControl
-from lead.generation.flow_coders import FlowCoder, load_coder, load_flow_coder
+from lead.generation.flow_coders import FlowCoder, TimedCoder, load_coder, load_flow_coder
 from lead.generation.flow_sampling import FlowGuidance, sample_flow
 from lead.generation.motion_model import (
     MotionModel,
@@ -32,6 +34,7 @@ from lead.generation.motion_model import (
     padded,
     read_words,
 )
+from lead.generation.timeline import Windows, plan_windows, seam_frames
 from lead.inversion.objectives import WEIGHTINGS, Noised
 from lead.models.flow_transformer import FlowTransformer
 
@@ -39,6 +42,9 @@ __all__ = ["FlowModel", "load", "load_coder"]
 
 CALLS = {"heun": 2, "midpoint": 2, "dopri5": 6}
 """How often a solver asks for the velocity in a step, where it is more than once."""
+
+OVERLAP = 0.4
+"""Seconds on either side of a seam over which the windows of two sentences are blended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +78,9 @@ class FlowModel(MotionModel):
 
     @property
     def abilities(self) -> frozenset[str]:
-        """It rebuilds motions and learns words; latents of each length are their own."""
-        return frozenset({"rebuild", "learn_words", "keep_frames"})
+        """Latents of each length are their own; those of a VAE hold no place, and can be joined."""
+        some = {"timeline"} if isinstance(self.coder, TimedCoder) else set()
+        return frozenset(some | {"rebuild", "learn_words", "keep_frames"})
 
     def prepared(self, precision: str = "fp32", compiled: bool = False) -> "FlowModel":
         """The same model, whose flow computes in ``precision``; fp32 is as it was trained."""
@@ -121,29 +128,67 @@ class FlowModel(MotionModel):
         if project:
             self.need("project")
         read = self.embed([*texts, NULL_TEXT]) if condition is None else condition
-        text, word_mask = padded(read[:-1])
         lengths = [self.coder.token_count(length) for length in frames]
-        shape = (self.flow.joints, self.flow.channels)
-        noise = [
-            torch.randn((length, *shape), generator=make_generator(seed, "latent", line))
-            for line, seed, length in zip(texts, seeds, lengths, strict=True)
+        asked = zip(texts, seeds, lengths, strict=True)
+        noise = pad_sequence([self._noise(*of) for of in asked], batch_first=True)
+        lines = zip(texts, seeds, strict=True)
+        chosen = [make_generator(seed, "masked word", line) for line, seed in lines]
+        mask = lengths_to_mask(torch.tensor(lengths))
+        return self._carry(noise, read[:-1], mask, sampling, chosen)
+
+    def timeline_spans(self, frames: Sequence[int]) -> list[tuple[int, int]]:
+        """Seams stand between two latents."""
+        return seam_frames(frames, self.coder.latent_frame.frames, self.frame_limits[0])
+
+    @torch.no_grad()
+    def sample_timeline(
+        self, texts: Sequence[str], spans: Sequence[tuple[int, int]], seed: int, sampling: Sampling
+    ) -> Tensor:
+        """Latents (1, tokens, joints, channels), drawn in windows of each sentence, blended."""
+        tokens = [
+            self.coder.token_count(end) - self.coder.token_count(first) for first, end in spans
         ]
-        noise, device = pad_sequence(noise, batch_first=True).to(text.device), text.device
-        flow = self.flow
+        longest = self.frame_limits[1] // self.coder.latent_frame.frames
+        overlap = round(OVERLAP * self.fps / self.coder.latent_frame.frames)
+        windows = plan_windows(tokens, longest, overlap)
+        read = self.embed(texts)
+        lines = [texts[sentence] for sentence in windows.sentences]
+        chosen = [make_generator(seed, "masked word", line) for line in lines]
+        noise = self._noise("; ".join(texts), seed, sum(tokens))[None]
+        rows = [read[sentence] for sentence in windows.sentences]
+        return self._carry(noise, rows, windows.mask, sampling, chosen, windows)
+
+    def _noise(self, text: str, seed: int, tokens: int) -> Tensor:
+        shape = (tokens, self.flow.joints, self.flow.channels)
+        return torch.randn(shape, generator=make_generator(seed, "latent", text))
+
+    def _carry(
+        self,
+        noise: Tensor,
+        read: Sequence[Tensor],
+        mask: Tensor,
+        sampling: Sampling,
+        chosen: Sequence[torch.Generator],
+        windows: Windows | None = None,
+    ) -> Tensor:
+        """Noise along the flow; rows of ``read`` and ``mask`` are windows of it where there are."""
+        text, word_mask = _with_padding(*padded(read), sampling.sink_padding)
+        device, guidance = text.device, _guidance(sampling)
+        noise, flow = noise.to(device), self.flow
         if self.kept is not None:
             flow = _Keeping(self.flow, self.path, noise, *self.kept)
+        word = _masked_words(word_mask, chosen) if sampling.sink_word == "random" else 0
         fast = torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
-        with fast:
+        with fast, _masking(self.flow, sampling.sink_threshold, word, guidance.passes):
             return sample_flow(
-                flow,
-                noise,
-                text,
-                mask=lengths_to_mask(torch.tensor(lengths, device=device)),
+                *(flow, noise, text),
+                mask=mask.to(device),
                 word_mask=word_mask,
                 sampler=sampling.sampler,
                 steps=sampling.steps,
                 shift=sampling.shift,
-                guidance=_guidance(sampling),
+                guidance=guidance,
+                windows=None if windows is None else windows.to(device),
             ).float()
 
     def word_loss(
@@ -190,6 +235,37 @@ class _Keeping(nn.Module):
         return torch.where(
             kept, self.path.velocity(data, noise, time), self.flow(z_t, time, *condition)
         )
+
+
+def _with_padding(text: Tensor, mask: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
+    """Padded sentences of which so many tokens are read behind the pooled vector, zeros or not."""
+    if tokens:
+        more = max(0, 1 + tokens - text.shape[1])
+        text, mask = pad(text, (0, 0, 0, more)), pad(mask, (0, more))
+        mask[:, : 1 + tokens] = True
+    return text, mask
+
+
+def _masked_words(word_mask: Tensor, chosen: Sequence[torch.Generator]) -> Tensor:
+    """A token of each sentence between its first and its last, (rows,)."""
+    inner = (word_mask.sum(1) - 3).clamp(min=1).tolist()  # without pooled vector, start and end
+    drawn = [int(torch.randint(n, (), generator=g)) for n, g in zip(inner, chosen, strict=True)]
+    return 1 + torch.tensor(drawn, device=word_mask.device)
+
+
+@contextmanager
+def _masking(
+    flow: FlowTransformer, threshold: float | None, word: int | Tensor, passes: int
+) -> Iterator[None]:
+    """Within it, the flow does not read a word of each row at times above a threshold."""
+    before = flow.sink_threshold, flow.sink_word
+    if threshold is not None:
+        flow.sink_threshold = threshold
+        flow.sink_word = word.repeat(passes) if isinstance(word, Tensor) else word
+    try:
+        yield
+    finally:
+        flow.sink_threshold, flow.sink_word = before
 
 
 def _guidance(sampling: Sampling) -> FlowGuidance:

@@ -13,10 +13,8 @@ from lead.core.errors import RequestError
 from lead.diffusion.flow_times import flow_times
 from lead.diffusion.samplers import find_solver
 from lead.diffusion.sinks import SinkControl, sink_ratio
-from lead.models.blocks.watching import watch_attention
-
-LOCAL = "text_attention.attend"
-"""How the names of modules end in which motion tokens attend to words."""
+from lead.generation.timeline import Windows
+from lead.models.blocks.watching import TO_WORDS, attends_to_words, watch_attention
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,11 @@ class FlowGuidance:
     control: SinkControl | None = None
     top_k: int = 1
 
+    @property
+    def passes(self) -> int:
+        """Rows of the network for each text: with and without it, or with it alone."""
+        return 1 if self.scale == 1 and self.control is None else 2
+
     def __post_init__(self) -> None:
         if not math.isfinite(self.scale):
             raise RequestError(f"guidance_scale is {self.scale}: it must be a finite number")
@@ -40,19 +43,21 @@ class FlowGuidance:
 def sample_flow(
     flow: Callable[..., Tensor],
     noise: Float[Tensor, "batch tokens joints channels"],
-    text_embedding: Float[Tensor, "batch words text_dim"],
+    text_embedding: Float[Tensor, "rows words text_dim"],
     *,
-    mask: Bool[Tensor, "batch tokens"] | None = None,
-    word_mask: Bool[Tensor, "batch words"] | None = None,
+    mask: Bool[Tensor, "rows seen"] | None = None,
+    word_mask: Bool[Tensor, "rows words"] | None = None,
     sampler: str = "euler",
     steps: int = 16,
     shift: float = 1.0,
     guidance: FlowGuidance | None = None,
+    windows: Windows | None = None,
 ) -> Float[Tensor, "batch tokens joints channels"]:
     """Carry ``noise`` along the flow into one latent motion per text, zero on padding.
 
     ``sampler`` is a solver of ``lead.diffusion.samplers``; the adaptive one takes its own steps and
     tries the first of ``steps`` first. A row's result is independent of its batch. Gradients flow.
+    With ``windows`` there is one motion, and texts and masks are those of its windows.
     Raises RequestError for an unknown sampler, wrong steps, and control that the flow or the
     sampler cannot have.
     """
@@ -63,9 +68,11 @@ def sample_flow(
         if control.memory is not None and (sampler != "euler" or shift != 1):
             raise RequestError("sink control with memory needs equal steps: sampler=euler, shift=1")
         control.previous = None
-    if mask is not None:
-        noise = noise.masked_fill(~mask[..., None, None], 0)
     velocity = guided_velocity(flow, text_embedding, mask, word_mask, guidance)
+    if windows is not None:
+        velocity = windows.blend(velocity)
+    elif mask is not None:
+        noise = noise.masked_fill(~mask[..., None, None], 0)
     return integrate(velocity, noise, times)
 
 
@@ -88,14 +95,14 @@ def guided_velocity(
         velocity = flow(z, time, text_embedding, mask, word_mask)
         return velocity if still is None else velocity.masked_fill(still, 0)
 
-    if guidance.scale == 1 and control is None:
+    if guidance.passes == 1:
         return plain
     needs_maps = control is not None and control.alpha > 0
     conditional = torch.arange(2 * rows, device=text_embedding.device) >= rows
     texts, masks, word_masks = (_twice(each) for each in (text_embedding, mask, word_mask))
 
     def velocity(z: Tensor, time: Tensor) -> Tensor:
-        with watch_attention(flow, LOCAL) if needs_maps else nullcontext([]) as maps:
+        with watch_attention(flow, TO_WORDS) if needs_maps else nullcontext([]) as maps:
             both = flow(_twice(z), _twice(time), texts, masks, word_masks, conditional)
         without, given = both.chunk(2)
         on = (time >= guidance.start).reshape(-1, *[1] * (z.ndim - 1))
@@ -106,7 +113,7 @@ def guided_velocity(
         guided = without + torch.where(on, guidance.scale, 1.0).to(z) * error
         return guided if still is None else guided.masked_fill(still, 0)
 
-    if needs_maps and not any(name.endswith(LOCAL) for name, _ in flow.named_modules()):
+    if needs_maps and not attends_to_words(flow):
         raise RequestError(
             "sink control by SinkRatio needs a flow with local conditioning: alpha=0 goes without"
         )

@@ -17,12 +17,14 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.errors import RequestError, WorkError
 from lead.core.masks import lengths_to_mask
+from lead.core.run_record import check_length
 from lead.core.runs import Run
 from lead.data.cache import NULL_TEXT
 from lead.generation.known_texts import KnownTexts, read_known_texts
 from lead.generation.motion_coder import MotionCoder
 from lead.inversion.objectives import Noised
 from lead.inversion.word import state_hash
+from lead.models.blocks.watching import attends_to_words
 from lead.models.text_encoders import TextEncoder
 from lead.models.text_encoders.learned_words import check_taught
 from lead.representation import constant_bones, features_to_joints
@@ -39,7 +41,10 @@ REFUSALS = {
     "rebuild": "this model encodes no motions: name a run with an auto-encoder",
     "match_moments": "controls with moments need latents of one size, which this model has not",
     "learn_words": "this model cannot learn words from motions: name a diffusion or projector run",
+    "timeline": "timeline= needs a flow on a VAE whose latents keep time (stage=flow vae=RUN)",
+    "attention": "this model reads no text word by word: name a flow with local conditioning",
     "keep_frames": "this model draws a clip as a whole: start= and keep= need a flow run",
+    "caption": "this model writes no sentences about motions: name a run that was trained for both",
     "embed_guidance": "this model is not distilled: name a run of stage=distill",
 }
 """What a model may be able to do, and what is said where it is asked of one that cannot."""
@@ -61,6 +66,9 @@ class Sampling:
     sink_soft: bool = False
     sink_memory: float | None = None
     sink_words: int = 1  # K of SinkRatio
+    sink_threshold: float | None = None  # time above which ``sink_word`` is not read; None: as ever
+    sink_word: str = "start"  # or "random": another token of each sentence, as a control
+    sink_padding: int = 0  # sentences are read as so many tokens, padding included, as a control
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,16 @@ class MotionModel(MotionCoder):
         that is known already.
         """
 
+    def sample_timeline(
+        self, texts: Sequence[str], spans: Sequence[tuple[int, int]], seed: int, sampling: Sampling
+    ) -> Tensor:
+        """Latents (1, tokens, ...) of one motion whose frames first..end are of each sentence."""
+        raise RequestError(REFUSALS["timeline"])
+
+    def timeline_spans(self, frames: Sequence[int]) -> list[tuple[int, int]]:
+        """First frame and the one behind the last of sentences of so many frames each."""
+        raise RequestError(REFUSALS["timeline"])
+
     @property
     def noise_levels(self) -> int:
         """How many levels of noise a word is learned at, from the least."""
@@ -161,10 +179,18 @@ class MotionModel(MotionCoder):
         """
         raise RequestError(REFUSALS["learn_words"])
 
+    def caption(
+        self, clips: Sequence[np.ndarray], seeds: Sequence[int], *, count: int = 1
+    ) -> list[list[tuple[str, float]]]:
+        """``count`` sentences with a score for each clip, un-normalised features (frames, F)."""
+        raise RequestError(REFUSALS["caption"])
+
     # What all have in common
 
     def can(self, ability: str) -> bool:
-        """Whether the model has an ability of REFUSALS."""
+        """Whether the model has an ability of REFUSALS; which words are read is seen by all."""
+        if ability == "attention":
+            return attends_to_words(self.networks[0])
         return bool(REFUSALS[ability]) and ability in self.abilities
 
     def need(self, ability: str) -> None:
@@ -222,9 +248,34 @@ class MotionModel(MotionCoder):
         lap("sample latents")
         x = self.decode(latents, frames)
         lap("decode latents")
+        motions = self._placed(x, texts, frames, seeds)
+        lap("place joints")
+        return motions
+
+    def generate_timeline(
+        self, texts: Sequence[str], frames: Sequence[int], seed: int, sampling: Sampling
+    ) -> tuple[GeneratedMotion, list[tuple[int, int]]]:
+        """One motion that does what each sentence says for so many frames, and the frames of each.
+
+        It may be longer than any that was trained on. Raises RequestError for sentences that are
+        empty or too short, for a learned word that is not among ``words``, and where the model
+        draws whole clips alone.
+        """
+        self.need("timeline")
+        spans = self.timeline_spans(frames)
+        self.check(texts, [self.frame_limits[0]] * len(texts), project=False)
+        latents = self.sample_timeline(texts, spans, seed, sampling)
+        whole = [sum(frames)]
+        x = self.decode(latents, whole)
+        return self._placed(x, ["; ".join(texts)], whole, [seed])[0], spans
+
+    def _placed(
+        self, x: Tensor, texts: Sequence[str], frames: Sequence[int], seeds: Sequence[int]
+    ) -> list[GeneratedMotion]:
+        """Features (batch, longest, F) as clips with constant bones."""
         name = self.skeleton.name
         joints = constant_bones(features_to_joints(x, name), name).numpy()
-        motions = [
+        return [
             GeneratedMotion(
                 text,
                 seed,
@@ -233,8 +284,6 @@ class MotionModel(MotionCoder):
             )
             for row, (text, seed, length) in enumerate(zip(texts, seeds, frames, strict=True))
         ]
-        lap("place joints")
-        return motions
 
     @torch.no_grad()
     def embed(self, texts: Sequence[str]) -> Sentences:
@@ -267,17 +316,11 @@ class MotionModel(MotionCoder):
 
     def check(self, texts: Sequence[str], frames: Sequence[int], *, project: bool) -> None:
         """RequestError for what ``generate`` cannot make; nothing is computed for it."""
-        shortest, longest = self.frame_limits
         for text, length in zip(texts, frames, strict=True):
             if not text.strip():
                 raise RequestError("an empty text says nothing: give a sentence")
             check_taught(text, self.words)
-            if not shortest <= length <= longest:
-                raise RequestError(
-                    f"{length} frames ({length / self.fps:.2f} s) is outside what was trained: "
-                    f"{shortest}..{longest} frames ({shortest / self.fps:.2f} to "
-                    f"{longest / self.fps:.2f} s)"
-                )
+            check_length(length, self.frame_limits, self.fps)
         if project:
             self.need("project")
 

@@ -39,7 +39,7 @@ LARGEST = 60e6  # bytes of the whole folder, which is under version control
 KEPT_CAPTIONS = 2000
 CARD = "README.md"
 _WITH_WEIGHTS = ("vocabulary.json", "environment.json")
-_PATHS = ("dataset", "run", "vae", "autoencoder", "diffusion", "teacher")
+_PATHS = ("dataset", "run", "vae", "autoencoder", "diffusion", "teacher", "init")
 
 
 @dataclass(frozen=True)

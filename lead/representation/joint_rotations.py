@@ -54,7 +54,10 @@ class JointRotations:
 
 
 def fit_joint_rotations(
-    joints: Float[np.ndarray, "frames joints 3"], skeleton: str, fps: float
+    joints: Float[np.ndarray, "frames joints 3"],
+    skeleton: str,
+    fps: float,
+    bones_of: Float[np.ndarray, "all joints 3"] | None = None,
 ) -> JointRotations:
     """Rotations that bring a figure with this clip's median bone lengths close to ``joints``.
 
@@ -66,11 +69,12 @@ def fit_joint_rotations(
 
     Where bones keep their lengths and branches their shape, as in motion capture, the positions
     come out exactly; ``errors`` is what is left elsewhere. Raises RequestError for an unknown
-    skeleton.
+    skeleton. ``bones_of`` are the joints to take the bones from, where clips are to share theirs.
     """
     tree = get_skeleton(skeleton)
     places = torch.from_numpy(np.asarray(joints, dtype=np.float64))
-    offsets = _fit_figure(tree, places)
+    measured = places if bones_of is None else torch.from_numpy(bones_of.astype(np.float64))
+    offsets = _fit_figure(tree, measured)
     rotations, positions = _fit_motion(tree, places, offsets, fps)
     return JointRotations(
         skeleton=tree,

@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from lead import __version__
 from lead.core.errors import LeadError, RequestError, one_line
+from lead.evaluation.report.attention_plot import AttentionPanel, write_attention
 from lead.export.formats import FORMATS, export_motion
 from lead.export.player import write_player
 from lead.inversion import write_word
@@ -36,7 +37,9 @@ PLAYER_POLICY = (
 )
 STATUS = {BusyError: 503, CancelledError: 409, RequestError: 400}
 REFUSED = {code: {"model": replies.Refusal} for code in ("4XX", "5XX")}
-FILE, PAGE = ({"responses": {200: {"content": {kind: {}}}}} for kind in (BINARY, "text/html"))
+FILE, PAGE, PICTURE = (
+    {"responses": {200: {"content": {kind: {}}}}} for kind in (BINARY, "text/html", "image/png")
+)
 JOB = {"response_model": replies.JobFacts, "response_model_exclude_unset": True}
 
 
@@ -65,6 +68,8 @@ class Desk:
             ("/jobs/{name}", self.job, JOB),
             ("/jobs/{name}", self.cancel, {"methods": ["DELETE"], **JOB}),
             ("/jobs/{name}/player", self.player, PAGE),
+            ("/jobs/{name}/attention", self.look, _asked(JSON, forms.LookForm)),
+            ("/jobs/{name}/attention.png", self.picture, PICTURE),
             ("/jobs/{name}/{file}", self.clip_file, FILE),
         ):
             self.app.add_api_route(path, answer, **options)
@@ -90,8 +95,16 @@ class Desk:
         job = self.queue.submit(lambda job: self.studio.teach(form, data, job.report))
         return await self._answer(job, form, request, response)
 
+    async def look(self, name: str, request: Request, response: Response):
+        """A picture of where the motion of a job looks among its words."""
+        form = forms.fill(forms.LookForm, await _body(request, JSON, JSON_MOST))
+        take = self._take(name)
+        self.studio.model.need("attention")
+        job = self.queue.submit(lambda job: self.studio.look(take, job.report))
+        return await self._answer(job, form, request, response)
+
     async def _answer(
-        self, job: Job, form: forms.ClipForm | forms.WordForm, request: Request, response: Response
+        self, job: Job, form: forms.Form, request: Request, response: Response
     ) -> replies.JobFacts:
         """The job at once or at its end; it is cancelled where the visitor leaves before that."""
         if not form.wait:
@@ -126,6 +139,14 @@ class Desk:
         ]
         page = self._written("player.html", lambda path: write_player(path, motions))
         return HTMLResponse(page, headers={"Content-Security-Policy": PLAYER_POLICY})
+
+    def picture(self, name: str) -> Response:
+        """Words against seconds, of a job that looked."""
+        panel = self._job(name).result
+        if not isinstance(panel, AttentionPanel):
+            raise HTTPException(404, "this request has no picture")
+        data = self._written("attention.png", lambda path: write_attention(path, [panel]))
+        return Response(data, media_type="image/png")
 
     def clip_file(self, name: str, file: str) -> Response:
         """A file of a clip, such as 0.bvh."""

@@ -77,6 +77,12 @@ class WordForm(Form):
     wait: bool = Field(True, strict=False, description="answer when it is learned; false: at once")
 
 
+class LookForm(Form):
+    """To see where a motion that was generated looks among its words."""
+
+    wait: bool = Field(True, description="answer when the picture is there; false: at once")
+
+
 class Settings(Form):
     """Where the server listens and what it takes; ``names`` are hosts that it is called by."""
 

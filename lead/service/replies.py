@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from lead import __version__
 from lead.core.errors import one_line
+from lead.evaluation.report.attention_plot import AttentionPanel
 from lead.export.formats import FORMATS
 from lead.inversion import Word
 from lead.representation import get_skeleton
@@ -61,6 +62,7 @@ class JobFacts(BaseModel):
     word: WordFacts | None = None
     clips: list[ClipFacts] = []
     player: str = ""
+    picture: str = ""
     remarks: list[str] = []
 
 
@@ -78,6 +80,7 @@ def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str,
         "run": studio.run,
         "sampler": studio.sampling.sampler,
         "projector": studio.model.can("project"),
+        "attention": studio.model.can("attention"),
         "fps": studio.model.fps,
         "skeleton": {
             "name": skeleton.name,
@@ -122,6 +125,8 @@ def job_facts(job: Job, before: int, *, joints: bool = False) -> JobFacts:
     if isinstance(job.result, Take):
         facts |= {"player": f"/jobs/{job.name}/player", "remarks": list(job.result.remarks)}
         facts["clips"] = _clips(job.name, job.result, joints=joints)
+    if isinstance(job.result, AttentionPanel):
+        facts["picture"] = f"/jobs/{job.name}/attention.png"
     return JobFacts(**facts)
 
 

@@ -7,12 +7,15 @@ from itertools import count
 from pathlib import Path
 
 from lead.core.errors import RequestError
+from lead.evaluation.report.attention_plot import AttentionPanel
 from lead.export.motion_file import Motion
 from lead.generation import MotionModel, Sampling
+from lead.generation.attention import watch
 from lead.inversion import Concept, InversionOptions, Word
 from lead.models.text_encoders.learned_words import check_taught
 from lead.service.forms import ClipForm, WordForm
 from lead.service.uploads import read_upload
+from lead.studies.attention import panel
 from lead.studies.clips import as_motion
 
 Report = Callable[[float, str], None]
@@ -27,6 +30,7 @@ class Take:
     motions: tuple[Motion, ...]
     projectors: tuple[str, ...]  # on or off, of each
     remarks: tuple[str, ...] = ()
+    form: ClipForm | None = None  # that it answers
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,21 @@ class Studio:
                 )
                 made.append(self._as_motion(motion, sampling, side))
         remarks = (f"the sentence is {far}" for far in model.remarks([form.text]).values() if far)
-        return Take(tuple(made), sides, tuple(remarks))
+        return Take(tuple(made), sides, tuple(remarks), form)
+
+    def look(self, take: Take, report: Report) -> AttentionPanel:
+        """Where the motion of a take looks among its words: it is drawn once more.
+
+        Raises RequestError where the model reads no words.
+        """
+        form = take.form
+        self.check_text(form.text)
+        sampling = self._sampling(form)
+        model = self.model.with_words({name: word.vector for name, word in self.words.items()})
+        asked = ([form.text], [round(form.seconds * model.fps)], [form.seed])
+        with _counted(model, model.calls(sampling), "looking at words", report):
+            (attention,) = watch(model, *asked, sampling)
+        return panel(attention, sampling.sink_words)
 
     def teach(self, form: WordForm, data: bytes, report: Report) -> Word:
         """Learn a word from an uploaded BVH file; from then on sentences may use it."""

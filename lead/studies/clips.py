@@ -9,7 +9,7 @@ from lead.core.errors import RequestError
 from lead.core.files import atomic_folder, split_list
 from lead.data.clips import length_sorted_batches
 from lead.export.contact_sheet import write_contact_sheet
-from lead.export.formats import PAGES, export_motion
+from lead.export.formats import PAGES, Manner, export_motion, export_together
 from lead.export.index import IndexEntry, write_index
 from lead.export.motion_file import Motion
 from lead.generation.loading import InferenceRequest, load_for_inference, with_words
@@ -18,6 +18,7 @@ from lead.inversion import Word, read_word
 from lead.models.text_encoders.learned_words import check_taught, words_in
 from lead.representation import get_skeleton
 from lead.studies.continuing import Keeping, with_motion
+from lead.studies.timelines import Prompts, check_timeline, make_timelines
 
 ON_SHEET = 40  # clips, the first ones
 
@@ -28,15 +29,17 @@ class GenerateRequest(Keeping, InferenceRequest):
     """How `lead generate` makes clips of its sentences, and what it writes beside them."""
 
     run: str
+    timeline: str | None
     words: str | None
     project: bool | None
     count: int
     sheet: bool
     overwrite: bool
+    manner: Manner
 
 
 def generate_folder(
-    prompts: Sequence[tuple[str, float]],
+    prompts: Prompts,
     folder: Path,
     formats: list[str],
     request: GenerateRequest,
@@ -58,27 +61,45 @@ def generate_folder(
     model.check_sampling(sampling)
     if project is None:
         project = model.can("project")
-    model, frames = with_motion(model, [round(s * model.fps) for _, s in prompts], request)
-    model.check(texts, frames, project=project)
+    model, frames = _frames(model, prompts, request, project)
     remarks = {text: remark for text, remark in model.remarks(texts).items() if remark}
     if remarks:
         first, remark = next(iter(remarks.items()))
         others = f"; so are {len(remarks) - 1} more" if len(remarks) > 1 else ""
         note(f"'{first:.80}' is {remark}{others}")
     seeds = range(request.seed, request.seed + request.count)
-    jobs = [(*asked, seed) for asked in zip(texts, frames, strict=True) for seed in seeds]
     lap("compare sentences")
     about = _provenance(request, project)
-    clips = make_clips(
-        *(model, *zip(*jobs, strict=True), sampling, project, request.batch_size),
-        about=lambda text: about | ({"remark": remarks[text]} if text in remarks else {}),
-        lap=lap,
-        progress=len(jobs) > 1,
-    )
+    if request.timeline is not None:
+        clips, remark = make_timelines(model, prompts, seeds, sampling, about)
+        say(remark)
+        lap("draw the timeline")
+    else:
+        jobs = [(*asked, seed) for asked in zip(texts, frames, strict=True) for seed in seeds]
+        clips = make_clips(
+            *(model, *zip(*jobs, strict=True), sampling, project, request.batch_size),
+            about=lambda text: about | ({"remark": remarks[text]} if text in remarks else {}),
+            lap=lap,
+            progress=len(jobs) > 1,
+        )
     with atomic_folder(folder, replace=request.overwrite) as temporary:
-        _write(temporary, clips, formats, remarks, request.sheet)
+        _write(temporary, clips, formats, remarks, request)
     say(f"{folder}: {len(clips)} clips; open {folder}/index.html")
     lap("write files")
+
+
+def _frames(
+    model: MotionModel, prompts: Prompts, request: GenerateRequest, project: bool
+) -> tuple[MotionModel, list[int]]:
+    """The model, with a motion to keep where one is named, and the frames of each sentence."""
+    if request.timeline is not None:
+        frames = check_timeline(model, prompts)
+        if request.start is not None or request.keep is not None or project:
+            raise RequestError("timeline= draws a motion anew: leave start, keep and project out")
+        return model, frames
+    model, frames = with_motion(model, [round(s * model.fps) for _, s in prompts], request)
+    model.check([text for text, _ in prompts], frames, project=project)
+    return model, frames
 
 
 def make_clips(
@@ -117,20 +138,24 @@ def as_motion(made: GeneratedMotion, model: MotionModel, provenance: Mapping[str
 
 
 def _write(
-    folder: Path, clips: list[Motion], formats: list[str], remarks: Mapping[str, str], sheet: bool
+    folder: Path,
+    clips: list[Motion],
+    formats: list[str],
+    remarks: Mapping[str, str],
+    request: GenerateRequest,
 ) -> None:
     """Each clip in each format, a sheet of pictures where asked for, and the index."""
     pages = {name: f"player.{name}" for name in formats if name in PAGES}
     for name, file in pages.items():
-        PAGES[name](folder / file, clips)
+        export_together(clips, folder / file, name, request.manner)
     entries = []
     for number, clip in enumerate(tqdm(clips, desc="write", unit="clip", disable=None)):
         files = {name: f"{number:03d}.{name}" for name in formats if name not in pages}
         for name, file in files.items():
-            export_motion(clip, folder / file, name)
+            export_motion(clip, folder / file, name, request.manner)
         facts = (clip.text, clip.seed, clip.frames, clip.fps, files | pages)
         entries.append(IndexEntry(*facts, remarks.get(clip.text, "")))
-    if sheet:
+    if request.sheet:
         write_contact_sheet(
             folder / "sheet.png",
             [(clip.joints, f"{clip.text} (seed {clip.seed})") for clip in clips[:ON_SHEET]],

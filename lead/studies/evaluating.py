@@ -9,19 +9,22 @@ from lead.data.packed import open_dataset
 from lead.studies.request import EvaluateRequest
 
 
-def evaluate(named: Run, request: EvaluateRequest, output: Path) -> Iterable[str]:
+def evaluate(named: Run | None, request: EvaluateRequest, output: Path | None) -> Iterable[str]:
     """Measure a run and write the record; the lines to say, some while it is at work.
 
-    Raises RequestError for a dataset of another skeleton than the run's.
+    Captions have rows without any run; then, without ``output``, nothing is written. Raises
+    RequestError for a dataset of another skeleton than the run's.
     """
-    skeleton = named.record.dataset.skeleton
     dataset = open_dataset(request.dataset or named.default_dataset)
+    skeleton = dataset.skeleton.name if named is None else named.record.dataset.skeleton
     if dataset.skeleton.name != skeleton:
         raise RequestError(
             f"{dataset.folder} has skeleton '{dataset.skeleton.name}', {named.folder} was trained "
             f"on '{skeleton}': name a dataset of that skeleton"
         )
-    if named.stage == "classifier":
+    if request.task == "caption":
+        from lead.studies.benchmark.captioning import judge_captions as measure
+    elif named.stage == "classifier":
         from lead.studies.benchmark.classifier import measure_classifier as measure
     elif request.sentences is not None:
         from lead.studies.sentences import measure_sentences as measure

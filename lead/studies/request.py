@@ -18,11 +18,11 @@ class ClipsRequest(ClosedSchema):
 
 
 class Control(ClosedSchema):
-    """A row that starts from the plain model: its guidance, and whether moments are matched."""
+    """A row that draws otherwise: options of ``sampling``, and whether moments are matched."""
 
-    guidance_scale: float
-    moments: bool
     title: str
+    moments: bool
+    sampling: dict[str, float | str | bool | None]
 
 
 class EvaluateRequest(ClipsRequest, InferenceRequest):
@@ -32,7 +32,9 @@ class EvaluateRequest(ClipsRequest, InferenceRequest):
     description, see lead.core.building. ``kept`` is what the record holds as it was written.
     """
 
-    run: str
+    run: str | None
+    task: str | None
+    bertscore: str | None
     evaluator: str | None
     classifier: str | None
     sentences: str | None

@@ -217,14 +217,15 @@ def _run_commands(
 
 @contextmanager
 def _held(path: Path) -> Iterator[tuple[int, ...]]:
-    with path.open("w") as stream:
+    with path.open("w", encoding="utf-8") as stream:
         with suppress(OSError):  # some network file systems have no locks
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield (stream.fileno(),)
 
 
 def _last_line(log: Path, code: int) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    text = log.read_text(encoding="utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     said = [line for line in lines if line.startswith("lead: ")] or lines
     return f"{said[-1].removeprefix('lead: ')} (exit code {code})"
 

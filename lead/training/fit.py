@@ -114,7 +114,7 @@ def _make_trainer(run: Run, options: TrainerOptions, callbacks: list[pl.Callback
         num_nodes=options.num_nodes,
         strategy=options.strategy,
         precision=choose_precision(options.precision, options.accelerator),
-        val_check_interval=options.validate_every,
+        val_check_interval=min(options.validate_every, options.max_steps),
         check_val_every_n_epoch=None,
         log_every_n_steps=options.log_every,
         num_sanity_val_steps=0,

@@ -43,7 +43,8 @@ class TrainRequest(Generic[Own]):
     """One training, as it was asked for.
 
     ``models`` are descriptions by part, ``earlier`` the runs that it stands on, by the option that
-    names them. ``kept`` is what config.yaml and run.json hold of it, read by nobody below.
+    names them, ``init`` the run whose weights it starts from. ``kept`` is what config.yaml and
+    run.json hold of it, read by nobody below.
     """
 
     stage: str
@@ -57,6 +58,7 @@ class TrainRequest(Generic[Own]):
     text_encoder: Description
     earlier: Mapping[str, Path]
     kept: Mapping[str, Any]
+    init: Path | None = None
     resume: bool = False
     overwrite: bool = False
 

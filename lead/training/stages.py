@@ -16,6 +16,7 @@ from lead.core.schema import check
 from lead.core.seeding import derive_seed
 from lead.data.packed import PackedDataset, open_dataset
 from lead.training.environment import environment
+from lead.training.first_weights import difference, first_run, start_from
 from lead.training.fit import fit
 from lead.training.stage import TrainRequest, stage_class
 from lead.training.starting import settle, started_anew
@@ -30,7 +31,7 @@ def train_stage(request: TrainRequest) -> Run:
     """
     stage = stage_class(request.stage)
     dataset = open_dataset(request.dataset)
-    run = Run(request.run)
+    run, started = Run(request.run), first_run(request)
     first = rank_zero_only.rank == 0  # of several processes that train together
     with ExitStack() as held:
         if first:
@@ -40,6 +41,9 @@ def train_stage(request: TrainRequest) -> Run:
         torch.manual_seed(derive_seed(request.seed, "weights", request.stage))
         prepared = stage.set_up(request, dataset)
         record = {**prepared.record, "dataset": _dataset_record(dataset)}
+        if started is not None:
+            start_from(started, prepared)
+            record["init"] = started.as_parent(run.folder)
         own = {"stage": request.stage, **record}
         own = check(RunRecord, own, str(dataset.folder), "prepare it again")
         if first and request.resume and run.exists():
@@ -76,12 +80,11 @@ def _check_folder(run: Run, request: TrainRequest) -> None:
                 "from: overwrite=true starts again, run=DIR names another"
             )
         before, now = (_own_options(name, of) for of in (run.record.values, request.kept))
-        for key in now:
-            if before[key] != now[key]:
-                raise RequestError(
-                    f"{run.folder} was started with another '{key}': resume with the same "
-                    "options, or give another run=DIR"
-                )
+        if changed := difference(before, now):
+            raise RequestError(
+                f"{run.folder} was started with other options, {changed}: resume with the same, or "
+                "give another run=DIR"
+            )
         return
     if not request.overwrite:
         raise RequestError(
@@ -102,6 +105,7 @@ def _own_options(name: str, values: Mapping) -> dict:
     stages = values.get("stages", {})
     return {
         "seed": values.get("seed"),
+        "init": values.get("init"),
         "stage": values.get("stage"),
         f"stages.{name}": stages.get(name),
     }
@@ -113,12 +117,16 @@ def _check_inputs(run: Run, record: RunRecord) -> None:
     def inputs(of: RunRecord) -> dict:
         hashes = {stage: parent.hash for stage, parent in of.parents.items()}
         return {
-            "model": of.parts,
             "dataset": of.dataset.data_hash,
             "text encoder": of.text_fingerprint,
             **{f"{stage} run": hashes.get(stage) for stage in HOLDS},
         }
 
+    if changed := difference({"model": run.record.parts}, {"model": record.parts}):
+        raise RequestError(
+            f"{run.folder} was started with another model, {changed}: resume with the same, or "
+            "start again with overwrite=true"
+        )
     now = inputs(record)
     for name, before in inputs(run.record).items():
         if before != now[name]:

@@ -80,6 +80,15 @@ def test_version(capsys):
     assert capsys.readouterr().out.strip() == lead.__version__
 
 
+def test_windows_is_told_where_lead_runs(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert main(["prepare"]) == 2
+    assert capsys.readouterr().err == (
+        "lead: lead runs on Linux and macOS; on Windows in WSL 2: wsl --install\n"
+    )
+    assert main(["--help"]) == 0
+
+
 def test_an_unknown_verb_is_refused_with_a_guess(capsys):
     assert main(["trian"]) == 2
     assert capsys.readouterr().err == "lead: unknown verb 'trian': did you mean 'train'?\n"
@@ -269,7 +278,7 @@ def test_stopped_while_preparing_it_leaves_nothing(
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     workers: list[str] = []
     while process.poll() is None and len(workers) < 2:
-        workers = children.read_text().split()
+        workers = children.read_text(encoding="utf-8").split()
         time.sleep(0.02)
     time.sleep(0.5)  # Python loses a Ctrl-C that comes while it forks
     end(process.pid, number)

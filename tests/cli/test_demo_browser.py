@@ -109,6 +109,28 @@ def test_a_motion_is_downloaded_with_a_name_that_says_what_it_is(page):
     assert read_motion(file).text == "a person turns left"
 
 
+def test_where_it_looked_is_drawn_when_asked_for(browser, timed_flow_run, page, tmp_path):
+    assert page.run("about.attention") is False  # LEAD reads a sentence as one vector
+    options = ("port=0", "device=cpu", "sampling.steps=2")
+    with make_server([f"run={timed_flow_run.folder}", *options], tmp_path) as server:
+        browser.open(server.url)
+        page.run("document.getElementById('seconds').value = 2")
+        ask(page, "a person waves", "off")
+        ready(page)
+        picture = "document.getElementById('attention-picture')"
+        assert page.run(f"{picture}.hidden && !{picture}.hasAttribute('src')") is True
+        sent = [event for event in page.events if "attention" in str(event.get("params"))]
+        assert sent == []
+        page.run("document.getElementById('attention').click()")
+        page.wait(f"!{picture}.hidden && {picture}.naturalWidth > 800")
+        ready(page)
+        assert page.run(f"{picture}.alt").startswith("Attention of the motion")
+        ask(page, "a person walks away", "off")
+        ready(page)
+        assert page.run(f"{picture}.hidden") is True
+        assert complaints(page) == []
+
+
 def test_earlier_motions_can_be_played_again(page):
     for text, projector in (("a person walks in a circle", "both"), ("a person turns left", "on")):
         ask(page, text, projector)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lead.cli.main import main
-from lead.export.motion_file import Motion, write_motion
+from lead.export.motion_file import Motion, read_motion, write_motion
 from lead.representation import get_skeleton
 
 
@@ -43,9 +43,57 @@ def test_a_bvh_file_is_scaled(clip, tmp_path):
         (["format=bvh", "scale=big"], "scale takes a finite number, got 'big'"),
         (["format=bvh", "scale=0"], "scale takes a number from 0.0001 to 1000000.0, got 0"),
         (["format=gif", "scale=100"], "scale is for format=bvh alone: leave it out for gif"),
+        (["format=png", "names=vrm"], "names is for format=bvh|glb alone: leave it out for png"),
+        (
+            ["format=npz", "fps=60"],
+            "fps is for format=gif|webp|mp4|bvh|glb|html alone: leave it out for npz",
+        ),
+        (["format=bvh", "fps=0"], "fps takes a number from 1 to 240, got 0"),
+        (["format=bvh", "names=mixmo"], "unknown names 'mixmo': did you mean 'mixamo'?"),
     ],
 )
-def test_a_wrong_scale_is_one_clear_line(clip, tmp_path, capsys, words, reason):
+def test_a_wrong_choice_is_one_clear_line(clip, tmp_path, capsys, words, reason):
     assert main(["export", f"motion={clip}", *words]) == 2
     assert capsys.readouterr().err == f"lead: {reason}\n"
     assert [path.name for path in tmp_path.iterdir()] == ["clip.npz"]
+
+
+def test_a_recording_is_written_at_the_rate_that_is_asked_for(tmp_path, acclaim_figure):
+    acclaim_figure(frames=121).write_bvh(tmp_path, "own")  # of 120 fps
+    words = [f"motion={tmp_path / 'own.bvh'}", "format=bvh", f"output={tmp_path / 'new.bvh'}"]
+    assert main(["export", *words, "fps=60", "names=mixamo", "root=true"]) == 0
+    text = (tmp_path / "new.bvh").read_text(encoding="utf-8")
+    assert "ROOT root" in text and "JOINT mixamorig:Hips" in text
+    assert "Frames: 60\nFrame Time: 0.01666667\n" in text  # features have one frame less
+
+
+def test_several_motions_go_into_one_glb_where_it_is_named(clip, tmp_path, capsys):
+    (tmp_path / "other.npz").write_bytes((tmp_path / clip).read_bytes())
+    assert main(["export", clip, "other.npz", "format=glb", "output=all.glb"]) == 0
+    assert capsys.readouterr().out.startswith("all.glb: constant bone lengths")
+    said = (tmp_path / "all.glb").read_bytes()
+    assert said.count(b'"name":"stands"') == said.count(b'"name":"stands 2"') == 1
+    assert main(["export", clip, "other.npz", "format=glb"]) == 0
+    assert sorted(path.name for path in tmp_path.glob("*.glb")) == [
+        "all.glb",
+        "clip.glb",
+        "other.glb",
+    ]
+    assert main(["export", clip, "other.npz", "format=bvh", "output=all.bvh"]) == 2
+    assert "leave output= out, or take format=html or glb" in capsys.readouterr().err
+
+
+def test_generate_writes_as_export_does(world, tmp_path, capsys):
+    """The same choices, for those of its formats that leave them open."""
+    choices = {"scale": 100, "fps": 40, "names": "mixamo", "root": "true"}
+    assert main(world.generate(formats="[npz,bvh,glb]", **choices)) == 0, capsys.readouterr().err
+    folder = world.here / "clips"
+    again = [f"{key}={value}" for key, value in choices.items()]
+    for format in ("bvh", "glb"):
+        left = again if format == "bvh" else again[1:]
+        words = [f"motion={folder / '000.npz'}", f"format={format}", *left]
+        assert main(["export", *words, f"output={tmp_path / 'again'}"]) == 0
+        assert (tmp_path / "again").read_bytes() == (folder / f"000.{format}").read_bytes()
+    assert read_motion(folder / "000.npz").fps == 20
+    assert main(world.generate(formats="[npz,gif]", scale=100, output=tmp_path / "no")) == 2
+    assert "scale is for format=bvh alone: leave it out for npz, gif" in capsys.readouterr().err

@@ -1,6 +1,8 @@
 """Systems on latents that keep time through the verbs: generate, evaluate, demo, invert."""
 
+import csv
 import json
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -57,6 +59,83 @@ def test_it_goes_on_from_a_motion_and_fills_one(world, flow_run, refused):
         assert line in refused([*words, *more])
 
 
+def test_a_timeline_is_one_motion_that_knows_its_sentences(world, timed_flow_run, refused, capsys):
+    lines = world.file("lines.txt", "a person walks # 3\n\nsomeone jumps # 2.05\na person bows\n")
+    words = [f"timeline={lines}", "seconds=1", "count=2"]
+    motions = generated(timed_flow_run, world.here / "line", *words)
+    assert (
+        "3 sentences in 6.05 s; up to 0.25 s from a seam (and elsewhere)" in capsys.readouterr().out
+    )
+    assert [len(motion.joints) for motion in motions] == [121, 121]  # two of at most 60 trained
+    assert not np.allclose(motions[0].joints, motions[1].joints, atol=1e-2)
+    assert motions[0].text == "a person walks; someone jumps; a person bows"
+    assert json.loads(motions[1].provenance["timeline"]) == [
+        {"text": "a person walks", "frames": [0, 60]},
+        {"text": "someone jumps", "frames": [60, 102]},
+        {"text": "a person bows", "frames": [102, 121]},
+    ]
+    short = world.file("short.txt", "a person walks # 3\nsomeone jumps # 0.2\n")
+    broken = world.file("broken.txt", "a person walks # 3\nsomeone jumps # soon\n")
+    long = world.file("long.txt", "a person walks # 400\na person walks # 400\n")
+    for more, line in (
+        ([f"timeline={short}"], "sentence 2 of the timeline has 4 frames, 10 are the fewest"),
+        ([f"timeline={broken}"], f"{broken}:2: length in seconds takes a finite number"),
+        ([f"timeline={long}"], "the timeline has 800 seconds, 600 are the most"),
+        ([f"timeline={lines}", "text=hop"], "or timeline=FILE"),
+        ([f"timeline={lines}", f"start={lines}"], "leave start, keep and project out"),
+    ):
+        words = ["generate", f"run={timed_flow_run.folder}", "device=cpu", *more]
+        assert line in refused(words)
+
+
+def test_where_attention_goes_is_drawn_and_listed(world, timed_flow_run, refused, capsys):
+    texts = world.file("texts.txt", "a person walks # 3\nsomeone jumps over a box # 2\n")
+    words = ["report", "attention", f"run={timed_flow_run.folder}", "device=cpu"]
+    drawn = [f"texts={texts}", "sampling.steps=2", "output=a/b.png"]
+    assert main([*words, *drawn]) == 0
+    out = capsys.readouterr().out
+    assert "'a person walks': SinkRatio 0." in out and "b.csv, b.sinks.csv" in out
+    assert (world.here / "a" / "b.png").read_bytes().startswith(b"\x89PNG")
+    with (world.here / "a" / "b.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["sentence"] == "a person walks"]
+    assert {row["word"] for row in rows} == {"(start)", "a", "person", "walks", "(padding)"}
+    assert len(rows) == 2 * 2 * 20 * 5  # steps, layers, latents, words
+    sums = defaultdict(float)
+    for row in rows:
+        sums[row["step"], row["layer"], row["second"]] += float(row["share"])
+    np.testing.assert_allclose([*sums.values()], 1, atol=1e-3)
+    with (world.here / "a" / "b.sinks.csv").open(newline="") as stream:
+        ratios = [float(row["sink_ratio"]) for row in csv.DictReader(stream)]
+    assert len(ratios) == 2 * 2 * 2 * 2 and all(0 < ratio <= 1 for ratio in ratios)
+    assert "give either text=" in refused([*words])
+    run = f"run={world.run('projector')}"
+    line = refused(["report", "attention", run, "text=a person walks", "device=cpu"])
+    assert "this model reads no text word by word" in line
+
+
+def test_controls_of_attention_are_rows_with_their_sinks(world, timed_flow_run, monkeypatch):
+    monkeypatch.setattr(evaluate_protocol, "load_judge", lambda *_: PlainJudge())
+    small = {"pool_size": 4, "replications": 2, "multimodality_texts": 2}
+    small |= {"multimodality_repeats": 3, "multimodality_pairs": 2}
+    words = [f"protocol.{key}={value}" for key, value in small.items()]
+    words += ["controls=[start,random,unmasked]", "clips=4", f"evaluator={world.here}"]
+    record = evaluated(world, timed_flow_run, "protocol=open", *words, whole=True)
+    rows = {name.partition(", ")[2]: row for name, row in record["rows"].items()}
+    start = rows["start masked from 0.2)"]
+    assert (
+        start["start_share"]["mean"]
+        < 0.7 * record["rows"]["generated (flow)"]["start_share"]["mean"]
+    )
+    assert 0 < rows["padding read)"]["sink_ratio"]["mean"] < start["sink_ratio"]["mean"]
+    assert start["sink_ratio"]["count"] == 4 and "sink_ratio" not in record["rows"]["Real"]
+    found = record["differences"]["generated (flow, random word masked from 0.2)"]["fid"]
+    of = record["replications"]
+    each = np.subtract(
+        of["generated (flow, random word masked from 0.2)"]["fid"], of["generated (flow)"]["fid"]
+    )
+    assert found["mean"] == pytest.approx(each.mean()) and found["count"] == 2
+
+
 class PlainJudge:
     """A motion lies at the mean of its local positions, a sentence at its count of letters."""
 
@@ -69,12 +148,13 @@ class PlainJudge:
         return np.array([[text.count(c) for c in "aeinot"] for text in captions], np.float32)
 
 
-def evaluated(world, run, *words: str) -> dict:
+def evaluated(world, run, *words: str, whole: bool = False) -> dict:
     output = world.here / "table.json"
     given = {"run": run.folder, "dataset": world.data, "output": output, "device": "cpu"}
     given |= {"split": "train", "sampling.steps": 2, "batch_size": 3}
     assert main(["evaluate", *words, *(f"{key}={value}" for key, value in given.items())]) == 0
-    return json.loads(output.read_text())["rows"]
+    record = json.loads(output.read_text())
+    return record if whole else record["rows"]
 
 
 def test_the_judge_of_everybody_sees_it(world, flow_run, monkeypatch):
@@ -162,19 +242,39 @@ def test_words_of_motions_of_several_lengths_are_learned_together(world, flow_ru
     assert read_word(world.here / "both" / "hop.safetensors").about["loss_before"] > 0
 
 
-@pytest.mark.parametrize(
-    ("of", "projects", "guidance"), [("flow_run", False, 3.0), ("timed_lead_run", True, 2.0)]
-)
-def test_it_is_served(request, tmp_path, of, projects, guidance):
-    run = request.getfixturevalue(of)
-    words = [f"run={run.folder}", "port=0", "device=cpu", "sampling.steps=2"]
+def test_it_is_served(flow_run, tmp_path):
+    words = [f"run={flow_run.folder}", "port=0", "device=cpu", "sampling.steps=2"]
+    with make_server(words, tmp_path) as server, requests.Session() as session:
+        session.trust_env = False
+
+        def asked(path: str, body: dict) -> dict:
+            return session.post(f"{server.url}{path}", json=body, timeout=60).json()
+
+        about = session.get(f"{server.url}about", timeout=60).json()
+        assert about["projector"] is False and about["defaults"]["guidance"] == 3.0
+        assert about["attention"] is True
+        answer = asked("generate", {"text": "a person walks", "seconds": 2, "joints": True})
+        assert answer["progress"] == 1.0 and answer["clips"][0]["frames"] == 40
+        looked = asked(f"jobs/{answer['id']}/attention", {"wait": True})
+        assert looked["progress"] == 1.0
+        picture = session.get(f"{server.url[:-1]}{looked['picture']}", timeout=60)
+        assert picture.headers["Content-Type"] == "image/png"
+        assert picture.content.startswith(b"\x89PNG")
+        none = session.get(f"{server.url}jobs/{answer['id']}/attention.png", timeout=60)
+        assert none.status_code == 404
+        again = asked(f"jobs/{looked['id']}/attention", {"wait": True})
+        assert again == {"error": "this request has no clips"}
+
+
+def test_lead_on_latents_that_keep_time_is_served(timed_lead_run, tmp_path):
+    words = [f"run={timed_lead_run.folder}", "port=0", "device=cpu", "sampling.steps=2"]
     with make_server(words, tmp_path) as server, requests.Session() as session:
         session.trust_env = False
         about = session.get(f"{server.url}about", timeout=60).json()
-        assert about["projector"] is projects and about["defaults"]["guidance"] == guidance
-        body = {"text": "a person walks", "seconds": 2, "joints": True}
+        assert about["projector"] is True and about["defaults"]["guidance"] == 2.0
+        body = {"text": "a person walks", "seconds": 2, "projector": "both"}
         answer = session.post(f"{server.url}generate", json=body, timeout=60).json()
-    assert answer["progress"] == 1.0 and answer["clips"][0]["frames"] == 40
+        assert [clip["frames"] for clip in answer["clips"]] == [40, 40]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import socket
 import sys
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from lead.cli.main import main
+from lead.core.runs import Run
 
 CASES = {}
 
@@ -483,6 +485,47 @@ def test_no_cuda_device(world, refused, device):
     line = refused([*world.generate(), f"device={device}"])
     assert f"device={device}" in line
     assert "device=cpu" in line
+
+
+NO_MODEL = {
+    "too long": (["seconds=100"], "outside what was trained"),
+    "too short": (["seconds=0.01"], "0 frames (0.00 s) is outside what was trained"),
+    "a line too long": (["prompts=lines.txt", "text=null"], "outside what was trained"),
+    "unknown format": (["formats=[npz,avi]"], "unknown format 'avi'"),
+    "a format without its library": (["format=mp4"], 'pip install "lead[video]"'),
+    "unknown device": (["device=banana"], "unknown device 'banana'"),
+    "unknown precision": (["precision=half"], "unknown precision 'half'"),
+    "a word that nobody taught": (["text=a <zombie> walks"], "<zombie>"),
+    "no word file": (["words=[none.safetensors]"], "none.safetensors"),
+}
+
+
+@pytest.fixture
+def no_model(world, monkeypatch):
+    """Whatever reads the weights of a run fails the test."""
+    assert world.chain
+
+    def read(self: Run, part: str):
+        raise AssertionError(f"{self.folder} is loaded ({part})")
+
+    monkeypatch.setattr(Run, "tensors", read)
+
+
+@pytest.mark.parametrize("name", NO_MODEL)
+def test_what_needs_no_model_is_told_before_one_is_loaded(
+    world, refused, no_model, monkeypatch, name
+):
+    monkeypatch.setitem(sys.modules, "av", None)
+    (world.here / "lines.txt").write_text("a person walks # 3\na person runs # 3000\n")
+    options, told = NO_MODEL[name]
+    assert told in refused([*world.generate(), *options])
+
+
+def test_a_port_that_is_taken_is_told_before_the_model_is_loaded(world, refused, no_model):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        line = refused(["demo", f"run={world.run('projector')}", f"port={port}"])
+    assert f"{port}" in line and "in use" in line
 
 
 def test_video_needs_its_package(world, refused, monkeypatch):

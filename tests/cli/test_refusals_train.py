@@ -285,19 +285,39 @@ def resuming_another_stage(w):
     return w.train("diffusion", run=w.copy_run("vae"), resume="true")
 
 
-@case(2, "another 'seed'")
+@case(2, "other options, seed: ", " there, 7 now")
 def resuming_with_another_seed(w):
     return resume(w, "vae", seed=7)
 
 
-@case(2, "another 'stages.vae'")
+@case(2, "stages.vae.optimizer.lr: 0.002 there, 0.5 now")
 def resuming_with_another_rate(w):
     return resume(w, "vae", stages__vae__optimizer__lr=0.5)
 
 
-@case(2, "another 'stage'")
+@case(2, "stage.module.kl_weight: 0.0001 there, 0.5 now")
 def resuming_with_another_term(w):
     return resume(w, "vae", stage__module__kl_weight=0.5)
+
+
+@case(2, "is a vae run: name a diffusion run")
+def weights_of_another_stage(w):
+    return w.train("diffusion", run="new", init=w.copy_run("vae"))
+
+
+@case(2, "init=", "model.denoiser.width: 32 there, 16 now")
+def weights_of_another_width(w):
+    return w.train("diffusion", run="new", init=w.copy_run("diffusion"), model__denoiser__width=16)
+
+
+@case(2, "init=", "reads another text encoder")
+def weights_for_other_words(w):
+    return w.train("diffusion", run="new", init=w.copy_run("diffusion"), text_encoder__seed=9)
+
+
+@case(2, "is not a run directory (no run.json)")
+def weights_of_nothing(w):
+    return w.train("vae", run="new", init="nowhere")
 
 
 @case(1, "trainer.ckpt", "overwrite=true")

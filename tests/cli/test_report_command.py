@@ -35,7 +35,7 @@ def measured(tmp_path, monkeypatch):
 def test_two_judges_are_two_tables(measured, capsys):
     assert main(["report", "6", str(measured)]) == 0
     out = capsys.readouterr().out
-    paper, _, ours = out.partition("\nNot in one table: table 6 of LEAD is humanml3d judged by ")
+    paper, _, ours = out.partition("\nNot in one table: LEAD table 6 is humanml3d judged by ")
     assert "| LEAD- w/o KL " in paper and "mine" not in paper
     assert "| generated (MLD) | 0.500 ± 0.010 | 2.500 ± 0.125 |" in " ".join(ours.split())
     assert "LEAD table 6" not in ours and "mine 0123" in ours

@@ -1,13 +1,16 @@
 """What `lead train` hands to training: typed options, each mistake told where it stands."""
 
+import shlex
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import annotated_types
 import pytest
 
 from lead.cli.config import compose
+from lead.cli.train import what_comes_next
 from lead.cli.train_request import train_request
 from lead.core.building import HOLDS
 from lead.core.errors import RequestError
@@ -118,3 +121,23 @@ def test_the_module_that_is_named_is_the_stages_own(stage):
 def test_a_classifier_of_nothing_is_refused():
     with pytest.raises(RequestError, match="stage: 'labels' takes at least 1 entries"):
         train_request(values_of("classifier", "stage.labels=[]"))
+
+
+@pytest.mark.parametrize("stage", HOLDS)
+def test_what_comes_next_repeats_what_holds_for_all_stages(stage):
+    """Where the data is, of which size, with which words, machine and parts of other stages."""
+    shared = ["dataset=/my data", "size=small", "text_encoder=hash", "text_encoder.dim=9"]
+    shared += ["seed=3", "trainer.logger=[wandb]", "trainer.precision=fp32"]
+    kinds = ("vae", "denoiser", "flow", "projector")
+    parts = {f"model{mark}=x": part for part in kinds for mark in (f"/{part}", f".{part}.width")}
+    own = [f"stage={stage}", "run=R", "vae=V", "teacher=T", "overwrite=true", "stage.module.x=1"]
+    own += [f"stages.{stage}.batch_size=2", "trainer.max_steps=9"]
+    record = SimpleNamespace(parts={part: {} for part in HOLDS[stage]})
+    finished = SimpleNamespace(folder=Path("a run"), stage=stage, record=record)
+    verb, *words = shlex.split(what_comes_next(finished, [*own, *shared, *parts]))[1:]
+    assert any(word.endswith("=a run") for word in words)
+    if verb == "train":
+        others = [word for word, part in parts.items() if part not in HOLDS[stage]]
+        assert words[1:-1] == [*shared, *others]
+    elif verb == "evaluate":
+        assert words[-1] == shared[0]

@@ -45,6 +45,12 @@ def make_run(folder: Path, stage: str, parents: dict | None = None) -> Run:
     return run
 
 
+def test_a_text_names_a_run_as_its_path_does(tmp_path):
+    run = Run(str(make_run(tmp_path / "run", "vae").folder))
+    assert run == Run(tmp_path / "run") and isinstance(run.folder, Path)
+    assert run.tensors("vae")["mean"].tolist() == [1, 2]
+
+
 @pytest.fixture
 def chain(tmp_path) -> tuple[Run, Run, Run]:
     """A VAE, a diffusion on it (its part is called denoiser), a projector on the diffusion."""

@@ -102,7 +102,7 @@ def _twice(path: Path) -> Path:
 
 
 def _text(path: Path) -> Path:
-    path.write_text("this is a web page, no archive")
+    path.write_text("this is a web page, no archive", encoding="utf-8")
     return path
 
 

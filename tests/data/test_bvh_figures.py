@@ -120,6 +120,11 @@ SOURCES = {
         **limbs("spine3", "@_collar=collar @_shoulder=shoulder @_elbow=elbow @_wrist=wrist"),
         **limbs("pelvis", "@_hip=hip @_knee=knee @_ankle=ankle @_foot=foot"),
     },
+    "vrm": {
+        **chain("", "hips=pelvis spine=spine1 chest=spine2 upperChest=spine3 neck=neck head=head"),
+        **limbs("upperChest", ARM.replace("@Arm", "@UpperArm").replace("Fore", "Lower")),
+        **limbs("hips", "@UpperLeg=hip @LowerLeg=knee @Foot=ankle @Toes=foot"),
+    },
 }
 
 

@@ -86,7 +86,7 @@ def write_figure(
         turns[1] = turn  # X is the second of both orders
         lines.append(" ".join(map(str, (*root(frame), *turns))))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 

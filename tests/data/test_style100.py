@@ -61,7 +61,7 @@ def write_clip(path: Path, frames: int = 300, first: int = 0) -> Path:
         turns[:3] = 0
         lines.append(" ".join(f"{value:.5f}" for value in (0, 90, frame, *turns)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 

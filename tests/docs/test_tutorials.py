@@ -103,7 +103,7 @@ def write_figure(path: Path, frames: int, naming: str = "Left{}") -> None:
         "Frame Time: 0.033333",
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join([*head, *rows]) + "\n")
+    path.write_text("\n".join([*head, *rows]) + "\n", encoding="utf-8")
 
 
 def figure(naming: str) -> dict[str, tuple[str, tuple[int, int, int]]]:
@@ -193,7 +193,7 @@ def write_collection(folder: Path) -> None:
 
 def block_of(page: Path, language: str) -> str:
     """The first fenced block of a language in a page."""
-    return page.read_text().split(f"```{language}\n")[1].split("```")[0]
+    return page.read_text(encoding="utf-8").split(f"```{language}\n")[1].split("```")[0]
 
 
 @pytest.fixture
@@ -221,7 +221,9 @@ def test_train_on_humanml3d(run_page, repository):
     write_published_evaluator(Path("evaluators"))
     said = run_page("docs/tutorials/humanml3d.md")
     assert "datasets/humanml3d: 28 clips (test 8, train 16, val 4)" in said
-    record = json.loads(Path("checkpoints/humanml3d-paper-projector/metrics.json").read_text())
+    record = json.loads(
+        Path("checkpoints/humanml3d-paper-projector/metrics.json").read_text(encoding="utf-8")
+    )
     assert record["evaluator"]["name"] == "t2m-humanml3d"
     assert "generated (LEAD)" in said and "LEAD" in said
 
@@ -229,11 +231,11 @@ def test_train_on_humanml3d(run_page, repository):
 def test_your_own_bvh_files(run_page, repository):
     page = repository / "docs/tutorials/own_bvh.md"
     table = next(text for text in page.read_text().split("```text\n") if text.startswith("id,"))
-    Path("captions.csv").write_text(table.split("```")[0])
+    Path("captions.csv").write_text(table.split("```")[0], encoding="utf-8")
     named = {row["id"] for row in csv.DictReader(table.split("```")[0].splitlines())}
     for number, name in enumerate(sorted(named | {f"spare_{i}" for i in range(8)})):
         write_figure(Path("my_motions") / f"{name}.bvh", frames=66 + 25 * number)
-    with Path("captions.csv").open("a") as stream:
+    with Path("captions.csv").open("a", encoding="utf-8") as stream:
         stream.writelines(
             f"spare_{i},a person waits,{'val' if i == 0 else 'train'}\n" for i in range(8)
         )
@@ -241,7 +243,7 @@ def test_your_own_bvh_files(run_page, repository):
     assert "mixamo" in said
     for name in ("000.bvh", "000.glb", "player.html"):
         assert (Path("outputs/mine") / name).stat().st_size > 0
-    manifest = json.loads(Path("datasets/named/manifest.json").read_text())
+    manifest = json.loads(Path("datasets/named/manifest.json").read_text(encoding="utf-8"))
     assert sum(manifest["clips"].values()) >= len(named) + 8
 
 
@@ -291,7 +293,9 @@ def test_readme(run_page, with_starter, repository):
 
 def test_teach_a_word(run_page, repository, with_runs):
     write_figure(Path("zombie.bvh"), 90)
-    Path("words.yaml").write_text(block_of(repository / "docs/tutorials/teach_a_word.md", "yaml"))
+    Path("words.yaml").write_text(
+        block_of(repository / "docs/tutorials/teach_a_word.md", "yaml"), encoding="utf-8"
+    )
     said = run_page("docs/tutorials/teach_a_word.md")
     assert "<zombie> from 1 motions, loss " in said and "<childlike> from 4 motions, loss " in said
     for name in ("words/zombie", "words/childlike", "many/zombie", "many/childlike"):

@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from lead.core.errors import RequestError
 from lead.export.bvh import CENTIMETRES, euler_zxy, write_bvh
+from lead.export.joint_names import NAMES, joint_names
 from lead.export.motion_file import Motion
 from lead.representation import features_to_joints, get_skeleton
 
@@ -39,7 +40,7 @@ def read_positions(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndar
 
     A stack machine of its own: rotations by SciPy, in the order of the channels.
     """
-    head, _, tail = path.read_text().partition("MOTION\n")
+    head, _, tail = path.read_text(encoding="utf-8").partition("MOTION\n")
     joints = read_hierarchy(head)
     lines = tail.splitlines()
     frames, seconds = int(lines[0].split(":")[1]), float(lines[1].split(":")[1])
@@ -87,6 +88,34 @@ def test_our_own_reader_recognises_names_and_units(tmp_path, dancer, scale):
     write_bvh(tmp_path / "clip.bvh", motion, scale)
     again = load_bvh_joints(tmp_path / "clip.bvh", fps=motion.fps, up_axis="y")
     assert np.linalg.norm(again - motion.joints, axis=-1).max() < 1e-4
+
+
+@pytest.mark.parametrize("root", [False, True])
+@pytest.mark.parametrize("names", NAMES)
+def test_every_naming_is_recognised_with_a_root_and_without(tmp_path, dancer, names, root):
+    """By the reader here, which adds positions to offsets, and by ours, which replaces them."""
+    from lead.data.bvh import load_bvh_joints
+
+    motion, path = dancer(), tmp_path / "clip.bvh"
+    assert write_bvh(path, motion, CENTIMETRES, names=names, root=root, fps=40) is None
+    again = load_bvh_joints(path, fps=motion.fps, up_axis="y")
+    assert np.linalg.norm(again - motion.joints, axis=-1).max() < 1e-4
+    places, offsets, seconds = read_positions(path)
+    assert seconds == 0.025 and len(places) == 22 + root
+    order = [name for name in joint_names(get_skeleton("humanml3d"), names)]
+    found = np.stack([places[name] for name in order], axis=1)[::2] / CENTIMETRES
+    assert np.linalg.norm(found - motion.joints, axis=-1).max() < 1e-4
+    if root:
+        assert next(iter(places)) == "root"
+        np.testing.assert_allclose(places["root"][:, 1], 0, atol=1e-9)
+        np.testing.assert_array_equal(offsets[order[0]], 0)
+
+
+def test_other_names_are_humanml3d_s_alone(tmp_path, dancer):
+    with pytest.raises(RequestError, match="names=vrm are of humanml3d's joints"):
+        write_bvh(tmp_path / "clip.bvh", dancer("kit"), names="vrm")
+    with pytest.raises(RequestError, match="unknown names 'vmr': did you mean 'vrm'?"):
+        write_bvh(tmp_path / "clip.bvh", dancer(), names="vmr")
 
 
 @pytest.mark.parametrize("clip", ["012314", "000612"])

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lead.cli.values import JOINT_NAMES
 from lead.core.errors import RequestError
-from lead.export.formats import FORMATS, export_motion
+from lead.export.formats import CHOICES, FORMATS, Manner, export_motion
+from lead.export.joint_names import NAMES as JOINTS
 from lead.export.motion_file import Motion
 
 # A new format adds its name here.
@@ -54,3 +56,30 @@ def test_an_unknown_format_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="known: bvh, gif, glb, html, mp4, npz, png, webp"):
         export_motion(motion(), tmp_path / "clip.obj", "obj")
     assert list(tmp_path.iterdir()) == []
+
+
+CHOSEN = {"fps": 25.0, "scale": 100.0, "names": "vrm", "root": True}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("choice", CHOSEN)
+def test_a_choice_changes_the_file_or_is_refused(tmp_path: Path, choice: str, name: str) -> None:
+    if name == "mp4" and find_spec("av") is None:
+        pytest.skip("needs the extra 'video'")
+    manner, first, second = Manner(**{choice: CHOSEN[choice]}), tmp_path / "1", tmp_path / "2"
+    export_motion(motion(), first, name)
+    export_motion(motion(), second, name, manner)
+    if name in CHOICES[choice]:
+        manner.check("npz", name)
+        assert first.read_bytes() != second.read_bytes()
+    else:
+        with pytest.raises(
+            RequestError, match=f"^{choice} is for format=.* leave it out for {name}"
+        ):
+            manner.check(name)
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_names_of_the_command_are_those_that_are_written() -> None:
+    assert JOINT_NAMES == JOINTS
+    assert set(CHOICES) == set(CHOSEN) == set(Manner.model_fields)

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation, Slerp
 
+from lead.core.errors import RequestError
 from lead.export.glb import write_glb
+from lead.export.joint_names import NAMES
 from lead.export.motion_file import Motion
 from lead.representation import get_skeleton
 from lead.representation.joint_rotations import fit_joint_rotations
@@ -57,8 +59,8 @@ class Gltf:
                 np.testing.assert_array_equal(np.float32(accessor[name]), limit)
         return values
 
-    def world(self, seconds: float | None) -> list[np.ndarray]:
-        """Matrices (4, 4) of all nodes; None is the pose at rest."""
+    def world(self, seconds: float | None, clip: int = 0) -> list[np.ndarray]:
+        """Matrices (4, 4) of all nodes in an animation; None is the pose at rest."""
         nodes = self.tree["nodes"]
         parts = [
             {
@@ -67,7 +69,7 @@ class Gltf:
             }
             for n in nodes
         ]
-        animation = self.tree["animations"][0]
+        animation = self.tree["animations"][clip]
         for channel in animation["channels"] if seconds is not None else []:
             sampler = animation["samplers"][channel["sampler"]]
             times, values = self.array(sampler["input"])[:, 0], self.array(sampler["output"])
@@ -89,10 +91,10 @@ class Gltf:
             waiting += [(child, matrices[node]) for child in nodes[node].get("children", [])]
         return matrices
 
-    def joints(self, skeleton: str, seconds: float | None) -> np.ndarray:
-        names = [node["name"] for node in self.tree["nodes"]]
-        world = self.world(seconds)
-        return np.stack([world[names.index(n)][:3, 3] for n in get_skeleton(skeleton).joint_names])
+    def joints(self, skeleton: str, seconds: float | None, clip: int = 0) -> np.ndarray:
+        """Places of the skeleton's joints, which are the first nodes."""
+        world = self.world(seconds, clip)
+        return np.stack([world[node][:3, 3] for node in range(get_skeleton(skeleton).joints)])
 
     def skin(self, seconds: float | None) -> np.ndarray:
         """Vertices (n, 3) of the body at a time."""
@@ -226,6 +228,150 @@ def test_equal_motions_make_equal_files(tmp_path, dancer):
     for name in ("one.glb", "two.glb"):
         write_glb(tmp_path / name, dancer())
     assert (tmp_path / "one.glb").read_bytes() == (tmp_path / "two.glb").read_bytes()
+
+
+# What other programs call left hip and right wrist, and the hips.
+SPELLED = {
+    "lead": ("left_hip", "right_wrist", "pelvis"),
+    "mixamo": ("mixamorig:LeftUpLeg", "mixamorig:RightHand", "mixamorig:Hips"),
+    "vrm": ("leftUpperLeg", "rightHand", "hips"),
+    "smpl": ("L_Hip", "R_Wrist", "Pelvis"),
+}
+
+
+@pytest.mark.parametrize("root", [False, True])
+@pytest.mark.parametrize("names", NAMES)
+def test_other_names_and_a_root_leave_every_joint_where_it_is(tmp_path, dancer, names, root):
+    motion = dancer()
+    assert write_glb(tmp_path / "clip.glb", motion, names=names, root=root) is None
+    gltf = Gltf(tmp_path / "clip.glb")
+    found = [node["name"] for node in gltf.tree["nodes"]]
+    assert (found[1], found[21], found[0]) == SPELLED[names]
+    assert found[22:] == (["root", "body"] if root else ["body"]) and len(set(found)) == len(found)
+    assert gltf.tree["skins"][0]["joints"] == list(range(len(found) - 1))
+    for frame in (0, 17, motion.frames - 1):
+        places = gltf.joints("humanml3d", frame / motion.fps)
+        assert np.linalg.norm(places - motion.joints[frame], axis=-1).max() < 1e-4
+    np.testing.assert_allclose(
+        gltf.skin(None),
+        gltf.array(gltf.tree["meshes"][0]["primitives"][0]["attributes"]["POSITION"]),
+        atol=1e-6,
+    )
+
+
+def test_the_root_glides_on_the_ground_and_faces_where_the_figure_does(tmp_path):
+    """A stiff figure that turns about the vertical and walks: the root does all of it."""
+    skeleton = get_skeleton("humanml3d")
+    pose = np.zeros((22, 3))
+    for joint, parent in enumerate(skeleton.parents[1:], start=1):
+        pose[joint] = pose[parent] + skeleton.reference_offsets().numpy()[joint]
+    angles = np.linspace(0.2, 7.0, 40)
+    path = np.stack([np.cos(angles), 0.9 + 0 * angles, angles], axis=1)
+    joints = Rotation.from_euler("y", angles[:, None]).as_matrix()[:, None] @ pose[..., None]
+    motion = Motion(joints[..., 0] + path[:, None], np.zeros((40, 263)), "turns")
+    write_glb(tmp_path / "clip.glb", motion, root=True)
+    gltf = Gltf(tmp_path / "clip.glb")
+    np.testing.assert_allclose(gltf.world(None)[22], np.eye(4), atol=1e-6)
+    for frame in range(0, 40, 3):
+        world = gltf.world(frame / 20)
+        np.testing.assert_allclose(world[22][:3, 3], path[frame] * [1, 0, 1], atol=1e-5)
+        turned = Rotation.from_matrix(world[22][:3, :3]).as_rotvec() - [0, angles[frame], 0]
+        np.testing.assert_allclose(turned[[0, 2]], 0, atol=1e-5)
+        assert np.cos(turned[1]) == pytest.approx(
+            1, abs=2e-3
+        )  # the hips' own T-pose leans a little
+        local = np.linalg.inv(world[22]) @ world[0]
+        np.testing.assert_allclose(local[:3, 3], [0, 0.9, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize("fps", [30, 60, 12.5])
+def test_another_frame_rate_is_what_a_player_shows_between_the_frames(tmp_path, dancer, fps):
+    """LINEAR in glTF is slerp for rotations: at every new frame both files have the same pose."""
+    motion = dancer()
+    write_glb(tmp_path / "own.glb", motion)
+    write_glb(tmp_path / "new.glb", motion, fps=fps)
+    own, new = Gltf(tmp_path / "own.glb"), Gltf(tmp_path / "new.glb")
+    times = new.array(new.tree["animations"][0]["samplers"][0]["input"])[:, 0]
+    np.testing.assert_allclose(times, np.arange(len(times)) / fps, rtol=1e-6)
+    assert len(times) == int((motion.frames - 1) * fps / motion.fps) + 1
+    for seconds in times[::7]:
+        both = [gltf.world(float(seconds)) for gltf in (own, new)]
+        np.testing.assert_allclose(both[0], both[1], atol=2e-6)
+
+
+def test_several_clips_are_animations_of_one_figure(tmp_path, dancer):
+    first, second = dancer(frames=30), dancer(frames=50, text="another")
+    slow = Motion(second.joints, second.features, second.text, fps=10.0)
+    assert write_glb(tmp_path / "all.glb", first, second, first, slow, names="mixamo") is None
+    gltf = Gltf(tmp_path / "all.glb")
+    titles = [animation["name"] for animation in gltf.tree["animations"]]
+    assert titles == ["someone dances", "another", "someone dances 2", "another 2"]
+    assert [one["extras"]["fps"] for one in gltf.tree["animations"]] == [20, 20, 20, 10]
+    for clip, motion in enumerate((first, second, first, slow)):
+        for frame in (0, 11, motion.frames - 1):
+            found = gltf.joints("humanml3d", frame / motion.fps, clip)
+            assert np.linalg.norm(found - motion.joints[frame], axis=-1).max() < 1e-4
+
+
+def test_clips_of_other_bones_get_those_of_all_and_it_is_said(tmp_path, dancer):
+    motion = dancer()
+    taller = Motion(1.1 * motion.joints, motion.features, "")
+    remark = write_glb(tmp_path / "all.glb", motion, motion, taller)
+    assert remark.startswith("constant bone lengths move the joints")
+    gltf = Gltf(tmp_path / "all.glb")
+    for clip in range(3):
+        thigh = np.subtract(*gltf.joints("humanml3d", 1.0, clip)[[1, 4]])
+        there = np.subtract(*motion.joints[20, [1, 4]])
+        assert np.linalg.norm(thigh) == pytest.approx(np.linalg.norm(there), rel=1e-4)
+
+
+@pytest.mark.parametrize("skeletons", [(), ("humanml3d", "kit")])
+def test_a_file_has_one_skeleton(tmp_path, dancer, skeletons):
+    with pytest.raises(RequestError, match="holds motions of one skeleton"):
+        write_glb(tmp_path / "clip.glb", *map(dancer, skeletons))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_names_of_vrm_make_an_animation_for_vrm_figures(tmp_path, dancer):
+    """The bones that VRM 1.0 asks of every humanoid are there, each at its node."""
+    write_glb(tmp_path / "clip.glb", dancer(), names="vrm", root=True)
+    tree = Gltf(tmp_path / "clip.glb").tree
+    assert tree["extensionsUsed"] == ["VRMC_vrm_animation"]
+    said = tree["extensions"]["VRMC_vrm_animation"]
+    assert said["specVersion"] == "1.0"
+    bones = {name: of["node"] for name, of in said["humanoid"]["humanBones"].items()}
+    assert all(tree["nodes"][node]["name"] == name for name, node in bones.items())
+    sided = ("UpperLeg", "LowerLeg", "Foot", "UpperArm", "LowerArm", "Hand")
+    wanted = {f"{side}{part}" for side in ("left", "right") for part in sided}
+    assert wanted | {"hips", "spine", "head"} <= set(bones) and "root" not in bones
+    moved = [
+        channel["target"]["node"]
+        for channel in tree["animations"][0]["channels"]
+        if channel["target"]["path"] == "translation"
+    ]
+    assert moved == [bones["hips"], 22]
+    write_glb(tmp_path / "other.glb", dancer(), names="smpl")
+    assert "extensions" not in Gltf(tmp_path / "other.glb").tree
+
+
+@pytest.mark.parametrize("skeleton", ["humanml3d", "kit"])
+def test_the_body_has_hands_toes_and_heels(tmp_path, dancer, skeleton):
+    """It reaches past the last joints by what the T-pose's tips say, on both sides."""
+    write_glb(tmp_path / "clip.glb", dancer(skeleton))
+    gltf = Gltf(tmp_path / "clip.glb")
+    names, rest = get_skeleton(skeleton).joint_names, gltf.joints(skeleton, None)
+    attributes = gltf.tree["meshes"][0]["primitives"][0]["attributes"]
+    skin, bound = gltf.skin(None), gltf.array(attributes["JOINTS_0"])[:, 0]
+    leg = np.linalg.norm(rest[names.index("left_knee")] - rest[names.index("left_hip")]) * 2
+    toe = "toes" if skeleton == "kit" else "foot"
+    for side, sign in (("left", 1), ("right", -1)):
+        hand, foot, ankle = (names.index(f"{side}_{part}") for part in ("wrist", toe, "ankle"))
+        beyond = [skin[bound == joint] - rest[joint] for joint in (hand, foot, ankle)]
+        assert 0.15 < (sign * beyond[0][:, 0]).max() / leg < 0.3
+        assert np.ptp(beyond[0][:, 2]) > 2 * np.ptp(beyond[0][:, 1])  # flat, with a thumb in front
+        assert beyond[0][:, 2].max() > 1.3 * -beyond[0][:, 2].min()
+        assert 0.08 < beyond[1][:, 2].max() / leg < 0.2
+        assert -0.2 < beyond[2][:, 2].min() / leg < -0.06
 
 
 @pytest.mark.dev

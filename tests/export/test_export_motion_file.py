@@ -156,7 +156,7 @@ def test_a_pickle_is_not_a_motion_file(tmp_path: Path) -> None:
 
 
 def _text(path: Path) -> None:
-    path.write_text("HIERARCHY\nROOT Hips\n")
+    path.write_text("HIERARCHY\nROOT Hips\n", encoding="utf-8")
 
 
 def _nothing(path: Path) -> None:

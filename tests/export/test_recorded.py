@@ -20,14 +20,15 @@ def recordings(tmp_path, acclaim_figure):
     return tmp_path
 
 
+@pytest.mark.parametrize("fps", [20.0, 60.0])
 @pytest.mark.parametrize("name", ["walk.amc", "turn.bvh"])
-def test_a_recording_is_the_motion_that_prepare_makes_of_it(name, recordings):
+def test_a_recording_is_the_motion_that_prepare_makes_of_it(name, fps, recordings):
     path = recordings / name
-    motion = read_any_motion(path)
-    features = joints_to_features(load_bvh_joints(path), shortest_turn=True)
+    motion = read_any_motion(path) if fps == 20 else read_any_motion(path, fps)
+    features = joints_to_features(load_bvh_joints(path, fps=fps), shortest_turn=True)
     np.testing.assert_array_equal(motion.features, features)
     np.testing.assert_array_equal(motion.joints, features_to_joints(features))
-    assert (motion.fps, motion.skeleton, motion.text) == (20.0, "humanml3d", path.stem)
+    assert (motion.fps, motion.skeleton, motion.text) == (fps, "humanml3d", path.stem)
     assert motion.provenance == {"recorded": name}
     write_motion(recordings / "clip.npz", motion)
     again = read_any_motion(recordings / "clip.npz")

@@ -173,6 +173,22 @@ def test_mask_marks_the_real_words_from_the_left_and_padding_is_zero(encoder):
     assert (out.tokens[out.mask].abs().sum(-1) > 0).all()
 
 
+def test_words_are_spelled_with_all_their_tokens(encoder):
+    for sentence in (*SENTENCES, "a person walks forward and " * 100, "turns, slowly"):
+        spelled = encoder.spelled(sentence)
+        assert sum(count for _, count in spelled) == len(encoder.tokenize([sentence])[0])
+        assert all(count > 0 for _, count in spelled)
+        words = [word for word, _ in spelled if not word.startswith("(")]
+        assert words == sentence.split()[: len(words)]
+    marks = {"hash": ["(start)"], "sentence_t5": ["(end)"]}.get(encoder.name, ["(start)", "(end)"])
+    assert [word for word, _ in encoder.spelled("")] == marks
+    with_word = encoder.spelled("a <zombie> walks", ["<zombie>"])
+    assert ("<zombie>", 1) in with_word
+    vector = torch.zeros_like(encoder.embed_ids(torch.tensor([[0]]))[0, 0])
+    read = encoder.encode_with_words(["a <zombie> walks"], {"<zombie>": vector})
+    assert sum(count for _, count in with_word) == read.mask.sum()
+
+
 def test_the_empty_sentence_is_a_condition_of_its_own(encoder):
     out = encoder.encode(["", "a person walks"])
     assert out.mask[0].any()

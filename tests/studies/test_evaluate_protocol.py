@@ -141,7 +141,7 @@ def test_controls_and_more_projectors_are_rows(world, judge, capfd):
         for name in ("MLD", "LEAD", "doubled", "MLD, guidance 1", "MLD, moments matched")
     ]
     assert len({record["rows"][name]["diversity"]["mean"] for name in names[4:]}) == 5
-    assert record["controls"]["guidance1"]["guidance_scale"] == 1.0
+    assert record["controls"]["guidance1"]["sampling"] == {"guidance_scale": 1.0}
     assert record["projectors"] == {str(other): Run(other).weights_hash("projector")}
     assert "8 clips, a part of the split" in record["headline"]
 

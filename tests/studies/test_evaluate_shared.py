@@ -34,7 +34,9 @@ def test_two_processes_write_the_record_of_one(world, monkeypatch):
     alone = words(world, Path("judge"), "one.json")  # in a new process: training sets switches
     subprocess.run([sys.executable, "-m", "lead.cli.main", *alone], check=True)
     assert main(words(world, Path("judge"), "two.json", "devices=2")) == 0
-    one, two = (json.loads(Path(f"{name}.json").read_text()) for name in ("one", "two"))
+    one, two = (
+        json.loads(Path(f"{name}.json").read_text(encoding="utf-8")) for name in ("one", "two")
+    )
     assert one == two
     assert one["rows"]["generated (LEAD)"]["fid"]["count"] == 3
 

@@ -294,11 +294,42 @@ TRAIN = ["train", "-m", "stage=projector", "seed=1,2", "stage.module.rec_weight=
 MEASURE = ["evaluate.protocol=open", "evaluate.evaluator=E"]
 
 
-def test_trainings_alone_are_a_table_of_losses(here, capsys):
+def tables_of(path: str) -> list[list[dict[str, str]]]:
+    """Every table of a file of Markdown, a dictionary by its headings for each row."""
+    tables, before = [], ""
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and not before.startswith("|"):
+            tables.append([])
+            headings = cells
+        elif line.startswith("|") and set(line) - set("|-: "):
+            tables[-1].append(dict(zip(headings, cells, strict=True)))
+        before = line
+    return tables
+
+
+def test_trainings_alone_are_tables_of_losses_with_means_over_seeds(here, capsys):
+    """A column an option; terms at the best step; no total where the jobs weigh it differently."""
     assert main(TRAIN) == 0
-    out = capsys.readouterr().out
-    assert "best val/loss" in out and "| 2-4-" in out and "4.02000" in out
-    assert len(list(Path("outputs/sweeps/train/runs").iterdir())) == 4
+    told = capsys.readouterr().out
+    each, means = tables_of("outputs/sweeps/train/table.md")
+    shown = [(row["seed"], row["rec_weight"], row["val/rec"], row["step"]) for row in each]
+    assert shown == [(s, w, f"{(int(w) + int(s) / 100) / 2:.5f}", "5") for s in "12" for w in "34"]
+    folders = sorted(path.name for path in Path("outputs/sweeps/train/runs").iterdir())
+    assert sorted(row["source"] for row in each) == folders and each[0][""] == "projector"
+    half = 1.96 * 0.005 / 2**0.5 / 2**0.5  # the terms of two seeds are 0.005 apart
+    assert [(row["rec_weight"], row["seeds"], row["val/rec"]) for row in means] == [
+        (w, "2", f"{int(w) / 2 + 0.0075:.5f} ± {half:.5f}") for w in "34"
+    ]
+    assert "val/loss is left out: it contains stage.module.rec_weight, which differs" in told
+    assert not any("loss" in heading for heading in each[0])
+
+
+def test_totals_of_the_same_weights_are_compared(here):
+    assert main([*TRAIN[:3], "seed=1,2", "stages.projector.batch_size=2,4"]) == 0
+    each, means = tables_of("outputs/sweeps/train/table.md")
+    assert [row["best val/loss"] for row in each] == [f"{1 + s / 100:.5f}" for s in (1, 1, 2, 2)]
+    assert [row["batch_size"] for row in means] == ["2", "4"]
 
 
 def test_each_run_is_measured_alone(here, capsys):

@@ -1,5 +1,6 @@
 """The two stages of flows: their terms written out in NumPy, and what a run of each keeps."""
 
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -250,13 +251,22 @@ def test_two_processes_draw_the_times_of_one():
 
 
 def test_the_command_goes_from_one_stage_to_the_next(micro_words, tmp_path, capsys):
-    """Each says what comes next, and that works when it is done."""
-    first, second = tmp_path / "first", tmp_path / "second"
+    """Each says what comes next, with all that was chosen, and that works when it is done."""
+    first, second = tmp_path / "the first", tmp_path / "second"
     assert main(["train", *micro_words("autoencoder", first)]) == 0
-    said = capsys.readouterr().out
-    assert f"next: lead train stage=flow data=cmu_open autoencoder={first}" in said
-    assert main(["train", *micro_words("flow", second, f"autoencoder={first}")]) == 0
-    assert f"next: lead generate run={second}" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()[-1]
+    words = shlex.split(said.removeprefix("next: lead "))
+    assert words[:2] == ["train", "stage=flow"] and words[-1] == f"autoencoder={first}"
+    own = [f"run={second}", "trainer.max_steps=1"]
+    assert main([*words, *own]) == 0
+    output = capsys.readouterr()
+    assert f"next: lead generate run={second}" in output.out and "note" not in output.err
+    assert Run(second).record.text_encoder["dim"] == 12
+    Run(first).update(values={**Run(first).record.values, "size_name": "small"})
+    assert main([*words, *own, "overwrite=true"]) == 0
+    assert capsys.readouterr().err.startswith(
+        f"lead: note: {first} is of size=small, this flow of size=tiny: if that is not meant, say"
+    )
 
 
 def test_a_flow_without_an_auto_encoder_is_refused(make_values, chain, tmp_path):

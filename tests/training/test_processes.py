@@ -21,7 +21,7 @@ TOGETHER = (
 def start(words: list[str], log: Path, repository: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", "lead.cli.main", "train", *words, *TOGETHER]
     environment = {**os.environ, "PYTHONPATH": str(repository)}
-    with log.open("w") as stream:
+    with log.open("w", encoding="utf-8") as stream:
         return subprocess.Popen(command, stdout=stream, stderr=stream, env=environment)
 
 

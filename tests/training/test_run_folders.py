@@ -199,26 +199,31 @@ def test_half_written_files_are_swept_up(copies, make_values):
 @pytest.mark.parametrize(
     ("override", "key"),
     [
-        ("seed=2", "seed"),
-        ("stages.vae.batch_size=5", "stages.vae"),
-        ("stage.module.kl_weight=1.0", "stage"),
-        ("stage.crop_unit=4", "stage"),
+        ("seed=2", "seed: 1234 there, 2 now"),
+        ("stages.vae.batch_size=5", "stages.vae.batch_size: 4 there, 5 now"),
+        ("stages.vae.optimizer.lr=1e-4", "stages.vae.optimizer.lr: 0.002 there, 0.0001 now"),
+        ("stage.module.kl_weight=1.0", "stage.module.kl_weight: 0.0001 there, 1.0 now"),
+        ("stage.crop_unit=4", "stage.crop_unit: "),
+        ("init=R", "init: null there, 'R' now"),
     ],
 )
 def test_resuming_with_other_options_is_refused(copies, make_values, override, key):
     before = contents(copies["vae"])
     values = make_values("vae", copies["vae"], "resume=true", override)
-    refused(RequestError, values, f"was started with another '{key}'")
+    refused(RequestError, values, f"was started with other options, {key}")
     assert contents(copies["vae"]) == before
 
 
 @pytest.mark.parametrize(
     ("stage", "override", "what"),
     [
-        ("vae", "model.vae.width=32", "model"),
-        ("diffusion", "model.denoiser.relu_before_text=false", "model"),
-        ("diffusion", "model.schedule.beta_end=0.02", "model"),
-        ("projector", "model.projector.kind=linear", "model"),
+        ("vae", "model.vae.width=32", "model, model.vae.width: 16 there, 32 now"),
+        (
+            *("diffusion", "model.denoiser.relu_before_text=false"),
+            "model, model.denoiser.relu_before_text: true there, false now",
+        ),
+        ("diffusion", "model.schedule.beta_end=0.02", "model, model.schedule.beta_end: 0.0"),
+        ("projector", "model.projector.kind=linear", "model, model.projector.kind: 'transformer'"),
         ("projector", "text_encoder.seed=5", "text encoder"),
     ],
 )
@@ -408,12 +413,15 @@ def test_a_projector_needs_no_diffusion_run(chain, make_values, tmp_path):
         run.ancestor("diffusion")
 
 
-def test_a_training_without_a_validation_ends_and_is_read_again(make_values, tmp_path):
-    """No loss was the best: its record holds infinity, and goes on and is replaced all the same."""
-    values = make_values("vae", tmp_path / "run", "trainer.validate_every=1000")
-    run = train_stage(train_request(values))
-    record = Run(run.folder).record
-    assert record.status == "finished" and record.best["val/loss"] == float("inf")
-    assert Run(run.folder).load_part("vae")
-    again = make_values("vae", tmp_path / "run", "trainer.validate_every=1000", "overwrite=true")
-    assert train_stage(train_request(again)).record.status == "finished"
+@pytest.mark.parametrize("stage", ["vae", "projector"])
+def test_a_training_shorter_than_its_validation_interval_validates_at_its_end(
+    chain, make_values, tmp_path, stage
+):
+    more = ["trainer.validate_every=1000", *[f"vae={chain['vae']}"] * (stage == "projector")]
+    run = train_stage(train_request(make_values(stage, tmp_path / "run", *more)))
+    log = (run.folder / "metrics.csv").read_text().splitlines()
+    assert len([line for line in log if ",val/loss," in line]) == 1
+    best = Run(run.folder).record.best
+    assert best["step"] == 7 and 0 < best["val/loss"] < float("inf")
+    again = make_values(stage, tmp_path / "run", *more, "overwrite=true")
+    assert train_stage(train_request(again)).record.best == best

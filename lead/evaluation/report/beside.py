@@ -11,14 +11,13 @@ def why_apart(paper: PaperTable, measured: Measured) -> str | None:
     They can where the published judge looked at the published data and saw the row of real
     motions as published; the headline of the evaluation says whether it did.
     """
-    name = f"table {paper.name} of LEAD"
     if (measured.dataset, measured.judge) != (paper.dataset, paper.judge):
         return (
-            f"{name} is {paper.dataset} judged by {paper.judge}, the runs are {measured.dataset} "
-            f"judged by {measured.judge} {measured.fingerprint[:12]}"
+            f"{paper.called} is {paper.dataset} judged by {paper.judge}, the runs are "
+            f"{measured.dataset} judged by {measured.judge} {measured.fingerprint[:12]}"
         )
     if paper.subset:
-        return f"{name} is over {paper.subset}"
+        return f"{paper.called} is over {paper.subset}"
     passed = (
         f"judge {measured.judge} ({measured.fingerprint[:12]}): the Real row lies in the "
         f"published intervals of {measured.dataset}"

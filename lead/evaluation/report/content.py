@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lead.core.errors import RequestError, did_you_mean
-from lead.evaluation import physical, protocol
+from lead.evaluation import caption_judging, physical, protocol
 from lead.evaluation.table import Column
 
 PAPER, MEASURED = "paper", "measured"
+
+
+SHOWN = (*protocol.COLUMNS, *physical.COLUMNS, *caption_judging.COLUMNS)
+"""Every measure that a report knows."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +97,11 @@ class Table:
 
 
 def find_columns(keys: Sequence[str]) -> tuple[Column, ...]:
-    """Columns by their keys, those of the protocol and the physical ones; RequestError if unknown.
+    """Columns by their keys, whatever lead measures of motions; RequestError if unknown.
 
     Without keys, the columns of the protocol.
     """
-    known = {column.key: column for column in (*protocol.COLUMNS, *physical.COLUMNS)}
+    known = {column.key: column for column in SHOWN}
     for key in keys:
         if key not in known:
             raise RequestError(f"unknown column '{key}': {did_you_mean(key, known)}")

@@ -20,12 +20,13 @@ LATEX_ARROWS = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "→": r"$\rightar
 def markdown(table: Table) -> str:
     """Title, table and notes; the columns also line up as plain text."""
     columns = shown_columns(table)
-    headings = [*table.labels, *(column.heading for column in columns), "source", "judge"]
-    lines = [["", *headings]]
+    judged = any(row.judged_by for row in table.rows)
+    headings = [*table.labels, *(column.heading for column in columns), "source"]
+    lines = [["", *headings, *["judge"] * judged]]
     for row in table.rows:
         words = [row.labels.get(label, "") for label in table.labels]
         values = [_text(row, column) for column in columns]
-        cells = [row.name, *words, *values, row.source, row.judged_by]
+        cells = [row.name, *words, *values, row.source, *[row.judged_by] * judged]
         lines.append([cell.replace("|", r"\|") for cell in cells])
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     numbers = range(1 + len(table.labels), 1 + len(table.labels) + len(columns))

@@ -9,9 +9,7 @@ from pydantic import ConfigDict, create_model
 from lead.core.errors import RequestError, plain
 from lead.core.schema import Count, Finite, Name, Schema, read_file, shown
 from lead.evaluation.estimate import Estimate
-from lead.evaluation.physical import COLUMNS as PHYSICAL
-from lead.evaluation.protocol import COLUMNS
-from lead.evaluation.report.content import MEASURED, Row, Value
+from lead.evaluation.report.content import MEASURED, SHOWN, Row, Value
 
 FREE = ("replications", "confidence", "published", "datasets", "split")
 """Values of a protocol that two runs in one table may differ in; split is compared apart."""
@@ -40,7 +38,7 @@ class _Cell(Schema):
 _Row = create_model(
     "_Row",
     __base__=Schema,
-    **{column.key: (_Cell | None, None) for column in (*COLUMNS, *PHYSICAL)},
+    **{column.key: (_Cell | None, None) for column in SHOWN},
 )
 """What a report shows of a row; other measures are passed over."""
 
@@ -168,7 +166,7 @@ def _rows(record: _Record, source: str) -> list[Row]:
 
 def _values(row: dict[str, Estimate]) -> dict[str, Value]:
     values = {}
-    for column in (*COLUMNS, *PHYSICAL):
+    for column in SHOWN:
         if column.key in row:
             cell = row[column.key]
             text = column.show(Estimate(cell.mean, cell.margin, 0)).partition(" ± ")

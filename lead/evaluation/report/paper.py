@@ -12,8 +12,9 @@ from lead.evaluation.report.content import PAPER, Row, Table, Value, find_column
 
 FOLDER = Path(__file__).parent / "tables"
 ABSENT = "n/a"
-TABLES = tuple(sorted(path.stem.removeprefix("lead_") for path in FOLDER.glob("lead_*.yaml")))
-"""Names of the tables, those of the LEAD paper: 1 to 6."""
+FILES = {path.stem.removeprefix("lead_"): path for path in sorted(FOLDER.glob("*.yaml"))}
+TABLES = (*FILES,)
+"""Names of the tables: 1 to 6 of the LEAD paper, and others by a word, such as mote_humanml3d."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class PaperTable:
     """
 
     name: str
+    called: str  # where its numbers come from, in short
     dataset: str
     judge: str
     subset: str
@@ -33,19 +35,21 @@ class PaperTable:
 
 @cache
 def load_table(name: str) -> PaperTable:
-    """A table of the LEAD paper by its number; RequestError for one that there is not."""
+    """A table by its name; RequestError for one that there is not."""
     if name not in TABLES:
         raise RequestError(f"unknown table '{name}': {did_you_mean(name, (*TABLES, 'none'))}")
-    text = (FOLDER / f"lead_{name}.yaml").read_text(encoding="utf-8")
+    text = FILES[name].read_text(encoding="utf-8")
     found = yaml.load(text, Loader=yaml.BaseLoader)  # words only: as numbers 0.310 became 0.31
     keys, labels = found["columns"], found["labels"]
-    origin = {"origin": PAPER, "source": f"LEAD table {name}", "judge": found["judge"]}
+    called = found.get("called", f"LEAD table {name}")
+    origin = {"origin": PAPER, "source": called, "judge": found["judge"]}
     rows = tuple(_row(cells, labels, keys, origin) for cells in found["rows"])
     table = Table(
         f"{found['title']} ({found['source']})", rows, find_columns(keys), (*found["notes"],)
     )
     return PaperTable(
-        name, found["dataset"], found["judge"], found.get("subset", ""), (*keys,), table
+        *(name, called, found["dataset"], found["judge"]),
+        *(found.get("subset", ""), (*keys,), table),
     )
 
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lead.evaluation import physical, protocol
-from lead.evaluation.estimate import estimate
-from lead.evaluation.report.content import Row, Table, Value, find_columns
+from lead.evaluation import protocol
+from lead.evaluation.estimate import Estimate, estimate
+from lead.evaluation.report.content import MEASURED, Row, Table, Value, find_columns
 from lead.evaluation.report.measured import read_runs
+from lead.evaluation.table import Column
 
 SEED = "seed"
 COLUMNS = (*(column.key for column in protocol.COLUMNS), "foot_skating_ratio", "jitter")
@@ -40,14 +41,33 @@ def sweep_tables(measured: Sequence[Labelled]) -> list[Table]:
         f"{together.dataset} {together.split}, {together.clips} clips, protocol {together.protocol}"
     )
     notes = tuple(dict.fromkeys(together.headlines))
-    columns = find_columns(COLUMNS)
+    return with_means(title, rows, find_columns(COLUMNS), notes)
+
+
+def with_means(
+    title: str, rows: Sequence[Row], columns: tuple[Column, ...], notes: tuple[str, ...] = ()
+) -> list[Table]:
+    """A table of labelled rows; then one of means over seeds, where there are several of a row."""
     tables = [Table(title, tuple(rows), columns, notes)]
-    means = _over_seeds(rows)
+    means = _over_seeds(rows, columns)
     if means:
         note = "margins: 95 % over training seeds, 1.96 s / sqrt(n)"
         real = tuple(row for row in rows if row.is_real)
         tables.append(Table(f"{title}, means over seeds", real + means, columns, (*notes, note)))
     return tables
+
+
+def labelled(
+    name: str,
+    estimates: Mapping[str, Estimate],
+    columns: Sequence[Column],
+    labels: Mapping[str, str],
+    source: str,
+) -> Row:
+    """A row of measures that no judge made, with the labels of its job."""
+    values = {column.key: _value(column, estimates.get(column.key)) for column in columns}
+    found = {key: value for key, value in values.items() if value is not None}
+    return Row(name, found, dict(labels), MEASURED, source, judge="")
 
 
 def _placed(row: Row, one: Labelled) -> Row:
@@ -63,7 +83,7 @@ def _placed(row: Row, one: Labelled) -> Row:
     return replace(row, labels=dict(one.labels))
 
 
-def _over_seeds(rows: Sequence[Row]) -> tuple[Row, ...]:
+def _over_seeds(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ...]:
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
         if SEED in row.labels:
@@ -72,7 +92,7 @@ def _over_seeds(rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(
         replace(
             group[0],
-            values=_mean_values(group),
+            values=_mean_values(group, columns),
             labels={**dict(others), "seeds": str(len(group))},
             source="",
         )
@@ -81,12 +101,17 @@ def _over_seeds(rows: Sequence[Row]) -> tuple[Row, ...]:
     )
 
 
-def _mean_values(group: Sequence[Row]) -> dict[str, Value]:
+def _mean_values(group: Sequence[Row], columns: Sequence[Column]) -> dict[str, Value]:
     """Mean of each measure that all rows have."""
-    values = {}
-    for column in (*protocol.COLUMNS, *physical.COLUMNS):
-        if all(column.key in row.values for row in group):
-            mean = estimate([row.values[column.key].mean for row in group])
-            shown = column.show(mean).partition(" ± ")
-            values[column.key] = Value(mean.mean, mean.margin, shown[0], shown[2])
-    return values
+    return {
+        column.key: _value(column, estimate([row.values[column.key].mean for row in group]))
+        for column in columns
+        if all(column.key in row.values for row in group)
+    }
+
+
+def _value(column: Column, found: Estimate | None) -> Value | None:
+    if found is None:
+        return None
+    shown = column.show(found).partition(" ± ")
+    return Value(found.mean, found.margin, shown[0], shown[2])

@@ -7,6 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+TO_WORDS = "text_attention.attend"
+"""How the names of modules end in which motion tokens attend to words."""
+
 
 class WatchedAttention(nn.Module):
     """Scaled dot-product attention whose map a watcher can have. It has no weights.
@@ -33,6 +36,11 @@ class WatchedAttention(nn.Module):
         for maps in self.watchers:
             maps.append(weights.detach())
         return weights.to(v.dtype) @ v
+
+
+def attends_to_words(network: nn.Module) -> bool:
+    """Whether some layer of a network reads a sentence word by word."""
+    return any(name.endswith(TO_WORDS) for name, _ in network.named_modules())
 
 
 @contextmanager

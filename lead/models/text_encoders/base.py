@@ -1,7 +1,7 @@
 """The one interface of all text encoders, and what they share: batching, padding and pooling."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -121,6 +121,23 @@ class TextEncoder(nn.Module, ABC):
             raise RequestError(f"text encoder '{self.name}' does not know '{word}': give another")
         return self.embed_ids(torch.tensor([ids], device=self._device))[0, 0]
 
+    def spelled(self, text: str, words: Iterable[str] = ()) -> list[tuple[str, int]]:
+        """The words of a sentence as people read them, each with how many tokens it is.
+
+        The encoder's marks stand in brackets, "(start)" and "(end)". ``words`` are learned ones.
+        """
+        numbers = {word: -1 - place for place, word in enumerate(words)}
+        counted = [(word, len(self._ids(word, numbers))) for word in text.split()]
+        ids = self._ids(text, numbers)
+        row = self.add_marks(ids)
+        before = next((at for at in range(len(row)) if ids and row[at] == ids[0]), len(row[:1]))
+        marked = [("(start)", before), *counted, ("(end)", max(0, len(row) - before - len(ids)))]
+        left, fitting = len(row), []
+        for word, count in marked:
+            fitting.append((word, min(count, left)))
+            left -= fitting[-1][1]
+        return [(word, count) for word, count in fitting if count]
+
     @property
     def _device(self) -> torch.device:
         return next(chain(self.parameters(), self.buffers())).device
@@ -138,7 +155,18 @@ class TextEncoder(nn.Module, ABC):
             )
 
     def _row_with_words(self, text: str, numbers: Mapping[str, int]) -> list[int]:
-        """Ids of one sentence, a negative number for each learned word."""
+        """Ids of one sentence with marks, a negative number for each learned word."""
+        ids = self._ids(text, numbers)
+        row = self.add_marks(ids)
+        if sum(id_ < 0 for id_ in row) < sum(id_ < 0 for id_ in ids):
+            raise RequestError(
+                f"a learned word of '{text:.60}...' stands behind the end of what text encoder "
+                f"'{self.name}' reads: shorten the sentence"
+            )
+        return row
+
+    def _ids(self, text: str, numbers: Mapping[str, int]) -> list[int]:
+        """Ids of a part of a sentence, a negative number for each learned word."""
         ids: list[int] = []
         spaced = True
         for part, learned in split_at_words(text, numbers):
@@ -147,13 +175,7 @@ class TextEncoder(nn.Module, ABC):
             elif part.strip():
                 ids += self.pieces(part.strip(), spaced=spaced or part[0].isspace())
             spaced = not learned
-        row = self.add_marks(ids)
-        if sum(id_ < 0 for id_ in row) < sum(id_ < 0 for id_ in ids):
-            raise RequestError(
-                f"a learned word of '{text:.60}...' stands behind the end of what text encoder "
-                f"'{self.name}' reads: shorten the sentence"
-            )
-        return row
+        return ids
 
     def _encode_rows(
         self, rows: list[list[int]], vectors: Float[Tensor, "words width"] | None

@@ -48,7 +48,7 @@ const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
 
 function setBusy(busy) {
-  for (const id of ["generate", "teach-button"]) $(id).disabled = busy;
+  for (const id of ["generate", "teach-button", "attention"]) $(id).disabled = busy;
   $("cancel").hidden = !busy;
   $("progress").hidden = !busy;
   $("result").setAttribute("aria-busy", busy);
@@ -82,7 +82,7 @@ async function work(start, finish) {
   try {
     const began = performance.now();
     const job = await follow(await start());
-    if (job) finish(job, (performance.now() - began) / 1000);
+    if (job) await finish(job, (performance.now() - began) / 1000);
     else say("Cancelled.");
   } catch (error) {
     say("");
@@ -146,8 +146,27 @@ function show(job) {
   const missing = Object.entries(about.formats).filter(([, advice]) => advice).map(([format, advice]) =>
     element("p", { className: "note" }, `${format.toUpperCase()} needs more on the server: ${advice}`));
   $("downloads").replaceChildren(...title, ...rows, ...missing);
+  $("attention-box").hidden = !about.attention;
+  $("attention-picture").hidden = true;
+  $("attention-picture").removeAttribute("src");
   listEarlier();
   if (matchMedia("(max-width: 52rem)").matches) $("result").scrollIntoView();
+}
+
+// Words against seconds of the motion shown; asked for by the button alone.
+function look() {
+  const headers = { "Content-Type": "application/json" };
+  const picture = $("attention-picture"), of = shown;
+  work(
+    () => call(`/jobs/${of}/attention`, { method: "POST", headers, body: JSON.stringify({ wait: false }) }),
+    async (job, took) => {
+      if (of !== shown) return;
+      picture.src = job.picture;
+      picture.alt = "Attention of the motion to each word, by second, and SinkRatio by step";
+      await picture.decode();
+      picture.hidden = false;
+      say(`Ready in ${took.toFixed(1)} s.`);
+    });
 }
 
 function link(format, clip, several) {
@@ -279,6 +298,7 @@ function listen() {
   };
   // keepalive: a visitor who leaves the page takes the request along
   const cancel = () => current && call(`/jobs/${current}`, { method: "DELETE", keepalive: true }).catch(fail);
+  $("attention").onclick = look;
   $("cancel").onclick = onpagehide = cancel;
   $("other-seed").onclick = () => ($("seed").value = Math.floor(Math.random() * 100000));
   for (const id of ["seconds", "guidance"]) $(id).oninput = showValues;

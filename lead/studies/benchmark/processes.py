@@ -38,7 +38,7 @@ def start_processes(words: Sequence[str], count: int) -> int:
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count)),
     }
     command = [*COMMAND, "evaluate", *words]
-    with tempfile.TemporaryFile("w+") as others:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as others:
         processes = [
             subprocess.Popen(
                 command,

@@ -3,8 +3,9 @@
 Loaded only where a run is measured. Motions are un-normalised features (frames, F) on either side.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from lead.core.seeding import derive_seed
 from lead.data.cache import NULL_TEXT
 from lead.data.clips import length_sorted_batches, padded_batches
 from lead.data.packed import PackedDataset
+from lead.evaluation.estimate import Estimate, estimate
+from lead.generation.attention import sink_shares
 from lead.generation.loading import CODERS, load_coder, load_for_inference
 from lead.generation.motion_coder import LatentMap, joined
 from lead.generation.motion_model import MotionModel, Sampling
@@ -26,6 +29,7 @@ from lead.models.vae import sample_posterior
 from lead.studies.request import Control, EvaluateRequest
 
 FITTED = 1024  # latents of each kind that moment matching is fitted on
+WATCHED = 64  # motions drawn at once whose attention is looked at
 DECODED = 32  # motions decoded at once: of nearly equal lengths, and in a CPU's caches
 
 Motions = Sequence[np.ndarray]
@@ -39,6 +43,8 @@ class Rows:
 
     reconstructions: dict[str, Rebuild]
     generators: dict[str, Generate]
+    drawn: "DrawnLatents | None" = None
+    samplings: Mapping[str, Sampling] = field(default_factory=dict)  # of the generators
 
 
 def load_rows(named: Run, dataset: PackedDataset, request: EvaluateRequest) -> Rows:
@@ -71,12 +77,15 @@ def load_rows(named: Run, dataset: PackedDataset, request: EvaluateRequest) -> R
     made = {f"generated ({model.title})": (plain, None)}
     made |= {f"generated ({name})": (plain, realign) for name, realign in projectors.items()}
     for control in controls:
-        sampling = replace(plain, guidance_scale=control.guidance_scale)
+        sampling = replace(plain, **control.sampling)
+        model.check_sampling(sampling)
         matched = _matched(latents, sampling, dataset, request) if control.moments else None
         made[f"generated ({model.title}, {control.title})"] = (sampling, matched)
     return Rows(
         rebuilt,
         {name: latents.generating(sampling, change) for name, (sampling, change) in made.items()},
+        latents,
+        {name: sampling for name, (sampling, _) in made.items()},
     )
 
 
@@ -106,6 +115,23 @@ class DrawnLatents:
         """The nearest lengths that the model can make."""
         low, high = self.model.frame_limits
         return [min(max(length, low), high) for length in frames]
+
+    def sinks(
+        self,
+        texts: Sequence[str],
+        frames: Sequence[int],
+        seeds: Sequence[int],
+        sampling: Sampling,
+    ) -> dict[str, Estimate]:
+        """SinkRatio and the share of the start token, with intervals over motions."""
+        self._embed(texts)
+        asked, shares = (texts, self.within_limits(frames), seeds), defaultdict(list)
+        for at in range(0, len(texts), WATCHED):
+            part = [of[at : at + WATCHED] for of in asked]
+            condition = [self.conditions[text] for text in (*part[0], NULL_TEXT)]
+            for key, values in sink_shares(self.model, *part, sampling, condition).items():
+                shares[key] += values
+        return {key: estimate(values) for key, values in shares.items()}
 
     def draw(
         self,

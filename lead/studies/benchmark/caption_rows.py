@@ -1,0 +1,120 @@
+"""Who writes the sentences of a table of captions: a motion model, and controls without any."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lead.core.seeding import derive_seed
+from lead.data.caption_kinds import BY_PEOPLE, KIND
+from lead.data.packed import PackedDataset
+from lead.evaluation.caption_judging import Captioner
+from lead.evaluation.caption_wording import Written
+from lead.evaluation.embeddings import ConstantBones, Embedder, chunks, cut
+from lead.evaluation.extractor.tags import tag_words
+from lead.evaluation.protocol import Protocol
+from lead.evaluation.real_clips import RealClips, real_clips
+from lead.evaluation.replication import Request
+from lead.generation.motion_model import MotionModel
+from lead.representation.normalizer import Normalizer
+
+TRAIN = "train"
+
+Look = Callable[[Sequence[Request], np.ndarray], np.ndarray]
+"""Requests with the judge's vectors of their motions -> vectors that a neighbour is sought for."""
+
+
+@dataclass(frozen=True)
+class ByModel:
+    """What a motion model says of the clips, in batches."""
+
+    model: MotionModel
+    real: RealClips
+    batch_size: int
+
+    def __call__(self, requests: Sequence[Request], motion: np.ndarray) -> list[Written]:  # noqa: ARG002
+        """A sentence for each request, by its seed."""
+        said: list[Written] = []
+        for start in range(0, len(requests), self.batch_size):
+            part = requests[start : start + self.batch_size]
+            clips = [cut(self.real, request.crop) for request in part]
+            made = self.model.caption(clips, [request.seed for request in part])
+            said.extend(Written(sentences[0][0]) for sentences in made)
+        return said
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """One of the captions of the training clip whose vector is nearest to a motion's."""
+
+    vectors: np.ndarray  # (training clips, dim)
+    captions: Sequence[Sequence[Written]]
+    look: Look
+
+    def __call__(self, requests: Sequence[Request], motion: np.ndarray) -> list[Written]:
+        """A sentence for each motion, drawn by the request's seed."""
+        sought = torch.from_numpy(self.look(requests, motion))
+        places = torch.cdist(sought, torch.from_numpy(self.vectors)).argmin(dim=1).tolist()
+        said = []
+        for request, place in zip(requests, places, strict=True):
+            own = self.captions[place]
+            said.append(own[derive_seed(request.seed, "caption") % len(own)])
+        return said
+
+
+def controls(
+    protocol: Protocol, judge: Embedder, dataset: PackedDataset, real: RealClips
+) -> dict[str, Captioner]:
+    """Rows without any model, from the training clips: the nearest one's caption, the commonest.
+
+    The nearest is looked for in the judge's space, which the same judge then rewards, and by plain
+    features, which it does not know. Where people wrote some of the captions and not all, the
+    commonest of theirs is one more row.
+    """
+    train, normalizer = real_clips(dataset, TRAIN), dataset.normalizer
+    if protocol.constant_bones:
+        judge = ConstantBones(judge, train.skeleton)
+    by_judge = np.concatenate([judge.embed_motions(part) for part in chunks(train.features)])
+    by_features = np.stack([summary(clip, normalizer) for clip in train.features])
+    captions = [
+        [Written(*pair) for pair in zip(*own, strict=True)]
+        for own in zip(train.captions, train.tokens, strict=True)
+    ]
+
+    def look(requests: Sequence[Request], motion: np.ndarray) -> np.ndarray:  # noqa: ARG001
+        return np.stack([summary(cut(real, request.crop), normalizer) for request in requests])
+
+    rows: dict[str, Captioner] = {
+        "nearest training clip, by judge": Nearest(by_judge, captions, lambda _, motion: motion),
+        "nearest training clip, by features": Nearest(by_features, captions, look),
+        "commonest caption": _always(commonest(captions)),
+    }
+    people = by_people(train)
+    if 0 < len(people) < len(train):
+        rows["commonest by people"] = _always(commonest([captions[place] for place in people]))
+    return rows
+
+
+def summary(clip: np.ndarray, normalizer: Normalizer) -> np.ndarray:
+    """Mean and deviation of the normalised features (frames, F) over time, (2 F,)."""
+    x = (clip - normalizer.mean.numpy()) / normalizer.std.numpy()
+    return np.concatenate([x.mean(axis=0), x.std(axis=0)])
+
+
+def commonest(captions: Sequence[Sequence[Written]]) -> Written:
+    """The caption whose words stand there most often, as it was first written."""
+    every = [written for own in captions for written in own]
+    words = [tuple(tagged) for tagged in tag_words([written.text for written in every])]
+    first = dict(zip(reversed(words), reversed(every), strict=True))
+    return first[Counter(words).most_common(1)[0][0]]
+
+
+def _always(sentence: Written) -> Captioner:
+    return lambda requests, _: [sentence] * len(requests)
+
+
+def by_people(real: RealClips) -> list[int]:
+    """Places of the clips whose captions people wrote."""
+    return [place for place, own in enumerate(real.labels) if own.get(KIND) in BY_PEOPLE]
