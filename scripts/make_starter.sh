@@ -10,7 +10,7 @@ bandai_namco=$(realpath "${1:?$usage}")
 cmu=$(realpath "${2:?$usage}")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-size=timed_small
+size=small
 run=checkpoints/starter-$size
 starter=checkpoints/starter
 out=outputs/starter

@@ -53,7 +53,6 @@ DERIVED = {
     "motion_vae": {"features": 263},
     "timed_vae": {"features": 263},
     "mld_denoiser": {"text_dim": 64},
-    "mlp_denoiser": {"text_dim": 64, "latent_dim": 32},
     "timed_denoiser": {"text_dim": 64},
     "flow_transformer": {"text_dim": 64},
     "projector": {"text_dim": 64},
@@ -66,7 +65,7 @@ DERIVED = {
 }
 """Options that follow the dataset or the text encoder, and so stand in no file."""
 
-SIZE_OF = {("model/denoiser", "mlp"): "small", ("model/denoiser", "timed"): "timed_small"}
+SIZE_OF = {("model/denoiser", "timed"): "small"}
 """The size that has numbers for a model, where those of the others are not its options."""
 
 KINDS_OF = {"evaluator": "extractor", "classifier": "network"}

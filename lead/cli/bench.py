@@ -5,7 +5,7 @@ SUBJECT          generate | flow | train | prepare | evaluate | import-time | li
 repeats=5        timings of each side, taken in turns; the median counts
 batch=N          motions at once (generate: one more row beside 1 and 32; train: default 64;
                  flow: of the training step, default that of each size)
-sizes=[S]        flow: entries of configs/size; timed_small, small and paper
+sizes=[S]        flow: entries of configs/size; small and paper
 source=FOLDER    prepare: BVH recordings (200 of them) in the place of made ones
 run=RUN          distilled: the teacher, with or without projector; default: the starter model
 student=RUN      distilled: the run that it taught; default: RUN/distilled

@@ -88,7 +88,6 @@ def _studio(config: dict, overrides: Sequence[str], folder: Path):
     from lead.generation.loading import ModelRequest, load_named, with_words
     from lead.inversion import read_word
     from lead.service.studio import Studio
-    from lead.studies.feet import with_clean_feet
 
     files = split_list(config["words"])
     if config["words"] is None and config["run"] is not None:
@@ -101,7 +100,7 @@ def _studio(config: dict, overrides: Sequence[str], folder: Path):
     name = Path(config["run"]).resolve().name
     model.check_sampling(asked.sampling)
     known = with_words(model, words)
-    return Studio(known, asked.sampling, name, words, recipe, with_clean_feet, folder)
+    return Studio(known, asked.sampling, name, words, recipe, folder)
 
 
 def _recipe(overrides: Sequence[str], *, projector: bool):

@@ -5,7 +5,6 @@ FILE.npz ...     motion files that `lead generate` wrote, or recordings: BVH, or
 format=gif       gif | webp | mp4 | png | npz | bvh | glb | html (all files in one)
 output=FILE      default: beside each motion file; player.html beside the first of several; of
                  several motions in one GLB file each is an animation
-clean_feet=true  stop feet from sliding first, and say by how much that changes the motion
 run=RUN format=mld output=FILE   a diffusion run as a checkpoint that MLD's code loads
 evaluator=FILE   for format=mld: a published finest.tar, which MLD's strict loading asks for
 run=RUN format=starter   a run that generates as the starter model, checkpoints/starter, which
@@ -62,11 +61,6 @@ def _convert(paths: list[Path], outputs: list[Path], config: dict) -> int:
 
     format, manner = config["format"], request(Manner, config)
     motions = [read_any_motion(path, manner.fps) for path in paths]
-    if config["clean_feet"]:
-        from lead.studies.feet import with_clean_feet
-
-        motions, remark = with_clean_feet(motions)
-        print(remark)
     if len(outputs) < len(motions):
         remarks = [export_together(motions, outputs[0], format, manner)]
     else:

@@ -20,7 +20,6 @@ words=[A,B]      files of learned words (`lead invert`), such as <zombie>, for u
 formats=[npz,gif]   npz | gif | webp | mp4 | png | bvh | glb | html (one player for all clips)
 format=html      the same as formats=[npz,html]
 fps=60 names=mixamo root=true scale=100   of BVH, GLB, films and pages: see `lead export --help`
-clean_feet=true  stop feet from sliding, and say by how much that changes the motion
 output=DIR       default outputs/RUN-FIRST-WORDS; overwrite=true replaces it
 sampling=S       ddim50 | ddpm1000; for a distilled run lcm1 (its default) | lcm2 | lcm4; for a flow
                  euler16 | heun16 | midpoint16 | dopri5 | euler16_sink

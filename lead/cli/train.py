@@ -7,9 +7,9 @@ data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR
 vae=RUN          the run of stage 1; needed by stage=diffusion
 diffusion=RUN    the run of stage 2; needed by stage=projector (or vae=RUN for a projector alone)
 text_autoencoder=RUN  the run of sentences; needed by stage=joint_diffusion, beside vae=RUN
-autoencoder=RUN  the run of stage 1 of a flow; needed by stage=flow (or vae=RUN of size=timed_small)
+autoencoder=RUN  the run of stage 1 of a flow; needed by stage=flow (or vae=RUN of size=small)
 teacher=RUN      the run of stage 2 that stage=distill teaches to sample in one step
-size=SIZE        tiny | small | timed_small | paper
+size=SIZE        tiny | small | paper
 run=DIR          run directory; default checkpoints/NAME-SIZE-STAGE
 text_encoder=T   minilm | clip_l14 | open_clip_l14 | sentence_t5 | hash
 init=RUN         start from the weights of a run of the same stage, with other data or lr

@@ -38,7 +38,6 @@ CLASSES: dict[str, dict[str, str]] = {
     },
     "denoiser": {
         "mld_denoiser": "lead.models.denoiser.MldDenoiser",
-        "mlp_denoiser": "lead.models.mlp_denoiser.MlpDenoiser",
         "timed_denoiser": "lead.models.timed_denoiser.TimedDenoiser",
     },
     "autoencoder": {"joint_autoencoder": "lead.models.joint_autoencoder.JointAutoencoder"},

@@ -42,18 +42,6 @@ class Skeleton:
         """Width of a feature vector: 4 + 3 (J-1) + 6 (J-1) + 3 J + 4."""
         return 12 * self.joints - 1
 
-    def feature_columns(self, *names: str) -> list[int]:
-        """Columns that hold position, rotation and velocity of the named joints (not the root)."""
-        others, columns = self.joints - 1, []
-        for joint in map(self.joint_names.index, names):
-            for begin, size in (
-                (4 + 3 * (joint - 1), 3),
-                (4 + 3 * others + 6 * (joint - 1), 6),
-                (4 + 9 * others + 3 * joint, 3),
-            ):
-                columns.extend(range(begin, begin + size))
-        return columns
-
     @property
     def parents(self) -> tuple[int, ...]:
         """Parent joint of each joint, -1 for the root."""

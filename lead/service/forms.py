@@ -59,7 +59,6 @@ class ClipForm(Form):
     guidance: Guidance = 7.5
     steps: Steps = 50
     projector: Side = "on"
-    clean_feet: bool = Field(False, description="keep feet still while they stand")
     joints: bool = Field(False, description="answer with the joints' places")
     wait: bool = Field(True, description="answer when the clip is there; false: at once")
 

@@ -20,7 +20,6 @@ from lead.studies.attention import panel
 from lead.studies.clips import as_motion
 
 Report = Callable[[float, str], None]
-CleanFeet = Callable[[Sequence[Motion]], tuple[list[Motion], str]]
 
 WORDS_MOST = 50  # that visitors have taught; the oldest is forgotten
 
@@ -53,8 +52,7 @@ class Recipe:
 class Studio:
     """A motion model that knows ``words``. One thread may generate and teach; any may ask the rest.
 
-    ``model`` is of ``run``. ``clean_feet`` stills the feet
-    of motions and says what that changed. Files stand in ``folder``.
+    ``model`` is of ``run``. Files stand in ``folder``.
     """
 
     def __init__(
@@ -64,11 +62,10 @@ class Studio:
         run: str,
         words: Sequence[Word],
         recipe: Recipe,
-        clean_feet: CleanFeet,
         folder: Path,
     ) -> None:
         self.model, self.sampling, self.run = model, sampling, run
-        self.recipe, self.clean_feet, self.folder = recipe, clean_feet, folder
+        self.recipe, self.folder = recipe, folder
         self.given = {word.word: word for word in words}
         self.taught: dict[str, Word] = {}
 
@@ -104,11 +101,7 @@ class Studio:
                     [form.text], [frames], [form.seed], sampling, project=side == "on"
                 )
                 made.append(self._as_motion(motion, sampling, side))
-        remarks = [f"the sentence is {far}" for far in model.remarks([form.text]).values() if far]
-        if form.clean_feet:
-            report(1.0, "cleaning the feet")
-            made, remark = self.clean_feet(made)
-            remarks.append(remark)
+        remarks = (f"the sentence is {far}" for far in model.remarks([form.text]).values() if far)
         return Take(tuple(made), sides, tuple(remarks), form)
 
     def look(self, take: Take, report: Report) -> AttentionPanel:

@@ -34,7 +34,6 @@ class GenerateRequest(Keeping, Free, InferenceRequest):
     words: str | None
     project: bool | None
     count: int
-    clean_feet: bool
     sheet: bool
     overwrite: bool
     manner: Manner
@@ -83,11 +82,6 @@ def generate_folder(
             lap=lap,
             progress=len(jobs) > 1,
         )
-    if request.clean_feet:
-        from lead.studies.feet import with_clean_feet  # and SciPy
-
-        clips, remark = with_clean_feet(clips)
-        say(remark)
     with atomic_folder(folder, replace=request.overwrite) as temporary:
         _write(temporary, clips, formats, remarks, request)
     say(f"{folder}: {len(clips)} clips; open {folder}/index.html")

@@ -1,9 +1,6 @@
 """Stage 2: train the latent denoiser on cached posteriors (LEAD 4.1.2, after MLD)."""
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from lead.core.batches import LatentBatch
@@ -13,7 +10,6 @@ from lead.core.schema import Name
 from lead.data.packed import PackedDataset
 from lead.diffusion.forward import add_noise
 from lead.diffusion.schedules import NoiseSchedule
-from lead.models.mlp_denoiser import MlpDenoiser
 from lead.models.vae import reparameterise
 from lead.training.earlier_runs import earlier_run
 from lead.training.latent_inputs import LatentInputs
@@ -28,7 +24,6 @@ class DiffusionOptions(StageOptions):
     """Noise on the condition, and the entry of configs/sampling that the run is made for."""
 
     condition_dropout: Share = 0.1
-    text_noise: Annotated[float, Field(ge=0, le=1000)] = 0.0
     sampling: Name | None = None
 
 
@@ -38,8 +33,6 @@ class DiffusionStage(Stage):
     Where latents keep time the error is that of the real ones of each motion.
 
     The VAE and the text encoder are not here at all: latents and embeddings come from the cache.
-    ``text_noise`` moves every text vector by a random one, on average so long as a share of its own
-    length: sentences in other words lie beside the captions, and few captions are learned by heart.
     """
 
     options_type = DiffusionOptions
@@ -75,9 +68,6 @@ class DiffusionStage(Stage):
             **{"latent_tokens": vae["latent_tokens"], "timesteps": schedule.num_train_timesteps},
         )
         denoiser = build("denoiser", description, "model.denoiser")
-        if isinstance(denoiser, MlpDenoiser):
-            latents = data.train
-            denoiser.preconditioning.fit(latents.mu, latents.logvar, schedule.alphas_cumprod)
         record = {
             "parts": {"denoiser": description, "schedule": request.models["schedule"]},
             "parents": {"vae": vae_run.as_parent(request.run)},
@@ -96,7 +86,7 @@ class DiffusionStage(Stage):
         draws = step_draws(self, "diffusion")
         drop = draws.uniform((len(batch.ids),))
         batch = batch.without_captions(drop < self.options.condition_dropout)
-        loss = self._loss(batch, self._moved(batch.text, draws), draws)
+        loss = self._loss(batch, draws)
         if batch.mask is not None:
             loss = loss * share_of_batch(batch.mask.sum())
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
@@ -104,24 +94,16 @@ class DiffusionStage(Stage):
 
     def validation_step(self, batch: LatentBatch, index: int) -> None:
         """The same loss with captions, at timesteps and noise that are equal every time."""
-        loss = self._loss(batch, batch.text, validation_draws(self, index))
+        loss = self._loss(batch, validation_draws(self, index))
         check_finite(loss, self.global_step, batch.ids)
         self.log("val/loss", loss, batch_size=len(batch.ids))
 
-    def _moved(self, text: Tensor, draws: StepDraws) -> Tensor:
-        """Text vectors, each with noise of a length from 0 to twice ``text_noise`` of its own."""
-        if not self.options.text_noise:
-            return text
-        share = 2 * self.options.text_noise * draws.uniform((len(text), 1, 1))
-        step = draws.normal(text.shape) / text.shape[-1] ** 0.5
-        return text + share * text.norm(dim=-1, keepdim=True) * step
-
-    def _loss(self, batch: LatentBatch, text: Tensor, draws: StepDraws) -> Tensor:
+    def _loss(self, batch: LatentBatch, draws: StepDraws) -> Tensor:
         clean = reparameterise(batch.mu, batch.logvar, draws.latents(batch))
         noise = draws.latents(batch)
         timestep = draws.integers(self.schedule.num_train_timesteps, (len(clean),))
         noised = add_noise(clean, noise, timestep, self.schedule)
-        guess = self.denoiser(noised, timestep, text, **batch.masks).float()
+        guess = self.denoiser(noised, timestep, batch.text, **batch.masks).float()
         return mean_square(guess, noise, batch.mask)
 
 

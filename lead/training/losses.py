@@ -1,7 +1,5 @@
 """The objectives of the three stages, as functions of tensors."""
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -94,40 +92,6 @@ def held_joints_terms(
         "feet_velocities": masked_mean(feet_wrong, moves),
         "standing": masked_mean(speed * (real_speed < STANDING_SPEED), moves),
     }
-
-
-FLOOR_HEIGHT = 0.05  # m; a toe below it stands on the floor
-FLOOR_SOFTNESS = 0.01  # m
-
-
-def foot_sliding(
-    joints: Float[Tensor, "batch frames joints 3"],
-    mask: Bool[Tensor, "batch frames"],
-    allowed: Float[Tensor, "batch moves toes"] | float,
-    toes: Sequence[int],
-    fps: float,
-) -> Float[Tensor, ""]:
-    """Speed of toes along the floor (m/s) beyond ``allowed``, mean over real moves and toes.
-
-    A contact consistency loss (MDM eq. 5, EDGE eq. 6) with a soft contact, 1 on the floor and 0
-    in the air. The height passes no gradient: lifting the feet would be the cheapest way out.
-    """
-    speed = toe_speed(joints, toes, fps)
-    height = torch.stack([joints.detach()[:, :, toe, 1] for toe in toes], dim=-1)
-    contact = torch.sigmoid(
-        (FLOOR_HEIGHT - torch.maximum(height[:, 1:], height[:, :-1])) / FLOOR_SOFTNESS
-    )
-    moves = mask[:, 1:] & mask[:, :-1]
-    return masked_mean((speed - allowed).clamp(min=0) * contact, moves)
-
-
-def toe_speed(
-    joints: Float[Tensor, "batch frames joints 3"], toes: Sequence[int], fps: float
-) -> Float[Tensor, "batch moves toes"]:
-    """Horizontal speed of toes from each frame to the next, m/s."""
-    # Not by lists of places: a GPU would wait for each to be sent.
-    step = torch.stack([joints[:, :, toe, ::2] for toe in toes], dim=2).diff(dim=1)
-    return fps * (step.square().sum(-1) + 1e-12).sqrt()
 
 
 REDUCTIONS = ("sum", "mean")

@@ -97,12 +97,6 @@ def test_progress_can_be_followed(demo):
     assert seen == sorted(seen) and any(0 < progress < 1 for progress in seen)
 
 
-def test_clean_feet_says_what_it_changed(demo):
-    request = {"text": "a person walks", "seconds": 3, "clean_feet": True}
-    (remark,) = ask(demo, "/generate", request)["remarks"]
-    assert remark.startswith("clean feet, 1 clip: skating ratio ")
-
-
 def test_a_sentence_far_from_the_training_captions_is_remarked_on(demo, monkeypatch):
     pipeline = type(demo.studio.model)
     monkeypatch.setattr(pipeline, "remarks", lambda self, texts: {texts[0]: "far from all"})

@@ -194,7 +194,7 @@ SIZES = ["16", [16], None, 16.5, True, 0, -1, 10**6, 10**12, 10**300, float("nan
 @pytest.mark.parametrize(
     ("stage", "part", "option"),
     [
-        *[("vae", "vae", name) for name in ("width", "layers", "latent_tokens", "patch")],
+        *[("vae", "vae", name) for name in ("width", "layers", "latent_tokens")],
         *[("diffusion", "denoiser", name) for name in ("width", "layers", "text_dim")],
         *[("projector", "projector", name) for name in ("width", "layers", "latent_dim")],
     ],

@@ -126,7 +126,7 @@ def test_a_classifier_of_nothing_is_refused():
 @pytest.mark.parametrize("stage", HOLDS)
 def test_what_comes_next_repeats_what_holds_for_all_stages(stage):
     """Where the data is, of which size, with which words, machine and parts of other stages."""
-    shared = ["dataset=/my data", "size=timed_small", "text_encoder=hash", "text_encoder.dim=9"]
+    shared = ["dataset=/my data", "size=small", "text_encoder=hash", "text_encoder.dim=9"]
     shared += ["seed=3", "trainer.logger=[wandb]", "trainer.precision=fp32"]
     kinds = ("vae", "denoiser", "flow", "projector")
     parts = {f"model{mark}=x": part for part in kinds for mark in (f"/{part}", f".{part}.width")}

@@ -201,7 +201,7 @@ OF = {
     "network": {"_target_": "clip_network", "features": 23, "classes": {"style": ["a", "b"]}},
 }
 WIDER = {
-    "vae": ("width", "feed_forward", "latent_tokens", "latent_dim", "patch", "features", "layers"),
+    "vae": ("width", "feed_forward", "latent_tokens", "latent_dim", "features", "layers"),
     "denoiser": ("width", "feed_forward", "latent_dim", "text_dim", "layers", "guidance_dim"),
     "autoencoder": ("width", "coordinates", "channels", "depth"),
     "flow": ("width", "layers", "text_dim", "memory_slots", "channels", "joints"),
@@ -240,7 +240,6 @@ def test_no_size_is_built_that_no_memory_holds(no_memory, kind, option, size):
     [
         ("vae", {"width": 16_384, "heads": 2}),
         ("vae", {"width": 1024, "feed_forward": 16_384, "layers": 99}),
-        ("vae", {"principal_frames": 16_384, "latent_tokens": 1000, "latent_dim": 1000}),
         ("denoiser", {"text_dim": 16_384, "width": 16_384}),
         ("autoencoder", {"width": 16_384}),
         ("flow", {"width": 16_384}),

@@ -312,7 +312,6 @@ def test_import_then_export_gives_the_same_tensors(capfd, tmp_path, dataset):
     ("options", "message"),
     [
         ({"vae": {"logvar_offset": -6.0}}, "vae.logvar_offset=-6.0"),
-        ({"vae": {"patch": 2}}, "vae.patch=2"),
         ({"denoiser": {"relu_before_text": False}}, "denoiser.relu_before_text=false"),
         ({"denoiser": {"guidance_dim": 8}}, "denoiser.guidance_dim=8"),
         ({"vae": {"latent_dim": 4}, "denoiser": {"latent_dim": 4}}, "all of one width"),

@@ -172,7 +172,7 @@ def test_guidance_waves_in_closed_form(width):
 
 
 @pytest.mark.parametrize("dim", [-4, 1, 2, 3, 10**6])
-@pytest.mark.parametrize("name", ["mld_denoiser", "mlp_denoiser"])
+@pytest.mark.parametrize("name", ["mld_denoiser", "timed_denoiser"])
 def test_a_guidance_embedding_of_no_width_is_one_line(name, dim):
     sizes = {"latent_dim": 8, "text_dim": 8}
     with pytest.raises(RequestError, match="'guidance_dim'"):

@@ -36,9 +36,9 @@ def make_vae(**options) -> MotionVAE:
     return MotionVAE(**{**values, **options})
 
 
-@pytest.fixture(scope="module", params=[1, 3], ids=["frame by frame", "patches of 3"])
-def vae(request) -> MotionVAE:
-    return make_vae(patch=request.param).eval()
+@pytest.fixture(scope="module")
+def vae() -> MotionVAE:
+    return make_vae().eval()
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_padded_queries_do_not_reach_the_real_frames(vae, mask):
     vae.zero_grad()
     weighted_sum(vae.decode(z, mask)[1, : LENGTHS[1]]).backward()
     gradient = vae.decoder_positions.pe.grad
-    queries = -(-int(LENGTHS[1]) // vae.patch)
+    queries = int(LENGTHS[1])
     assert (gradient[queries:] == 0).all()
     assert (gradient[:queries].abs().sum(-1) > 0).all()
 
@@ -169,7 +169,7 @@ def test_a_latent_of_another_width_costs_two_linear_maps():
 @torch.no_grad()
 def test_the_offset_moves_the_log_variance_and_nothing_else(vae, x, mask):
     mu, logvar = vae.encode(x, mask)
-    moved_mu, moved = make_vae(logvar_offset=-6.0, patch=vae.patch).eval().encode(x, mask)
+    moved_mu, moved = make_vae(logvar_offset=-6.0).eval().encode(x, mask)
     assert torch.equal(moved_mu, mu)
     torch.testing.assert_close(moved, logvar - 6)
 

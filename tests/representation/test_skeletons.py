@@ -94,16 +94,3 @@ def test_an_unknown_skeleton_is_refused_with_a_hint(name, hint):
     assert f"'{name}'" in str(error.value)
     assert hint in str(error.value)
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("name", sorted(SKELETONS))
-def test_columns_of_a_joint_are_the_ones_that_its_position_is_read_from(name):
-    skeleton = get_skeleton(name)
-    joint = skeleton.joints - 1
-    columns = skeleton.feature_columns(skeleton.joint_names[joint])
-    assert len(columns) == 12 and columns[-1] == skeleton.features - 5  # before the four contacts
-    still = np.zeros((3, skeleton.features), np.float32)
-    moved = still.copy()
-    moved[:, columns] = 1.0
-    apart = np.abs(features_to_joints(moved, name) - features_to_joints(still, name)).sum((0, 2))
-    assert apart[joint] > 0 and (np.delete(apart, joint) == 0).all()

@@ -56,7 +56,7 @@ def test_a_clip_is_as_long_as_is_usual_where_the_model_can(frames, usual):
         ({"text": "walk", "guidance": -2}, "'guidance' takes a number greater than or equal to 0"),
         ({"text": "walk", "projector": "of"}, "'projector' takes 'on', 'off' or 'both', got 'of'"),
         ({"text": "walk", "projector": ["on"]}, "'on', 'off' or 'both', got a list of 1"),
-        ({"text": "walk", "clean_feet": "yes"}, "'clean_feet' takes true or false, got 'yes'"),
+        ({"text": "walk", "joints": "yes"}, "'joints' takes true or false, got 'yes'"),
         ([1], "an object of keys and values expected"),
         (None, "an object of keys and values expected"),
     ],

@@ -30,8 +30,8 @@ from lead.training.stages import train_stage
 
 META = torch.device("meta")
 STAGES = {
-    "vae": (None, ["stage.module.sliding_weight=1", "stage.module.velocities_weight=1"]),
-    "diffusion": ("vae", ["stage.module.text_noise=0.1"]),
+    "vae": (None, ["stage.module.held_weight=1", "stage.module.standing_weight=1"]),
+    "diffusion": ("vae", []),
     "projector": ("diffusion", []),
     "distill": ("diffusion", []),
 }

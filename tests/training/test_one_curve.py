@@ -20,7 +20,7 @@ STEPS = 7
 TOGETHER = ("trainer.devices=2", "trainer.strategy=ddp_fork")
 STILL = tuple(f"model.{part}.dropout=0" for part in ("vae", "denoiser", "projector"))
 STAGES = {
-    "vae": ("stage.module.velocities_weight=1", "stage.module.sliding_weight=1"),
+    "vae": ("stage.module.held_weight=1", "stage.module.standing_weight=1"),
     "diffusion": ("vae={vae}",),
     "projector": ("diffusion={diffusion}", "stage.module.shuffle_text=true"),
     "distill": ("teacher={diffusion}",),

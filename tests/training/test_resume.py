@@ -51,37 +51,6 @@ def test_crashed_then_terminated_then_finished(
     assert_same_run(run.folder, chain[stage])
 
 
-@pytest.mark.parametrize("stage", ["vae", "diffusion"])
-def test_what_is_fitted_before_training_survives_a_stop(
-    make_values, at_step, assert_same_run, monkeypatch, tmp_path, stage
-):
-    """Principal motions and preconditioning: the networks of `size=small`, smaller still."""
-
-    def values(name: str, run: Path) -> dict:
-        options = ["model.vae.principal_frames=6", "model.vae.patch=3"]
-        options += [f"vae={tmp_path / 'vae'}"] if name == "diffusion" else []
-        made = make_values(name, run, "trainer.precision=fp32", *options)
-        mlp = {"width": 16, "layers": 1, "condition_dim": 8}
-        made["model"]["denoiser"] = {"_target_": "mlp_denoiser", **mlp}
-        return made
-
-    train_stage(train_request(values("vae", tmp_path / "vae")))
-    whole = tmp_path / "vae" if stage == "vae" else tmp_path / "whole"
-    if stage == "diffusion":
-        train_stage(train_request(values(stage, whole)))
-        fitted = Run(whole).tensors("denoiser")
-        assert (fitted["preconditioning.variance"] != 1).all()
-    else:
-        assert (Run(whole).tensors("vae")["principal.components"] != 0).any(1).all()
-    stopped = values(stage, tmp_path / "stopped")
-    at_step(3, crash)
-    with pytest.raises(CrashError):
-        train_stage(train_request(stopped))
-    monkeypatch.undo()
-    train_stage(train_request({**stopped, "resume": True}))
-    assert_same_run(tmp_path / "stopped", whole)
-
-
 def test_killed_at_a_random_moment(make_values, train_chain, assert_same_run, tmp_path):
     chain = train_chain("trainer.precision=fp32")
     values = make_values("vae", tmp_path / "run", "trainer.precision=fp32")

@@ -30,7 +30,7 @@ from lead.training.stages import train_stage
 
 DIM, TEXT = 6, 12
 SIZES = (
-    *("size=timed_small", "model.denoiser.width=16", "model.denoiser.layers=2"),
+    *("size=small", "model.denoiser.width=16", "model.denoiser.layers=2"),
     *("model.denoiser.heads=2", "model.denoiser.memory_slots=2", "model.denoiser.local_every=1"),
     *("model.vae.layers=1", "model.vae.heads=2", "model.vae.patch=3", "model.vae.overlap=1"),
     *("model.projector.layers=1", "model.projector.heads=2", "stage.guidance_dim=8"),
@@ -108,11 +108,9 @@ STAGES = {
 
 def loss_of(name: str, stage, batch: LatentBatch) -> torch.Tensor:
     draws = StepDraws(make_generator(3))
-    if name == "diffusion":
-        return stage._loss(batch, batch.text, draws)
-    return (
-        stage._loss(batch, draws) if name == "distill" else stage._terms(batch, draws, ())["loss"]
-    )
+    if name == "projector":
+        return stage._terms(batch, draws, ())["loss"]
+    return stage._loss(batch, draws)
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -146,7 +144,7 @@ def test_the_diffusion_s_loss_is_the_error_on_real_latents():
 
     guess, batch = Guess(), make_batch(garbage=torch.nan)
     loss = DiffusionStage(guess, scaled_linear(), DiffusionOptions())._loss(
-        batch, batch.text, StepDraws(make_generator(3))
+        batch, StepDraws(make_generator(3))
     )
     draws = StepDraws(make_generator(3))
     _, noise = (draws.normal((2, 9, DIM))[:, :5].double().numpy() for _ in range(2))

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from lead.core.errors import RequestError
 from lead.models.inference.mld import FastMldDenoiser
-from lead.models.inference.mlp import FastMlpDenoiser
 
 BATCH_SIZES = 64  # that are compiled, times the networks; others run as they are
 CPU_OPTIONS = {
@@ -23,8 +22,8 @@ def compile_network(network: nn.Module, device: torch.device) -> nn.Module:
     """The same network, in place: compiled for each batch size at its first use.
 
     Compiling takes half a minute on a CPU, some seconds where torch has kept it from an earlier
-    process. On CUDA the compiled steps are replayed as one graph. Only transformers are compiled;
-    an MlpDenoiser is returned as it is. Raises RequestError where a CPU has no C++ compiler.
+    process. On CUDA the compiled steps are replayed as one graph. Raises RequestError where a CPU
+    has no C++ compiler.
     """
     if device.type == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):
         raise RequestError(
@@ -41,7 +40,7 @@ def compile_network(network: nn.Module, device: torch.device) -> nn.Module:
         torch._inductor.config.load_config(CPU_OPTIONS)
     if isinstance(network, FastMldDenoiser):
         network.denoiser.encoder.compile(dynamic=False, **kind)
-    elif not isinstance(network, FastMlpDenoiser):
+    else:
         for name, part in list(network.named_children()):
             whole = _Whole(part)
             whole.compile(dynamic=False, **kind)

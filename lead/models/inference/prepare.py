@@ -11,9 +11,7 @@ from lead.models.blocks.skip_stack import SkipStack
 from lead.models.denoiser import MldDenoiser
 from lead.models.inference.linear import packed_from
 from lead.models.inference.mld import FastMldDenoiser
-from lead.models.inference.mlp import FastMlpDenoiser
 from lead.models.inference.transformer import FastNorm, FastSkipStack, fast_layer
-from lead.models.mlp_denoiser import MlpDenoiser
 from lead.models.timed_denoiser import TimedDenoiser
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -21,7 +19,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 ENDS = (
     *("time_embedding", "text_layer", "input_layer", "output_layer"),
-    *("to_latent", "from_latent", "base_layer"),
+    *("to_latent", "from_latent"),
 )
 """Where numbers enter and leave a network: these maps stay in float32, and cost little. So do the
 linear maps of a Sequential, which the projector begins and ends with."""
@@ -45,8 +43,6 @@ def prepare(module: nn.Module, precision: str = "fp32") -> nn.Module:
     dtype = PRECISIONS[precision]
     if isinstance(module, TimedDenoiser):
         return module if dtype == torch.float32 else RoundedDenoiser(module, dtype)
-    if isinstance(module, MlpDenoiser):
-        return FastMlpDenoiser(module, dtype)
     fast = freeze(_replaced(copy.deepcopy(module), dtype))
     return FastMldDenoiser(fast) if isinstance(module, MldDenoiser) else fast
 

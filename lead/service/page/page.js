@@ -108,7 +108,6 @@ function generate() {
     guidance: Number($("guidance").value),
     steps: Number($("steps").value),
     projector: chosen("projector"),
-    clean_feet: $("clean-feet").checked,
     wait: false,
   };
   const headers = { "Content-Type": "application/json" };
@@ -332,7 +331,6 @@ function fill() {
   $("guidance").value = defaults.guidance;
   $("steps").max = limits.steps[1];
   $("steps").value = defaults.steps;
-  $("clean-feet").checked = defaults.clean_feet;
   document.querySelector(`input[name="projector"][value="${defaults.projector}"]`).checked = true;
   $("projector").disabled = !about.projector;
   $("no-projector").hidden = about.projector;

@@ -1,4 +1,4 @@
-"""`format=html` and `clean_feet=true` of generate and export."""
+"""`format=html` of generate and export, and several motions at once."""
 
 import re
 from pathlib import Path
@@ -7,16 +7,10 @@ import numpy as np
 import pytest
 
 from lead.cli.main import main
-from lead.evaluation.physical import foot_skating_ratio
-from lead.export.motion_file import Motion, read_motion, write_motion
+from lead.export.motion_file import Motion, write_motion
 from lead.representation import features_to_joints, get_skeleton, joints_to_features
 
 SKELETON = get_skeleton("humanml3d")
-LINE = re.compile(
-    r"clean feet, (?P<clips>\d+) clips?: skating ratio (?P<before>[\d.]+) -> (?P<after>[\d.]+); "
-    r"joints moved by (?P<mean>\d+) mm on average, (?P<most>\d+) mm at most; "
-    r"ways end (?P<root>\d+) mm elsewhere"
-)
 
 
 def lead(capfd, *words: object) -> str:
@@ -57,28 +51,6 @@ def test_generate_writes_one_player_for_all_clips(world, capfd):
     assert (folder / "index.html").read_text().count('href="player.html"') == 3
 
 
-def test_generate_cleans_feet_and_says_what_that_changed(world, capfd):
-    lead(capfd, *world.generate(count=2))
-    plain = [read_motion(world.here / f"clips/00{i}.npz") for i in (0, 1)]
-    out = lead(capfd, *world.generate(count=2, clean_feet="true", output=world.here / "clean"))
-    clean = [read_motion(world.here / f"clean/00{i}.npz") for i in (0, 1)]
-    line = LINE.search(out)
-    assert line and line["clips"] == "2"
-    for name, motions in (("before", plain), ("after", clean)):
-        ratios = [foot_skating_ratio(motion.joints, motion.fps, SKELETON) for motion in motions]
-        assert float(line[name]) == pytest.approx(np.mean(ratios), abs=6e-4)
-    changes = [
-        np.linalg.norm(new.joints - old.joints, axis=-1) * 1000
-        for new, old in zip(clean, plain, strict=True)
-    ]
-    assert int(line["mean"]) == pytest.approx(np.mean([c.mean() for c in changes]), abs=0.6)
-    assert int(line["most"]) == pytest.approx(max(c.max() for c in changes), abs=0.6)
-    for motion in clean:
-        assert motion.provenance["clean_feet"] == "true"
-        shown = features_to_joints(motion.features)
-        np.testing.assert_allclose(shown, motion.joints, atol=1e-4)
-
-
 def test_export_puts_several_motions_into_one_player(world, glider, capfd):
     other = world.file("second.npz", glider.read_bytes())
     assert lead(capfd, "export", glider, other, "format=html").strip() == str(
@@ -97,30 +69,11 @@ def test_export_converts_several_motions_beside_themselves(world, glider, capfd)
     assert all(Path(path).read_bytes().startswith(b"\x89PNG") for path in out)
 
 
-def test_export_stops_a_figure_that_glides(world, glider, capfd):
-    out = lead(capfd, "export", glider, "format=npz", "output=clean.npz", "clean_feet=true")
-    before, after = read_motion(glider), read_motion("clean.npz")
-    line = LINE.search(out)
-    assert line and (line["clips"], line["before"], line["after"]) == ("1", "1.000", "0.000")
-    assert foot_skating_ratio(before.joints, 20.0, SKELETON) == 1.0
-    assert np.ptp(after.joints[:, 10, 2]) < 0.3 < 2.9 < np.ptp(before.joints[:, 10, 2])
-    way = np.abs(before.joints[-1, 0, 2] - after.joints[-1, 0, 2]) * 1000
-    assert int(line["root"]) == pytest.approx(way, abs=1)
-    assert (after.text, after.seed, after.fps) == (before.text, before.seed, before.fps)
-
-
-def test_without_the_option_feet_are_left_alone(world, glider, capfd):
-    out = lead(capfd, "export", glider, "format=npz", "output=same.npz")
-    assert "feet" not in out
-    assert Path("same.npz").read_bytes() == glider.read_bytes()
-
-
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["export", "{0}", "{1}", "format=gif", "output=one.gif"], "2 motions do not fit into one"),
         (["export", "{0}", "nowhere.npz", "format=html"], "nowhere.npz is missing"),
-        (["export", "{0}", "clean_feet=maybe"], "clean_feet takes true or false"),
         (["export", "{0}", "{1}", "format=html", "output={1}"], "is the motion file itself"),
         (["export", "{0}", "format=htm"], "did you mean 'html'"),
     ],
