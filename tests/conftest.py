@@ -175,6 +175,12 @@ def flow_run(tmp_path_factory: pytest.TempPathFactory) -> "Run":  # noqa: F821
 
 
 @pytest.fixture(scope="session")
+def timed_lead_run(tmp_path_factory: pytest.TempPathFactory) -> "Run":  # noqa: F821
+    """A small projector on a diffusion of latents that keep time, with random weights."""
+    return load_beside("flow_runs").make_timed_lead(tmp_path_factory.mktemp("timed_lead"))
+
+
+@pytest.fixture(scope="session")
 def timed_flow_run(tmp_path_factory: pytest.TempPathFactory) -> "Run":  # noqa: F821
     """The same on a VAE whose latents keep time, each for three frames."""
     return load_beside("flow_runs").make_timed_runs(tmp_path_factory.mktemp("timed_flow"))

@@ -1,4 +1,4 @@
-"""Run directories of small flows with random weights, and of what they stand on."""
+"""Run directories of small flows, and of LEAD on latents that keep time, with random weights."""
 
 from pathlib import Path
 
@@ -17,6 +17,11 @@ FLOW = {"_target_": "flow_transformer", "width": 16, "layers": 2, "heads": 2, "t
 FLOW |= {"memory_slots": 2, "local_every": 1, "text_scale": 4.0}
 VAE = {"_target_": "timed_vae", "latent_dim": 6, "width": 16, "layers": 1, "heads": 2}
 VAE |= {"feed_forward": 16, "patch": 3, "overlap": 1}
+SCHEDULE = {"_target_": "noise_schedule"}
+DENOISER = {"_target_": "timed_denoiser", "latent_dim": 6, "width": 16, "layers": 2, "heads": 2}
+DENOISER |= {"text_dim": TEXT, "memory_slots": 2, "local_every": 1, "text_scale": 4.0}
+PROJECTOR = {"_target_": "projector", "latent_dim": 6, "width": 16, "layers": 1, "heads": 2}
+PROJECTOR |= {"text_dim": TEXT, "feed_forward": 16}
 TIMED_FLOW = {**FLOW, "channels": 6, "joints": 1, "patch": 1}
 
 
@@ -24,7 +29,7 @@ def make_runs(folder: Path, frames: tuple[int, int] = (10, 60)) -> Run:
     """The flow's run; below it stands ``folder/autoencoder``."""
     positions = Normalizer([0.0, 0.8, 0.2], [0.5, 0.5, 0.5])
     below = _first(folder, "autoencoder", AUTOENCODER, positions, frames)
-    return _second(folder, FLOW, below)
+    return _second(folder, "flow", {"flow": FLOW}, below)
 
 
 def make_timed_runs(folder: Path, frames: tuple[int, int] = (10, 60)) -> Run:
@@ -32,10 +37,17 @@ def make_timed_runs(folder: Path, frames: tuple[int, int] = (10, 60)) -> Run:
     draw = np.random.default_rng(0)
     features = Normalizer(0.1 * draw.normal(size=263), draw.uniform(0.1, 0.5, 263))
     below = _first(folder, "vae", VAE, features, frames)
-    flow = _second(folder, TIMED_FLOW, below)
     latents = Normalizer(draw.normal(size=6), draw.uniform(0.5, 2, 6))
-    flow.save_part("normalizer", latents.state_dict())
-    return flow
+    return _second(folder, "flow", {"flow": TIMED_FLOW}, below, latents)
+
+
+def make_timed_lead(folder: Path, frames: tuple[int, int] = (10, 60)) -> Run:
+    """A projector on a diffusion on the same VAE; beside it stand ``diffusion`` and ``vae``."""
+    flow = make_timed_runs(folder, frames)
+    below, latents = flow.ancestor("vae"), Normalizer(*flow.tensors("normalizer").values())
+    parts = {"denoiser": DENOISER, "schedule": SCHEDULE}
+    diffusion = _second(folder, "diffusion", parts, below, latents)
+    return _second(folder, "projector", {"projector": PROJECTOR}, diffusion, latents)
 
 
 def _first(folder: Path, stage: str, described: dict, normalizer: Normalizer, frames) -> Run:
@@ -48,21 +60,26 @@ def _first(folder: Path, stage: str, described: dict, normalizer: Normalizer, fr
     return below
 
 
-def _second(folder: Path, described: dict, below: Run) -> Run:
-    flow = Run(folder / "flow")
-    flow.save_part("flow", _random("flow", described, 1))
-    flow.update(
+def _second(
+    folder: Path, stage: str, parts: dict, below: Run, latents: Normalizer | None = None
+) -> Run:
+    run = Run(folder / stage)
+    part = next(iter(parts))
+    run.save_part(part, _random(part, parts[part], 1))
+    if latents is not None:
+        run.save_part("normalizer", latents.state_dict())
+    run.update(
         schema=SCHEMA_VERSION,
         status="finished",
         dataset=below.contents["dataset"],
-        stage="flow",
-        parts={"flow": described},
-        parents={below.stage: below.as_parent(flow.folder)},
+        stage=stage,
+        parts=parts,
+        parents={below.stage: below.as_parent(run.folder)},
         text_encoder=ENCODER,
         text_fingerprint=build("text_encoder", ENCODER).fingerprint,
-        sampling="euler16",
+        sampling={"flow": "euler16", "diffusion": "ddim50_guidance2"}.get(stage),
     )
-    return flow
+    return run
 
 
 def _random(part: str, description: dict, seed: int) -> dict:
@@ -71,6 +88,6 @@ def _random(part: str, description: dict, seed: int) -> dict:
         torch.manual_seed(seed)
         module = build(part, description)
         for parameter in module.parameters():
-            if part == "flow":
+            if part in ("flow", "denoiser"):
                 torch.nn.init.normal_(parameter, std=0.1)
         return module.state_dict()

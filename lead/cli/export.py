@@ -2,7 +2,7 @@
 
 FILE.npz ...     motion files that `lead generate` wrote, or recordings: BVH, or AMC (120 fps)
                  with its ASF beside it; one may also be given as motion=FILE
-format=gif       gif | webp | mp4 (extra: video) | png | npz | bvh | glb | html (all files in one)
+format=gif       gif | webp | mp4 | png | npz | bvh | glb | html (all files in one)
 output=FILE      default: beside each motion file; player.html beside the first of several; of
                  several motions in one GLB file each is an animation
 clean_feet=true  stop feet from sliding first, and say by how much that changes the motion

@@ -36,17 +36,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lead.cli.loading import compose_for_run, request
+from lead.cli.loading import check_lengths, compose_for_run, request
 from lead.cli.outputs import CLIPS, output_folder
-from lead.cli.prompts import read_prompts
+from lead.cli.prompts import prompts_of
 from lead.cli.stopwatch import Stopwatch
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import last_name
-from lead.core.run_record import check_length
-from lead.core.runs import Run
-
-MOST_CLIPS = 100_000  # of one call; they are held in memory
-MOST_SENTENCES = 1000  # of one timeline
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -55,8 +50,9 @@ def run(overrides: Sequence[str]) -> int:
     config = compose_for_run("generate", overrides)
     if config["run"] is None:
         raise RequestError("generate needs run=RUN: a run that `lead train` made")
-    prompts = _prompts(config)
-    _check_lengths(config, prompts)
+    prompts = prompts_of(config)
+    if all(config[key] is None for key in ("start", "keep", "timeline", "like")):
+        check_lengths(config, [seconds for _, seconds in prompts])
     folder, formats = _output_name(config, prompts), _formats(config)
     from lead.export.formats import Manner
 
@@ -77,46 +73,6 @@ def _note(text: str) -> None:
     print(f"lead: note: {text}", file=sys.stderr)
 
 
-def _prompts(config: dict) -> list[tuple[str, float]]:
-    """Each sentence with its length in seconds; one empty one where the task needs none."""
-    if config["task"] != "text" or config["like"] is not None:
-        return _of_no_sentence(config)
-    if sum(config[key] is not None for key in ("text", "prompts", "timeline")) != 1:
-        raise RequestError(
-            'give either text="a person walks forward" or prompts=FILE, or timeline=FILE'
-        )
-    if config["timeline"] is not None:
-        file = config["timeline"]
-        too_many = f"timeline={file} has more than {MOST_SENTENCES} sentences: make two of it"
-        asked = ("timeline", file, config["seconds"])
-        return read_prompts(*asked, most=MOST_SENTENCES, too_many=too_many)
-    if config["prompts"] is None:
-        if not config["text"].strip():
-            raise RequestError('text is empty: give a sentence, text="a person walks forward"')
-        return [(config["text"], config["seconds"])]
-    return read_prompts(
-        *("prompts", config["prompts"], config["seconds"]),
-        most=MOST_CLIPS // config["count"],
-        too_many=f"count={config['count']} x the sentences of {config['prompts']} make more than "
-        f"{MOST_CLIPS} clips: ask for fewer at once",
-    )
-
-
-def _of_no_sentence(config: dict) -> list[tuple[str, float]]:
-    named = [key for key in ("text", "prompts", "timeline", "start", "keep") if config[key]]
-    if named:
-        raise RequestError(f"task={config['task']} and like= take no {named[0]}=: leave it out")
-    return [("", config["seconds"])]
-
-
-def _check_lengths(config: dict, prompts: list[tuple[str, float]]) -> None:
-    """RequestError for clips that the run cannot make, before anything of it is loaded."""
-    if all(config[key] is None for key in ("start", "keep", "like")):
-        facts = Run(config["diffusion"] or config["run"]).record.dataset
-        for _, seconds in prompts:
-            check_length(round(seconds * facts.fps), facts.frames, facts.fps)
-
-
 def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:
     named = prompts[0][0] or (config["task"] if config["like"] is None else "like")
     words = re.sub(r"[^a-z0-9]+", "-", named.lower()).strip("-")[:40].strip("-")
@@ -126,7 +82,6 @@ def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:
 
 def _formats(config: dict) -> list[str]:
     """What to write of each clip."""
-    from lead.export.animation import mp4_encoder
     from lead.export.formats import FORMATS
 
     formats = config["formats"]
@@ -137,6 +92,4 @@ def _formats(config: dict) -> list[str]:
     for name in formats:
         if name not in FORMATS:
             raise RequestError(f"unknown format '{name}': {did_you_mean(name, FORMATS)}")
-    if "mp4" in formats:
-        mp4_encoder()  # says where what it needs is not installed
     return list(dict.fromkeys(formats))

@@ -35,7 +35,7 @@ def noise_from(
             )
         drawn = torch.zeros_like(like)
         for place, (one, row) in enumerate(zip(generators, like, strict=True)):
-            own = slice(None if lengths is None else lengths[place])
+            own = ... if lengths is None else slice(lengths[place])
             drawn[place][own] = _draw(one, row[own])
         return drawn
 

@@ -227,6 +227,8 @@ class LeadModel(VaeCoder, MotionModel):
 
     def check_sampling(self, sampling: Sampling) -> None:
         """RequestError for a sampler, steps or timesteps that this denoiser does not know."""
+        if sampling.masks_words or sampling.sink_base is not None:
+            raise RequestError("sink control and masked words are for flows: name a run of one")
         self._distilled(sampling)
         steps = (sampling.sampler, sampling.steps, sampling.timesteps)
         visited_timesteps(*steps, self.schedule)

@@ -71,6 +71,11 @@ class Sampling:
     sink_word: str = "start"  # or "random": another token of each sentence, as a control
     sink_padding: int = 0  # sentences are read as so many tokens, padding included, as a control
 
+    @property
+    def masks_words(self) -> bool:
+        """Whether a network reads other words than it was trained to."""
+        return self.sink_threshold is not None or self.sink_padding > 0
+
 
 @dataclass(frozen=True)
 class GeneratedMotion:
@@ -94,7 +99,7 @@ class MotionModel(MotionCoder):
     """Every frozen part between a sentence and a moving figure.
 
     ``title`` is how tables call what it draws. ``words`` are learned words (``<zombie>``) and their
-    vectors, which sentences may use.
+    vectors, which sentences may use; ``sampling`` is what draws where none is named.
     """
 
     title: ClassVar[str] = ""
@@ -103,6 +108,7 @@ class MotionModel(MotionCoder):
     frame_limits: tuple[int, int]
     words: Mapping[str, Tensor] = field(default_factory=dict)
     known_texts: KnownTexts | None = None
+    sampling: Sampling = Sampling()
 
     # What a system provides
 
@@ -245,6 +251,11 @@ class MotionModel(MotionCoder):
         """The same parts, with these learned words added to the ones that sentences may use."""
         return replace(self, words={**self.words, **words})
 
+    def by_default(self, sampling: Sampling) -> "MotionModel":
+        """The same model, which draws so where nothing else is asked for."""
+        self.check_sampling(sampling)
+        return replace(self, sampling=sampling)
+
     @contextmanager
     def heard(self, called: Callable[[], None]) -> Iterator[None]:
         """Within it, ``called`` is told of each step of a sampler; what it raises ends the work."""
@@ -263,7 +274,7 @@ class MotionModel(MotionCoder):
         texts: Sequence[str],
         frames: Sequence[int],
         seeds: Sequence[int],
-        sampling: Sampling,
+        sampling: Sampling | None = None,
         *,
         project: bool | None = None,
         lap: Callable[[str], None] | None = None,
@@ -280,7 +291,7 @@ class MotionModel(MotionCoder):
         lap = lap or _unheard
         condition = self.embed([*texts, NULL_TEXT])
         lap("embed sentences")
-        asked = (texts, frames, seeds, sampling)
+        asked = (texts, frames, seeds, sampling or self.sampling)
         latents = self.sample(*asked, project=project, condition=condition)
         lap("sample latents")
         x = self.decode(latents, frames)

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.interpolate import PchipInterpolator
-from scipy.linalg import solveh_banded
-from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
 from lead.core.errors import RequestError
 from lead.representation.legs import STRETCH, bend_leg, leg_length, legs_of, missing_reach
@@ -92,6 +89,8 @@ def root_correction(points: Points, fps: float | int) -> Float[np.ndarray, "fram
     comes to stand counts, so that feet which never stand do not move the root. Speeds of v below
     QUIET are dropped, larger ones kept nearly whole.
     """
+    from scipy.ndimage import minimum_filter1d
+
     step = np.diff(points, axis=0) * fps
     heights = _heights(points)
     low = np.clip((np.array(HIGH) - heights) / np.subtract(HIGH, LOW), 0.0, 1.0)
@@ -167,6 +166,8 @@ def _smooth_fit(
     stiffness: float,
 ) -> Float[np.ndarray, "steps 2"]:
     """The smooth course closest to weighted values, and to zero with weight PULL."""
+    from scipy.linalg import solveh_banded
+
     bands = np.zeros((2, len(values)))
     bands[1] = weights.sum(axis=1) + PULL
     bands[1, 1:] += stiffness
@@ -183,6 +184,8 @@ def _holding_shift(
     A foot rolls from heel to toe, so the shift adds up the steps of whichever stands, first the
     toe. It is zero on average over each stand and passes smoothly from one to the next.
     """
+    from scipy.interpolate import PchipInterpolator
+
     step = np.diff(foot, axis=0) * np.array([1.0, 0.0, 1.0])
     step = np.where(stands[:, :1], step[:, 0], step[:, 1])
     shift = np.zeros((len(foot), 3))
@@ -204,6 +207,8 @@ def _with_feet_shifted(
     fps: float | int,
 ) -> Float[np.ndarray, "frames joints 3"]:
     """The figure with each foot moved, knees bent to match, and lowered where it must be."""
+    from scipy.ndimage import maximum_filter1d, uniform_filter1d
+
     hips = [joints[:, leg.hip] for leg in legs]
     bones = [joints[:, [leg.hip, leg.knee, leg.ankle]] for leg in legs]
     reach = [

@@ -1,7 +1,6 @@
 """What the server says of jobs, clips and words."""
 
 import re
-from importlib.util import find_spec
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -16,9 +15,6 @@ from lead.service.forms import ClipForm, Settings
 from lead.service.jobs import Job
 from lead.service.studio import Studio, Take, Told
 from lead.service.uploads import SECONDS_MOST
-
-NEEDS = {"mp4": ("av", "pip install lead[video]")}
-"""Formats that need a package which may not be there, and how to get it."""
 
 
 class Refusal(BaseModel):
@@ -102,18 +98,12 @@ def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str,
             **ranges,
             "upload_seconds": SECONDS_MOST,
         },
-        "formats": {name: missing(name) for name in FORMATS},
+        "formats": list(FORMATS),
         "words": [word_facts(word) for word in studio.words.values()],
         "upload_bytes": settings.upload_bytes,
         "examples": settings.examples,
         "licence": settings.licence,
     }
-
-
-def missing(format: str) -> str | None:
-    """How to get what a format needs, or None where all is there."""
-    package, advice = NEEDS.get(format, (None, ""))
-    return advice if package and find_spec(package) is None else None
 
 
 def word_facts(word: Word) -> WordFacts:
@@ -143,11 +133,10 @@ def job_facts(job: Job, before: int, *, joints: bool = False) -> JobFacts:
 
 def _clips(name: str, take: Take, *, joints: bool) -> list[ClipFacts]:
     plain = ("text", "seed", "fps", "frames", "seconds", "skeleton")
-    formats = [format for format in FORMATS if missing(format) is None]
     clips = []
     for number, motion in enumerate(take.motions):
         facts = {key: getattr(motion, key) for key in plain}
-        facts["files"] = {format: f"/jobs/{name}/{number}.{format}" for format in formats}
+        facts["files"] = {format: f"/jobs/{name}/{number}.{format}" for format in FORMATS}
         if joints:
             facts["joints"] = motion.joints.astype(float).round(4).tolist()
         clips.append(ClipFacts(**facts, projector=take.projectors[number]))

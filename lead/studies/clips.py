@@ -18,7 +18,6 @@ from lead.inversion import Word, read_word
 from lead.models.text_encoders.learned_words import check_taught, words_in
 from lead.representation import get_skeleton
 from lead.studies.continuing import Keeping, with_motion
-from lead.studies.feet import with_clean_feet
 from lead.studies.free import Free, free_clips
 from lead.studies.timelines import Prompts, check_timeline, make_timelines
 
@@ -85,6 +84,8 @@ def generate_folder(
             progress=len(jobs) > 1,
         )
     if request.clean_feet:
+        from lead.studies.feet import with_clean_feet  # and SciPy
+
         clips, remark = with_clean_feet(clips)
         say(remark)
     with atomic_folder(folder, replace=request.overwrite) as temporary:

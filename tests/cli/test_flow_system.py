@@ -1,4 +1,4 @@
-"""A flow through the verbs: generate, evaluate, demo, invert."""
+"""Systems on latents that keep time through the verbs: generate, evaluate, demo, invert."""
 
 import csv
 import json
@@ -139,7 +139,7 @@ def test_controls_of_attention_are_rows_with_their_sinks(world, timed_flow_run, 
 class PlainJudge:
     """A motion lies at the mean of its local positions, a sentence at its count of letters."""
 
-    name, fingerprint = "plain", "0123456789abcdef"
+    name, fingerprint, dim = "plain", "0123456789abcdef", 6
 
     def embed_motions(self, features) -> np.ndarray:
         return np.array([clip[:, 4:10].mean(axis=0) for clip in features], dtype=np.float32)
@@ -168,6 +168,41 @@ def test_the_judge_of_everybody_sees_it(world, flow_run, monkeypatch):
         rows["generated (flow)"]["fid"]["mean"] > 0 and "multimodality" in rows["generated (flow)"]
     )
     assert "mpjpe" in rows["auto-encoder reconstruction"]
+
+
+def test_lead_on_latents_that_keep_time_is_judged_with_its_projector(world, timed_lead_run):
+    rows = evaluated(world, timed_lead_run, "clips=4")
+    assert [*rows] == [
+        *("real", "VAE reconstruction", "VAE + projector reconstruction"),
+        *("generated (MLD)", "generated (LEAD)"),
+    ]
+    assert rows["generated (MLD)"]["jitter"] != rows["generated (LEAD)"]["jitter"]
+    assert rows["VAE reconstruction"]["mpjpe"] != rows["VAE + projector reconstruction"]["mpjpe"]
+
+
+def test_lead_on_latents_that_keep_time_speaks_with_and_without_projector(world, timed_lead_run):
+    prompts = world.file("two.txt", "a person walks # 1.55\nsomeone jumps # 3\n")
+    words = [f"prompts={prompts}", "sampling.guidance_scale=2"]
+    made = {
+        project: generated(timed_lead_run, world.here / project, *words, f"project={project}")
+        for project in ("true", "false")
+    }
+    for motions in made.values():
+        assert [len(motion.joints) for motion in motions] == [31, 60]
+    assert not np.allclose(made["true"][1].joints, made["false"][1].joints, atol=1e-3)
+    one = [f"run={timed_lead_run.ancestor('diffusion').folder}", "text=someone jumps", "seconds=3"]
+    alone = generated(timed_lead_run, world.here / "one", *one, "sampling.guidance_scale=2")
+    np.testing.assert_allclose(alone[0].joints, made["false"][1].joints, atol=1e-3)
+
+
+@pytest.mark.parametrize("objective", ["lead", "mld", "feat"])
+def test_lead_on_latents_that_keep_time_learns_by_every_objective(world, timed_lead_run, objective):
+    output = world.here / f"{objective}.safetensors"
+    words = ["invert", f"run={timed_lead_run.folder}", f"motions={world.figure('walk.bvh')}"]
+    words += ["word=<hop>", "init=walk", f"output={output}", "progress=false", "device=cpu"]
+    assert main([*words, f"inversion={objective}", "inversion.steps=2"]) == 0
+    about = read_word(output).about
+    assert about["objective"] == objective and np.isfinite(about["loss_after"])
 
 
 def test_an_auto_encoder_alone_is_evaluated(world, flow_run):
@@ -229,6 +264,17 @@ def test_it_is_served(flow_run, tmp_path):
         assert none.status_code == 404
         again = asked(f"jobs/{looked['id']}/attention", {"wait": True})
         assert again == {"error": "this request has no clips"}
+
+
+def test_lead_on_latents_that_keep_time_is_served(timed_lead_run, tmp_path):
+    words = [f"run={timed_lead_run.folder}", "port=0", "device=cpu", "sampling.steps=2"]
+    with make_server(words, tmp_path) as server, requests.Session() as session:
+        session.trust_env = False
+        about = session.get(f"{server.url}about", timeout=60).json()
+        assert about["projector"] is True and about["defaults"]["guidance"] == 2.0
+        body = {"text": "a person walks", "seconds": 2, "projector": "both"}
+        answer = session.post(f"{server.url}generate", json=body, timeout=60).json()
+        assert [clip["frames"] for clip in answer["clips"]] == [40, 40]
 
 
 @pytest.mark.parametrize(

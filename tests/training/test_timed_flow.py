@@ -1,6 +1,7 @@
 """A flow on a VAE whose latents keep time: what it is trained on, keeps, makes and refuses."""
 
 import re
+import shlex
 import shutil
 
 import numpy as np
@@ -103,7 +104,8 @@ def test_the_command_says_that_a_flow_comes_next(micro_words, tmp_path, capsys):
     run = tmp_path / "vae"
     assert main(["train", *micro_words("vae", run, *TIMED)]) == 0
     (said,) = re.findall("next: lead train stage=flow (.*)", capsys.readouterr().out)
-    assert said.endswith(f" vae={run}")
+    assert shlex.split(said, comments=True)[-1] == f"vae={run}"
+    assert said.endswith("# or stage=diffusion, for LEAD")
 
 
 def test_what_a_flow_cannot_stand_on_is_one_line(runs, make_values, tmp_path):
