@@ -1,6 +1,7 @@
 """Cached latents with captions: what stages 2 and 3 train on."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from lead.core.seeding import derive_seed
 from lead.data.cache import NULL_TEXT
 from lead.data.packed import PackedSplit
 from lead.data.words import CaptionWords
+
+B = TypeVar("B")
 
 
 class CaptionedLatents(torch.utils.data.Dataset):
@@ -130,6 +133,6 @@ class TimedLatents(CaptionedLatents):
         return LatentBatch(*own, mask, word_mask, null_mask, self.longest, sentence)
 
 
-def keep(batch: LatentBatch) -> LatentBatch:
+def keep(batch: B) -> B:
     """Collate function of a dataset that makes whole batches itself."""
     return batch
