@@ -486,10 +486,13 @@ def test_the_description_names_every_request_and_every_limit(visitor):
     described = visitor.ask("GET", "/openapi.json").json()
     assert {path: sorted(kinds) for path, kinds in described["paths"].items()} == {
         "/about": ["get"],
+        "/captions": ["post"],
         "/generate": ["post"],
         "/words": ["post"],
         "/words/{file}": ["get"],
         "/jobs/{name}": ["delete", "get"],
+        "/jobs/{name}/attention": ["post"],
+        "/jobs/{name}/attention.png": ["get"],
         "/jobs/{name}/player": ["get"],
         "/jobs/{name}/{file}": ["get"],
     }
