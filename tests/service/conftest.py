@@ -62,7 +62,7 @@ class Visitor:
 def opened_in(folder: Path, make_sticks) -> Iterator[Visitor]:
     """A server that keeps its files in a folder."""
     stick, recipe = make_sticks(able=frozenset({"project"})), Recipe(InversionOptions(), {})
-    studio = Toy(stick, Sampling(steps=2), "stick", [], recipe, lambda made: (made, ""), folder)
+    studio = Toy(stick, Sampling(steps=2), "stick", [], recipe, folder)
     settings = Settings(port=0, upload_mb=0.3, waiting=2, kept=6, names=["Box.example"])
     listener = server.listen(settings.host, settings.port)
     with server.DemoServer(listener, studio, settings) as running:
