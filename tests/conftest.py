@@ -187,6 +187,12 @@ def timed_flow_run(tmp_path_factory: pytest.TempPathFactory) -> "Run":  # noqa: 
 
 
 @pytest.fixture(scope="session")
+def mote_runs() -> "Callable[..., Run]":  # noqa: F821
+    """Makes small MoTe runs with random weights (tests/mote_runs.py)."""
+    return load_beside("mote_runs").make_runs
+
+
+@pytest.fixture(scope="session")
 def acclaim_figure() -> "Callable[..., Figure]":  # noqa: F821
     """Makes figures that write themselves as ASF and AMC files (tests/acclaim_files.py)."""
     module = load_beside("acclaim_files")

@@ -25,11 +25,13 @@ GROUPS = {
     "model/denoiser": ("train",),
     "model/autoencoder": ("train",),
     "model/flow": ("train",),
+    "model/joint_denoiser": ("train",),
     "model/projector": ("train",),
     "model/schedule": ("train",),
+    "model/text_autoencoder": ("train",),
     "model/evaluator": ("train",),
     "model/classifier": ("train",),
-    "sampling": ("generate", "evaluate"),
+    "sampling": ("generate", "caption", "evaluate"),
     "inversion": ("invert",),
     "templates": ("invert",),
     "protocol": ("evaluate",),
@@ -218,6 +220,8 @@ def test_the_papers_numbers():
     assert all(batches.pop(name) == own["batch_size"] for name, own in flows.items())
     own = config["stages"].pop("classifier")  # the same for every size, no stage of a paper
     assert batches.pop("classifier") == own["batch_size"]
+    for name in ("text_autoencoder", "joint_diffusion"):  # MoTe's, which its paper does not tell
+        assert batches.pop(name) == config["stages"].pop(name)["batch_size"]
     assert batches == {"vae": 128, "diffusion": 64, "projector": 1024, "evaluator": 128}
     for stage in config["stages"].values():
         assert stage["optimizer"]["lr"] == 1e-4 and stage["optimizer"]["schedule"] == "constant"

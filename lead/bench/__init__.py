@@ -2,6 +2,7 @@
 
 SUBJECTS = {
     "generate": "lead.bench.generate",
+    "flow": "lead.bench.flow",
     "train": "lead.bench.train",
     "prepare": "lead.bench.prepare",
     "evaluate": "lead.bench.evaluate",

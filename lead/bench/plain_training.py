@@ -14,17 +14,17 @@ WORDS = 77  # CLIP's sentences are padded to so many
 VOCABULARY = 49408
 
 
-def clip_text_model() -> nn.Module:
-    """CLIP ViT-L/14's text half with random weights."""
+def clip_text_model(width: int = 768) -> nn.Module:
+    """CLIP ViT-L/14's text half with random weights; 512 wide it is ViT-B/32's."""
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(
         vocab_size=VOCABULARY,
-        hidden_size=768,
-        intermediate_size=3072,
+        hidden_size=width,
+        intermediate_size=4 * width,
         num_hidden_layers=12,
-        num_attention_heads=12,
-        projection_dim=768,
+        num_attention_heads=width // 64,
+        projection_dim=width,
         attn_implementation="eager",
     )
     return CLIPTextModelWithProjection(config).eval().requires_grad_(False)

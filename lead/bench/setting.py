@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -18,7 +19,8 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 class BenchOptions:
     """What `lead bench` was asked for; the values stand in configs/bench.yaml.
 
-    ``teacher`` and ``taught`` are the two models of `distilled`.
+    ``teacher`` and ``taught`` are the two models of `distilled`, ``flows`` the FlowSize of each of
+    the ``sizes`` of `flow`.
     """
 
     subject: str
@@ -36,8 +38,10 @@ class BenchOptions:
     source: str | None
     output: str | None
     plot: str | None
+    sizes: list[str]
     teacher: ModelRequest | None = None
     taught: ModelRequest | None = None
+    flows: Any = ()
 
 
 @dataclass(frozen=True)

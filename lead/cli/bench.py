@@ -1,9 +1,11 @@
 """lead bench SUBJECT [key=value ...] : how fast, beside the floor of this machine and plain code.
 
-SUBJECT          generate | train | prepare | evaluate | import-time | linear | distilled;
+SUBJECT          generate | flow | train | prepare | evaluate | import-time | linear | distilled;
                  also subject=SUBJECT
 repeats=5        timings of each side, taken in turns; the median counts
-batch=N          motions at once (generate: one more row beside 1 and 32; train: default 64)
+batch=N          motions at once (generate: one more row beside 1 and 32; train: default 64;
+                 flow: of the training step, default that of each size)
+sizes=[S]        flow: entries of configs/size; small and paper
 source=FOLDER    prepare: BVH recordings (200 of them) in the place of made ones
 run=RUN          distilled: the teacher, with or without projector; default: the starter model
 student=RUN      distilled: the run that it taught; default: RUN/distilled
@@ -28,7 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lead.bench import SUBJECTS
-from lead.cli.config import compose_with_words
+from lead.cli.config import compose, compose_with_words
 from lead.cli.loading import compose_for_run, request
 from lead.cli.starter import with_default_run
 from lead.core.errors import RequestError, did_you_mean
@@ -42,6 +44,8 @@ def run(overrides: Sequence[str]) -> int:
     _check(config)
     if config["subject"] == "distilled":
         config |= _teacher_and_student(config)
+    if config["subject"] == "flow":
+        config["flows"] = _flows(config["sizes"])
     files = [Path(config[key]) for key in ("plot", "output") if config[key] is not None]
     with claimed(*files):
         return _measure(config)
@@ -88,6 +92,20 @@ def _teacher_and_student(config: dict) -> dict:
         for words in ([f"run={run}"], [f"run={run}", f"diffusion={student}"])
     )
     return {"teacher": teacher, "taught": taught, "student": str(student)}
+
+
+def _flows(sizes: Sequence[str]) -> list:
+    """What stage=flow trains at each size, and what it stands on."""
+    from lead.bench.flow_models import FlowSize
+
+    made = []
+    for size in sizes:
+        config = compose("train", ["stage=flow", f"size={size}"])
+        parts = config["model"]
+        coder = "vae" if parts["vae"]["_target_"] == "timed_vae" else "autoencoder"
+        batch = config["stages"]["flow"]["batch_size"]
+        made.append(FlowSize(size, parts["flow"], parts[coder], batch))
+    return made
 
 
 def _check(config: dict) -> None:

@@ -8,13 +8,14 @@ from itertools import accumulate
 from pathlib import Path
 
 from lead.cli.paths import config_folder
+from lead.cli.plain_config import compose_plainly, plain_value
 from lead.cli.values import takes
 from lead.core.errors import RequestError, did_you_mean
 
 SENTENCES = ("text", "word", "init", "data.template", "data.licence")
 PATHS = (
     *("prompts", "source", "output", "dataset", "run", "vae", "diffusion", "projector", "motion"),
-    *("start", "keep", "autoencoder", "init"),
+    *("start", "keep", "autoencoder", "text_autoencoder", "like", "init"),
     *("evaluator", "classifier", "words", "motions", "actions", "concepts", "teacher", "distilled"),
     *("checkpoint", "mean", "std", "sentences", "bertscore"),
     *("sweep", "plot", "data.captions", "data.skeleton_map", "data.cache", "text_encoder.path"),
@@ -33,7 +34,7 @@ def compose(name: str, overrides: Sequence[str]) -> dict:
     """
     options = [_split(word) for word in overrides]
     groups = [f"{key}={_choose(key, value)}" for key, value in options if _is_group(key)]
-    config = deepcopy(_hydra(name, tuple(groups)))
+    config = deepcopy(_composed(name, tuple(groups)))
     default = _plain(config)
     known = dict(_walk(default))
     values: dict[str, object] = {}
@@ -45,6 +46,8 @@ def compose(name: str, overrides: Sequence[str]) -> dict:
             if key not in known:
                 raise _unknown(key, name, known)
             values[key] = _taken(name, key, known[key], _parsed(key, value))
+    if any(isinstance(value, dict) for value in values.values()):
+        config = deepcopy(_hydra(name, tuple(groups)))  # it merges them, and knows what fits
     plain = _taken(name, "", default, _plain(config, values))
     for key, value in free.items():
         _put(plain, key, value)
@@ -109,6 +112,9 @@ def parse(key: str, value: str):
 
 
 def _parsed(key: str, value: str) -> object:
+    simple, found = plain_value(value)
+    if simple:
+        return found
     override = parse(key, value)
     if override.is_sweep_override():
         word = f"{key}={value}"
@@ -117,8 +123,15 @@ def _parsed(key: str, value: str) -> object:
 
 
 @cache
-def _hydra(name: str, groups: tuple[str, ...]):
+def _composed(name: str, groups: tuple[str, ...]):
     """The verb's values, with the chosen entries of its groups; a sweep asks many times."""
+    plain = compose_plainly(name, groups)
+    return _hydra(name, groups) if plain is None else plain
+
+
+@cache
+def _hydra(name: str, groups: tuple[str, ...]):
+    """The same, as Hydra composes them."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.errors import ConfigCompositionException
@@ -136,6 +149,11 @@ def _hydra(name: str, groups: tuple[str, ...]):
 
 def _plain(config, changes: Mapping[str, object] | None = None) -> dict:
     """A dictionary of the values, some of them changed and what refers to them filled in."""
+    if isinstance(config, dict):
+        plain = deepcopy(config)
+        for key, value in (changes or {}).items():
+            _put(plain, key, value)
+        return plain
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -164,7 +182,7 @@ def _walk(values: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
             yield from _walk(value, f"{prefix}{key}.")
 
 
-def _put(config: dict, key: str, value: str | None) -> None:
+def _put(config: dict, key: str, value: object) -> None:
     *parents, last = key.split(".")
     for parent in parents:
         config = config[parent]

@@ -3,7 +3,7 @@
 run=RUN          any run; a vae run is measured by its reconstructions alone, a classifier run by
                  how often it is right on clips that it never saw; an evaluator run by what a
                  protocol says of real clips, all of them and by part and kind of captions
-protocol=P       t2m | open : FID, R-precision, MM-dist, Diversity and MultiModality as well
+protocol=P       t2m | t2m67 | open : FID, R-precision, MM-dist, Diversity and MultiModality as well
 task=caption     sentences about motions instead: real captions, two controls and, where one is
                  named, a run that can caption; needs protocol= and evaluator=, and dataset= or run=
 bertscore=DIR    with task=caption: BERTScore by the RoBERTa in this folder (roberta-large)
@@ -36,6 +36,7 @@ from pathlib import Path
 from lead.cli.loading import check_processes, compose_for_run, request
 from lead.core.errors import RequestError
 from lead.core.files import claimed
+from lead.core.runs import Run
 from lead.studies.benchmark.processes import is_one_of_several, speaks_for_all, start_processes
 
 
@@ -50,7 +51,6 @@ def run(overrides: Sequence[str]) -> int:
     protocol = config.get("protocol")
     config["split"] = config["split"] or (protocol["split"] if protocol else "test")
 
-    from lead.core.runs import Run
     from lead.studies.evaluating import evaluate
     from lead.studies.request import EvaluateRequest
 
@@ -73,8 +73,6 @@ def _output(named, config: dict) -> Path | None:
 
 
 def _is_judge(folder: str | None) -> bool:
-    from lead.core.runs import Run
-
     run = Run(Path(folder or ""))
     return run.exists() and run.stage == "evaluator"
 
@@ -87,9 +85,7 @@ def _check_request(config: dict) -> None:
     elif config["run"] is None:
         raise RequestError("evaluate needs run=RUN: a run that `lead train` made")
     if config["sentences"] is not None and config["classifier"] is None:
-        raise RequestError(
-            "sentences= needs a judge: classifier=RUN of `lead train stage=classifier`"
-        )
+        raise RequestError("sentences= needs a judge: classifier=RUN, a run of stage=classifier")
     if config.get("study") is not None:
         if protocol is not None:
             raise RequestError("a study has its own protocol: leave protocol= out")
@@ -100,7 +96,7 @@ def _check_request(config: dict) -> None:
             )
     elif (protocol is None) != (config["evaluator"] is None):
         raise RequestError(
-            "a protocol and its judge go together: protocol=t2m|open evaluator=RUN, a run of "
+            "a protocol and its judge go together: protocol=t2m|t2m67|open evaluator=RUN, a run of "
             "`lead train stage=evaluator` or the folder of a published evaluator"
         )
     if protocol is not None and not Path(config["evaluator"]).exists():
@@ -110,7 +106,7 @@ def _check_request(config: dict) -> None:
         )
     check_processes("devices", config["devices"])
     if config["devices"] > 1 and protocol is None:
-        raise RequestError("devices= shares out a protocol: name one, protocol=t2m|open")
+        raise RequestError("devices= shares out a protocol: name one, protocol=t2m|t2m67|open")
 
 
 def _check_task(config: dict) -> None:

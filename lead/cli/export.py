@@ -2,7 +2,7 @@
 
 FILE.npz ...     motion files that `lead generate` wrote, or recordings: BVH, or AMC (120 fps)
                  with its ASF beside it; one may also be given as motion=FILE
-format=gif       gif | webp | mp4 (extra: video) | png | npz | bvh | glb | html (all files in one)
+format=gif       gif | webp | mp4 | png | npz | bvh | glb | html (all files in one)
 output=FILE      default: beside each motion file; player.html beside the first of several; of
                  several motions in one GLB file each is an animation
 run=RUN format=mld output=FILE   a diffusion run as a checkpoint that MLD's code loads

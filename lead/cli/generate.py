@@ -9,6 +9,9 @@ seconds=4        length of each clip
 seed=1 count=3   three clips per sentence, of seeds 1, 2 and 3
 start=FILE       a motion (npz, BVH) that each clip begins with: it goes on from there. For flows
 keep=FILE keep_frames=[0-20,60-80]   frames of a motion that stay; those between are new. For flows
+task=joint       a motion and its sentence together, of no text; task=motion a motion alone. MoTe
+like=FILE        motions like this one (npz, BVH, AMC, npy): by like_by=text, its captions, or by
+                 like_by=noise strength=0.5, that share of the noise put on it. MoTe
 project=BOOL     realign the latents by the projector; default: where the run has one
 projector=RUN    a projector to use with a diffusion run
 diffusion=RUN    a denoiser to use with a projector that was trained on a VAE alone
@@ -32,17 +35,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lead.cli.loading import compose_for_run, request
+from lead.cli.loading import check_lengths, compose_for_run, request
 from lead.cli.outputs import CLIPS, output_folder
-from lead.cli.prompts import read_prompts
+from lead.cli.prompts import prompts_of
 from lead.cli.stopwatch import Stopwatch
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.files import last_name
-from lead.core.run_record import check_length
-from lead.core.runs import Run
-
-MOST_CLIPS = 100_000  # of one call; they are held in memory
-MOST_SENTENCES = 1000  # of one timeline
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -51,8 +49,9 @@ def run(overrides: Sequence[str]) -> int:
     config = compose_for_run("generate", overrides)
     if config["run"] is None:
         raise RequestError("generate needs run=RUN: a run that `lead train` made")
-    prompts = _prompts(config)
-    _check_lengths(config, prompts)
+    prompts = prompts_of(config)
+    if all(config[key] is None for key in ("start", "keep", "timeline", "like")):
+        check_lengths(config, [seconds for _, seconds in prompts])
     folder, formats = _output_name(config, prompts), _formats(config)
     from lead.export.formats import Manner
 
@@ -73,46 +72,15 @@ def _note(text: str) -> None:
     print(f"lead: note: {text}", file=sys.stderr)
 
 
-def _prompts(config: dict) -> list[tuple[str, float]]:
-    """Each sentence with its length in seconds."""
-    if sum(config[key] is not None for key in ("text", "prompts", "timeline")) != 1:
-        raise RequestError(
-            'give either text="a person walks forward" or prompts=FILE, or timeline=FILE'
-        )
-    if config["timeline"] is not None:
-        file = config["timeline"]
-        too_many = f"timeline={file} has more than {MOST_SENTENCES} sentences: make two of it"
-        asked = ("timeline", file, config["seconds"])
-        return read_prompts(*asked, most=MOST_SENTENCES, too_many=too_many)
-    if config["prompts"] is None:
-        if not config["text"].strip():
-            raise RequestError('text is empty: give a sentence, text="a person walks forward"')
-        return [(config["text"], config["seconds"])]
-    return read_prompts(
-        *("prompts", config["prompts"], config["seconds"]),
-        most=MOST_CLIPS // config["count"],
-        too_many=f"count={config['count']} x the sentences of {config['prompts']} make more than "
-        f"{MOST_CLIPS} clips: ask for fewer at once",
-    )
-
-
-def _check_lengths(config: dict, prompts: list[tuple[str, float]]) -> None:
-    """RequestError for clips that the run cannot make, before anything of it is loaded."""
-    if config["start"] is None and config["keep"] is None:
-        facts = Run(config["diffusion"] or config["run"]).record.dataset
-        for _, seconds in prompts:
-            check_length(round(seconds * facts.fps), facts.frames, facts.fps)
-
-
 def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:
-    words = re.sub(r"[^a-z0-9]+", "-", prompts[0][0].lower()).strip("-")[:40].strip("-")
+    named = prompts[0][0] or (config["task"] if config["like"] is None else "like")
+    words = re.sub(r"[^a-z0-9]+", "-", named.lower()).strip("-")[:40].strip("-")
     default = f"outputs/{last_name(config['run'])}-{words or 'motion'}"
     return Path(config["output"] or default)
 
 
 def _formats(config: dict) -> list[str]:
     """What to write of each clip."""
-    from lead.export.animation import mp4_encoder
     from lead.export.formats import FORMATS
 
     formats = config["formats"]
@@ -123,6 +91,4 @@ def _formats(config: dict) -> list[str]:
     for name in formats:
         if name not in FORMATS:
             raise RequestError(f"unknown format '{name}': {did_you_mean(name, FORMATS)}")
-    if "mp4" in formats:
-        mp4_encoder()  # says where what it needs is not installed
     return list(dict.fromkeys(formats))

@@ -8,6 +8,8 @@ from typing import Any
 from lead.cli.config import compose
 from lead.cli.starter import with_default_run
 from lead.core.errors import RequestError
+from lead.core.run_record import check_length
+from lead.core.runs import Run
 from lead.core.schema import S, check
 
 STARTED = ("generate", "demo")
@@ -23,6 +25,13 @@ def compose_for_run(verb: str, overrides: Sequence[str]) -> dict:
     return _with_run(verb, compose(verb, [*overrides, f"sampling={own}"]))
 
 
+def check_lengths(config: Mapping[str, Any], seconds: Sequence[float]) -> None:
+    """RequestError for clips that a run cannot make, before anything large of it is read."""
+    facts = Run(config["diffusion"] or config["run"]).record.dataset
+    for length in seconds:
+        check_length(round(length * facts.fps), facts.frames, facts.fps)
+
+
 def request(schema: type[S], config: Mapping[str, Any], **more: object) -> S:
     """The options that a schema knows by name, and ``more``, as what the rooms below take."""
     known = {name: config[name] for name in schema.model_fields if name in config}
@@ -31,8 +40,6 @@ def request(schema: type[S], config: Mapping[str, Any], **more: object) -> S:
 
 def _own_sampling(folder: str | None) -> str | None:
     """What the run was made for, else what the denoiser was that it stands on."""
-    from lead.core.runs import Run
-
     run = Run(Path(folder or ""))
     if not run.exists():
         return None

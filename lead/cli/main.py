@@ -12,6 +12,7 @@ VERBS = {
     "prepare": "a data source -> a packed dataset",
     "train": "one stage on a prepared dataset -> a run directory",
     "generate": "text -> motion files",
+    "caption": "motions -> sentences",
     "invert": "motions -> a word that `lead generate` understands",
     "evaluate": "a run -> measurements",
     "import": "a checkpoint of MLD, MotionLCM or the T2M evaluator -> run directories",
@@ -87,8 +88,10 @@ def _dispatch(arguments: list[str]) -> int:
         return 0 if arguments else 2
     if arguments[0] == "--version":
         from lead import __version__
+        from lead.core.revision import revision
 
-        print(__version__)
+        known = revision()
+        print(f"{__version__} ({known})" if known else __version__)
         return 0
     if sys.platform == "win32":
         raise RequestError("lead runs on Linux and macOS; on Windows in WSL 2: wsl --install")

@@ -1,7 +1,8 @@
 """lead report TABLE [RUN ...] [key=value ...] : measured rows beside the paper's.
 
 TABLE            1 | 2 | 3 | 4 | 5 | 6 of the LEAD paper, mote_humanml3d | mote_kitml |
-                 mote_captions_humanml3d | mote_captions_kitml, or none; also table=TABLE
+                 mote_captions_humanml3d | mote_captions_kitml | mla_main | mla_ablations,
+                 or none; also table=TABLE
 RUN ...          runs or metrics.json files of `lead evaluate protocol=P`; also runs=[A,B]
 columns=[K,...]  measures by their key, such as fid or jitter; default: those of the table
 format=F         markdown | csv | latex; default: by the ending of output, else markdown
@@ -26,7 +27,9 @@ from lead.core.errors import RequestError
 from lead.core.files import atomic_path, check_png, claimed
 
 ENDINGS = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
-HOW_TO = "a table is needed: `lead report TABLE`, 1 to 6 of the LEAD paper, mote_..., or none"
+HOW_TO = (
+    "a table is needed: `lead report TABLE`, 1 to 6 of LEAD's paper, mote_..., mla_..., or none"
+)
 
 
 def run(overrides: Sequence[str]) -> int:

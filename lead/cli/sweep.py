@@ -1,7 +1,8 @@
 """lead VERB -m key=A,B key2=range(1,4) [key=value ...] : one job for every combination of values.
 
 -m               also --multirun; several values as in Hydra: A,B  range(1,4)  choice(A,B)  glob(*)
-experiment=NAME  the rows of a table as jobs: table5 (evaluate), table6 (train)
+experiment=NAME  the rows of a table as jobs: table5, mla_control (evaluate), table6, mla_ablations
+                 (train)
 rows=[A,B]       some rows of the experiment
 launcher=L       local (one by one) | joblib (several at once) | submitit (Slurm)
 launcher.KEY=V   at_once, partition, minutes, ... (configs/launcher)

@@ -1,10 +1,12 @@
 """lead train stage=STAGE data=NAME [key=value ...] : one stage of LEAD -> a run directory.
 
 stage=STAGE      vae | diffusion | projector | distill (LEAD) | autoencoder | flow (MLA-Gen)
+                 | text_autoencoder | joint_diffusion (MoTe)
                  | evaluator (the judge of `lead evaluate`) | classifier (names styles and contents)
 data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR
 vae=RUN          the run of stage 1; needed by stage=diffusion
 diffusion=RUN    the run of stage 2; needed by stage=projector (or vae=RUN for a projector alone)
+text_autoencoder=RUN  the run of sentences; needed by stage=joint_diffusion, beside vae=RUN
 autoencoder=RUN  the run of stage 1 of a flow; needed by stage=flow (or vae=RUN of size=small)
 teacher=RUN      the run of stage 2 that stage=distill teaches to sample in one step
 size=SIZE        tiny | small | paper
@@ -21,7 +23,6 @@ model.PART.KEY=V, stage.module.KEY=V, stages.STAGE.KEY=V : everything else
 import os
 import sys
 from collections.abc import Sequence
-from shlex import join, quote
 from typing import TYPE_CHECKING
 
 from lead.cli.config import choice, compose
@@ -30,25 +31,11 @@ from lead.core.errors import RequestError
 from lead.training.quiet import quiet_lightning
 
 if TYPE_CHECKING:
-    from lead.core.runs import Run
     from lead.training.stage import TrainRequest
 
 DATA = "cmu_open"
 OTHERS = {"WORLD_SIZE", "MASTER_ADDR", "SLURM_NTASKS"}
 """Of the environment: what tells a process of others on other machines."""
-
-NEXT = {
-    "vae": "lead train stage=diffusion {chosen} vae={run}",
-    "diffusion": "lead train stage=projector {chosen} diffusion={run}",
-    "autoencoder": "lead train stage=flow {chosen} autoencoder={run}",
-    "classifier": "lead evaluate run={run}{measured}",
-    "evaluator": "lead evaluate run=RUN protocol=open evaluator={run}{measured}",
-}
-SEE = 'lead generate run={run} text="a person walks forward" seconds=4'
-"""What comes after a stage; after any other, it is seen what it makes."""
-
-OWN = ("stage", "run", "init", "resume", "overwrite", "trainer.max_steps", "trainer.validate_every")
-"""Options of one training alone, with those that name earlier runs, and those of its own parts."""
 
 
 def run(overrides: Sequence[str]) -> int:
@@ -62,6 +49,7 @@ def run(overrides: Sequence[str]) -> int:
         )
     from pytorch_lightning.utilities import rank_zero_only
 
+    from lead.cli.next_stage import other_sizes, what_comes_next
     from lead.training.stages import train_stage
 
     for remark in other_sizes(request) if rank_zero_only.rank == 0 else ():
@@ -74,42 +62,8 @@ def run(overrides: Sequence[str]) -> int:
     record = finished.record
     best = ", ".join(f"{name} {value:.6g}" for name, value in record.best.items())
     print(f"{finished.folder}: {request.stage} finished at step {record.step}; best: {best}")
-    print(f"next: {what_comes_next(finished, overrides)}")
+    print(f"next: {what_comes_next(finished, overrides, DATA)}")
     return 0
-
-
-def other_sizes(request: "TrainRequest") -> list[str]:
-    """What to tell of each earlier run that was made with another ``size=``."""
-    from lead.core.runs import Run
-
-    runs = [run for run in map(Run, request.earlier.values()) if run.exists()]
-    sizes = [(run, run.record.values.get("size_name", request.size)) for run in runs]
-    return [
-        f"{run.folder} is of size={size}, this {request.stage} of size={request.size}: if that is "
-        f"not meant, say size={size}"
-        for run, size in sizes
-        if size != request.size
-    ]
-
-
-def what_comes_next(finished: "Run", overrides: Sequence[str]) -> str:
-    """The command that goes on from a run, with what was chosen for it and holds for all stages."""
-    from lead.cli.train_request import EARLIER
-
-    stage, parts = finished.stage, finished.record.parts
-    own = {*OWN, *EARLIER, *(f"model/{part}" for part in parts)}
-    below = ("stage.", f"stages.{stage}.", *(f"model.{part}." for part in parts))
-    words = {word.partition("=")[0]: word for word in overrides}
-    chosen = {
-        key: word for key, word in words.items() if key not in own and not key.startswith(below)
-    }
-    if not {"data", "dataset"} & {*chosen}:
-        chosen = {"data": f"data={DATA}", **chosen}
-    return NEXT.get(stage, SEE).format(
-        run=quote(str(finished.folder)),
-        chosen=join(chosen.values()),
-        measured=f" {quote(words['dataset'])}" if "dataset" in words else "",
-    )
 
 
 def read(overrides: Sequence[str]) -> "TrainRequest":

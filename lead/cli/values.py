@@ -74,6 +74,7 @@ _WANTED = {
 EVERYWHERE = {
     "seed": Takes(int, 0, 2**62),  # others are counted up from it
     "batch_size": Takes(int, 1, 65_536),
+    "beams": Takes(int, 1, 64),
     "guidance_scale": Takes(float, -1000, 1000),
     "threads": Takes(int, 0, 1024),
     "precision": Takes(str, words=("auto", "fp32", "bf16")),
@@ -95,6 +96,9 @@ OWN = {
     "count": Takes(int, 1, 100_000),
     "seconds": Takes(float, 0, 3600, above=True),
     "project": Takes(bool, null=True),
+    "generate task": Takes(str, words=("text", "joint", "motion")),
+    "like_by": Takes(str, words=("text", "noise")),
+    "strength": Takes(float, 0, 1),
     "sampling.steps": Takes(int, 1, 10_000),
     "sampling.eta": Takes(float, 0, 1),
     "sampling.timesteps": Takes(list, null=True, each=Takes(int, 0, 10_000)),

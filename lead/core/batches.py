@@ -47,6 +47,7 @@ class LatentBatch:
     word_mask: Bool[Tensor, "batch words"] | None = None
     null_mask: Bool[Tensor, "one words"] | None = None
     longest: int | None = None
+    sentence: Float[Tensor, "batch latents size"] | None = None  # latents of the captions
 
     @property
     def masks(self) -> dict[str, Tensor]:

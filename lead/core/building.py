@@ -19,6 +19,8 @@ HOLDS: dict[str, tuple[str, ...]] = {
     "diffusion": ("denoiser", "schedule"),
     "autoencoder": ("autoencoder",),
     "flow": ("flow",),
+    "text_autoencoder": ("text_autoencoder",),
+    "joint_diffusion": ("joint_denoiser", "schedule"),
     "projector": ("projector",),
     "distill": ("denoiser", "schedule"),
     "evaluator": ("extractor", "words"),
@@ -40,6 +42,10 @@ CLASSES: dict[str, dict[str, str]] = {
     },
     "autoencoder": {"joint_autoencoder": "lead.models.joint_autoencoder.JointAutoencoder"},
     "flow": {"flow_transformer": "lead.models.flow_transformer.FlowTransformer"},
+    "text_autoencoder": {
+        "text_autoencoder": "lead.models.text_autoencoder.TextAutoencoder",
+    },
+    "joint_denoiser": {"joint_denoiser": "lead.models.joint_denoiser.JointDenoiser"},
     "projector": {"projector": "lead.models.projector.Projector"},
     "extractor": {
         "open_extractor": "lead.evaluation.extractor.open_networks.OpenExtractor",
@@ -81,6 +87,7 @@ CLASSES: dict[str, dict[str, str]] = {
 
 NETWORKS = (
     *("vae", "denoiser", "autoencoder", "flow", "projector", "extractor", "words", "network"),
+    *("text_autoencoder", "joint_denoiser"),
 )
 PARTS = (*NETWORKS, "schedule")
 """The kinds that a run describes under ``parts``, each under its own name."""

@@ -106,8 +106,9 @@ class RunRecord(Schema):
         for part in HOLDS[self.stage]:
             if part not in self.parts and not (part == "words" and reads_sentences):
                 raise ValueError(f"it has no 'parts.{part}', which stage {self.stage} needs")
+        of_text = {"denoiser", "flow", "text_autoencoder", "joint_denoiser"}
         for key, needed in (
-            ("text_encoder", "denoiser" in self.parts or "flow" in self.parts),
+            ("text_encoder", bool(of_text & {*self.parts})),
             ("judge", self.stage == "evaluator"),
         ):
             if needed and getattr(self, key) is None:

@@ -28,7 +28,8 @@ from lead.core.run_record import HOLDS, SCHEMA_VERSION, Parent, RunRecord
 from lead.core.schema import check, shown
 
 RUN_FILES = (
-    *("run.json", "config.yaml", "environment.json", "vocabulary.json", "known_texts.safetensors"),
+    *("run.json", "config.yaml", "environment.json", "vocabulary.json", "tokenizer.json"),
+    "known_texts.safetensors",
     *("weights", "state", "metrics.csv", "metrics.json"),
     *("wandb", "events.out.tfevents.*", "hparams.yaml"),
 )

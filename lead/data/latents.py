@@ -111,6 +111,7 @@ class TimedLatents(CaptionedLatents):
         super().__init__(split, words.rows, seed)
         self.latents, self.lengths, self.words = latents, lengths, words
         self.ends, self.longest = np.cumsum(lengths), longest or int(lengths.max())
+        self.sentences: Tensor | None = None  # latents of each row of the words, where they are
 
     def __getitems__(self, indices: Sequence[tuple[int, int]]) -> LatentBatch:
         """The batch of one step: (step, place) pairs, all of the same step."""
@@ -125,7 +126,8 @@ class TimedLatents(CaptionedLatents):
             mu[row, :tokens] = torch.from_numpy(np.array(part))
         ids = [self.ids[place] for place in places]
         own = (mu, torch.full_like(mu, -torch.inf), text, null_text, ids, None)
-        return LatentBatch(*own, mask, word_mask, null_mask, self.longest)
+        sentence = None if self.sentences is None else self.sentences[rows]
+        return LatentBatch(*own, mask, word_mask, null_mask, self.longest, sentence)
 
 
 def keep(batch: LatentBatch) -> LatentBatch:

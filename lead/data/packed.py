@@ -67,7 +67,7 @@ def _overlap(
     """Two clips of different motions that share frames; parts of one motion may."""
     reach, owner = 0, ""
     for start, place in sorted(zip(starts, range(len(ids)), strict=True)):
-        if start < reach and _motion(ids[place]) != _motion(owner):
+        if start < reach and motion_of(ids[place]) != motion_of(owner):
             return owner, ids[place]
         if start + frames[place] > reach:
             reach, owner = start + frames[place], ids[place]
@@ -81,7 +81,8 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def _motion(clip_id: str) -> str:
+def motion_of(clip_id: str) -> str:
+    """The motion that a clip was cut from, by their names."""
     return clip_id.partition("#")[0].partition("@")[0]
 
 

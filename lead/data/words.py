@@ -1,6 +1,6 @@
 """Captions word by word: embedded once, kept mapped, with the length of each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -75,7 +75,17 @@ def caption_words(
 ) -> CaptionWords:
     """Every caption of a split by a text encoder, from the data set's cache where it is there."""
     texts = {text for captions in dataset.split(split).captions for text in captions}
-    texts = sorted(texts, key=lambda text: (len(text), text))  # little padding in a batch
+    return sentence_words(dataset, split, texts, fingerprint, encode)
+
+
+def sentence_words(
+    dataset: PackedDataset, name: str, texts: Collection[str], fingerprint: str, encode: Encode
+) -> CaptionWords:
+    """The same of any sentences; ``name`` says in the name of the cache file which they are."""
+    split, texts = (
+        name,
+        sorted(texts, key=lambda text: (len(text), text)),
+    )  # little padding in a batch
     key = content_hash(fingerprint, "words", *texts)[:16]
     path = dataset.folder / "cache" / f"words-{split}-{key}.safetensors"
     cached = read_or_none(path, ("pooled", "counts"), len(texts))

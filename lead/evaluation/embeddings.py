@@ -7,6 +7,7 @@ from typing import TypeVar, runtime_checkable
 
 import numpy as np
 
+from lead.evaluation.judge import Judge
 from lead.evaluation.real_clips import RealClips
 from lead.evaluation.replication import Crop, Request
 from lead.evaluation.tally import PhysicalTally
@@ -52,6 +53,22 @@ class ConstantBones:
     def embed_texts(self, captions: Sequence[str], tokens: Sequence[str] | None) -> np.ndarray:
         """Vectors (n, dim) of sentences."""
         return self.judge.embed_texts(captions, tokens)
+
+
+@dataclass(frozen=True)
+class WithScores:
+    """A judge whose vectors are followed by the unit vectors of its CLIP-score."""
+
+    judge: Judge
+
+    def embed_motions(self, features: Motions) -> np.ndarray:
+        """Vectors (n, dim + dim of the score)."""
+        return np.hstack([self.judge.embed_motions(features), self.judge.compare_motions(features)])
+
+    def embed_texts(self, captions: Sequence[str], tokens: Sequence[str] | None) -> np.ndarray:
+        """Vectors (n, dim + dim of the score)."""
+        own = self.judge.embed_texts(captions, tokens)
+        return np.hstack([own, self.judge.compare_texts(captions)])
 
 
 class Vectors:

@@ -10,7 +10,10 @@ from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.freezing import freeze
 from lead.core.runs import Run
 from lead.data.clips import length_sorted_batches
+from lead.evaluation.extractor.clip_score import ClipScorer
+from lead.evaluation.extractor.networks import FeatureExtractor
 from lead.evaluation.extractor.official import PUBLISHED, load_official_parts
+from lead.evaluation.extractor.open_networks import OpenExtractor
 from lead.evaluation.extractor.padding import pad_motions
 from lead.evaluation.extractor.parts import STAGE, EvaluatorParts, MakeEncoder, load_parts
 from lead.evaluation.extractor.tags import TAGGERS
@@ -42,6 +45,9 @@ class Judge:
         self.device, self.batch_size = torch.device(device), batch_size
         self.extractor = freeze(parts.extractor).to(self.device)
         self.words = None if parts.words is None else freeze(parts.words).to(self.device)
+        self.scorer = parts.scorer
+        if self.scorer is not None:
+            freeze(self.scorer.network).to(self.device)
         self.mean, self.std = parts.normalizer.mean.numpy(), parts.normalizer.std.numpy()
 
     @property
@@ -57,10 +63,27 @@ class Judge:
         cut to a multiple of four frames, and to 196, as in the published protocol.
         Raises WorkError for a motion with values that are not finite.
         """
-        rows = np.zeros((len(features), self.dim), dtype=np.float32)
+        return self._motions(features, self.extractor)
+
+    @torch.no_grad()
+    def compare_motions(self, features: Sequence[np.ndarray]) -> np.ndarray:
+        """Unit vectors of motions; their cosines with those of sentences are CLIP-scores."""
+        return self._motions(features, self.scorer.network)
+
+    @torch.no_grad()
+    def compare_texts(self, captions: Sequence[str]) -> np.ndarray:
+        """Unit vectors of sentences, see ``compare_motions``."""
+        network, ids = self.scorer.network, self.scorer.words(captions)
+        parts = [network.embed_text(part.to(self.device)) for part in ids.split(self.batch_size)]
+        return torch.cat(parts).cpu().numpy()
+
+    def _motions(
+        self, features: Sequence[np.ndarray], network: FeatureExtractor | OpenExtractor | ClipScorer
+    ) -> np.ndarray:
+        rows = np.zeros((len(features), network.dim), dtype=np.float32)
         for places in length_sorted_batches([len(f) for f in features], self.batch_size):
             x, lengths = pad_motions([self._normalized(features[place], place) for place in places])
-            rows[places] = self.extractor.embed_motion(x.to(self.device), lengths).cpu().numpy()
+            rows[places] = network.embed_motion(x.to(self.device), lengths).cpu().numpy()
         return rows
 
     def _normalized(self, features: np.ndarray, place: int) -> np.ndarray:
@@ -123,9 +146,9 @@ def load_judge(
     """A judge from a run of ``lead train stage=evaluator``, or from a published evaluator.
 
     ``path`` is the run directory, or the folder that holds the published files; ``dataset`` says
-    which of the two published evaluators (humanml3d or kitml), ``make_encoder`` makes the text
-    encoder of a judge that reads whole sentences. Raises RequestError for another kind of run and
-    where files are missing.
+    which of the published evaluators, by its data set (humanml3d or kitml) or its own name, such as
+    mardm-humanml3d; ``make_encoder`` makes the text encoder of a judge that reads whole sentences.
+    Raises RequestError for another kind of run and where files are missing.
     """
     run = Run(Path(path))
     if not run.folder.exists():

@@ -16,12 +16,14 @@ from lead.evaluation.embeddings import (
     Generate,
     Reconstruct,
     Vectors,
+    WithScores,
     chunks,
     embed_crops,
     embed_generated,
     embed_texts,
 )
 from lead.evaluation.estimate import Estimate, estimate
+from lead.evaluation.judge import Judge
 from lead.evaluation.protocol import REAL, TOP_K, Protocol, ProtocolResult
 from lead.evaluation.real_clips import RealClips
 from lead.evaluation.replication import Replication, Request, draw_replication, draw_same_text
@@ -73,6 +75,9 @@ def run_protocol(
     """
     sharing = sharing or Sharing()
     _check(protocol, real)
+    dim = None  # where vectors of CLIP-scores begin
+    if isinstance(judge, Judge) and judge.scorer is not None:
+        judge, dim = WithScores(judge), judge.dim
     if protocol.constant_bones:
         judge = ConstantBones(judge, real.skeleton)
     drawn = [draw_replication(protocol, real, seed, n) for n in range(protocol.replications)]
@@ -93,21 +98,22 @@ def run_protocol(
             if task >= len(drawn):
                 return asked.vectors(parts[task - len(drawn)], {})
             first = {name: tallies[name] for name in generators} if task == 0 else {}
-            measured = _judge_replication(protocol, asked, drawn[task], fixed, first)
+            measured = _judge_replication(protocol, asked, drawn[task], fixed, first, dim)
             return measured, {name: tally.clips for name, tally in first.items()}
 
         done = sharing.run(costs, judged)
     for name, clips in done[0][1].items():
         tallies[name].clips = clips
     values = _by_measure([measured for measured, _ in done[: len(drawn)]])
-    repeated = _judge_same_text(protocol, [*generators], same_text, done[len(drawn) :], seed)
+    made = [{name: rows[:, :dim] for name, rows in one.items()} for one in done[len(drawn) :]]
+    repeated = _judge_same_text(protocol, [*generators], same_text, made, seed)
     rows = _estimates(protocol, values, repeated)
     return ProtocolResult(
         rows={name: row | tallies[name].estimates() for name, row in rows.items()},
         grouped=grouped(tallies),
         replications=values,
         multimodality=repeated,
-        half_fid=estimate([_half_fid(fixed, one) for one in drawn], protocol.quantile),
+        half_fid=estimate([_half_fid(fixed, one, dim) for one in drawn], protocol.quantile),
         seeds=[one.seed for one in drawn],
         clips=len(real),
         pools=len(real) // protocol.pool_size,
@@ -169,6 +175,7 @@ def _judge_replication(
     one: Replication,
     fixed: Mapping[str, Vectors],
     tallies: Tallies,
+    dim: int | None,
 ) -> dict[str, dict[str, float]]:
     """Measures of every row; the ``tallies`` measure generated motions physically."""
     crops = [request.crop for request in one.requests]
@@ -177,7 +184,8 @@ def _judge_replication(
     rows |= asked.vectors(one.requests, tallies)
     reference = fixed[REAL].of(one.references)
     return {
-        name: _measure(protocol, one.seed, text, motion, reference) for name, motion in rows.items()
+        name: _measure(protocol, one.seed, text, motion, reference, dim)
+        for name, motion in rows.items()
     }
 
 
@@ -189,10 +197,19 @@ def _by_measure(replications: Sequence[Mapping[str, Mapping[str, float]]]) -> Va
 
 
 def _measure(
-    protocol: Protocol, seed: int, text: np.ndarray, motion: np.ndarray, reference: np.ndarray
+    protocol: Protocol,
+    seed: int,
+    text: np.ndarray,
+    motion: np.ndarray,
+    reference: np.ndarray,
+    dim: int | None,
 ) -> dict[str, float]:
     """One replication of one row; the pairs of Diversity are the same for every row."""
     pooled = len(text) // protocol.pool_size * protocol.pool_size
+    scored = {}
+    if dim is not None:
+        scored["clip_score"] = metrics.clip_score(text[:pooled, dim:], motion[:pooled, dim:])
+        text, motion, reference = (rows[:, :dim] for rows in (text, motion, reference))
     precision = metrics.r_precision(text, motion, protocol.pool_size, TOP_K)
     pairs = min(protocol.diversity_pairs, len(motion))
     return {
@@ -200,6 +217,7 @@ def _measure(
         "fid": metrics.frechet_distance(reference, motion),
         "multimodal_distance": metrics.multimodal_distance(text[:pooled], motion[:pooled]),
         "diversity": metrics.diversity(motion, pairs, make_generator(seed, "diversity")),
+        **scored,
     }
 
 
@@ -226,9 +244,9 @@ def _judge_same_text(
     return repeated
 
 
-def _half_fid(fixed: Mapping[str, Vectors], one: Replication) -> float:
+def _half_fid(fixed: Mapping[str, Vectors], one: Replication, dim: int | None) -> float:
     """FID of one half of the real motions, in their shuffled order, against the other half."""
-    motion = fixed[REAL].of(one.references)
+    motion = fixed[REAL].of(one.references)[:, :dim]
     half = len(motion) // 2
     return metrics.frechet_distance(motion[:half], motion[half:])
 

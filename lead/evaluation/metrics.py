@@ -65,6 +65,15 @@ def multimodal_distance(text: Rows, motion: Rows) -> float:
     return float(np.linalg.norm(text - motion, axis=1).mean())
 
 
+def clip_score(text: Rows, motion: Rows) -> float:
+    """Mean cosine of a sentence and its motion (CLIP-score), over all rows."""
+    text, motion = _paired(text, motion)
+    lengths = np.linalg.norm(text, axis=1) * np.linalg.norm(motion, axis=1)
+    if not lengths.all():
+        raise RequestError("a row of zeros points nowhere: it has no cosine")
+    return float(((text * motion).sum(axis=1) / lengths).mean())
+
+
 def diversity(
     motion: Rows, num_pairs: int = 300, generator: torch.Generator | None = None
 ) -> float:

@@ -14,6 +14,7 @@ COLUMNS = (
     Column("r_precision_3", "R@3", better="higher"),
     Column("fid", "FID", better="lower"),
     Column("multimodal_distance", "MM-dist", better="lower"),
+    Column("clip_score", "CLIP-score", better="higher"),
     Column("diversity", "Diversity", better="real"),
     Column("multimodality", "MultiModality", better="higher"),
 )
@@ -41,12 +42,13 @@ class Protocol:
     of ``pool_size``, and has each row of the table answer the same captions, lengths and seeds.
     ``crop`` is ``random`` for the published draw of a test clip (its length floored to whole units
     of ``unit_length`` frames, in one case of three a unit less, begun anywhere; the reference of
-    FID is a second such draw), or ``whole`` for the floored clip from its first frame.
+    FID is a second such draw), ``once`` for the same with FID against the very crops, or ``whole``
+    for the floored clip from its first frame.
     ``constant_bones`` has the judge see every motion with the bones of the skeleton, as people do;
     the published protocols take features as they are. ``multimodality_sets`` says how often the
     repeated motions of ``multimodality_texts`` sentences are made: with one set the interval is
     over sentences, else over sets. ``published`` holds, by data set, the name of the published
-    judge and the intervals of the Real row.
+    judge and the intervals of the Real row, as far as they are known.
     """
 
     name: str
@@ -79,8 +81,12 @@ class Protocol:
             )
         if not 0 < self.confidence < 1:
             raise RequestError(f"protocol.confidence is {self.confidence}: it lies between 0 and 1")
-        if self.crop not in ("whole", "random"):
-            raise RequestError(f"protocol.crop is '{self.crop}': whole or random")
+        if self.crop not in ("whole", "random", "once"):
+            raise RequestError(f"protocol.crop is '{self.crop}': whole, random or once")
+
+    def judge_of(self, dataset: str) -> str:
+        """The published judge of a data set by its name, else the data set itself."""
+        return self.published.get(dataset, {}).get("judge", dataset)
 
     @property
     def quantile(self) -> float:

@@ -6,6 +6,9 @@ from lead.evaluation.estimate import Estimate
 from lead.evaluation.protocol import COLUMNS, Protocol
 from lead.evaluation.real_clips import RealClips
 
+FITS = "the Real row lies in the published intervals of {}"
+UNCHECKED = "no Real row is known from its tables, so nothing checks data and captions"
+
 
 def headline(
     protocol: Protocol,
@@ -13,25 +16,34 @@ def headline(
     fingerprint: str,
     real: RealClips,
     real_row: Mapping[str, Estimate],
+    dimensions: int = 0,
 ) -> str:
     """One line that says what the numbers of a table may be compared with.
 
     Where the published judge looked at the published data, the measured interval of every measure
-    of the Real row has to meet the published one; else the line names the judge and says so.
+    of the Real row has to meet the published one; else the line names the judge and says so. It
+    says too where there are fewer clips than ``dimensions`` of the judge's vectors.
     """
     doubts = _doubts(protocol, real)
+    if len(real) <= dimensions:  # the covariance of n rows has rank n - 1
+        doubts.append(
+            f"FID of {len(real)} clips in {dimensions} dimensions is too high: it compares only "
+            "with that of as many clips"
+        )
     judge = f"judge {judge_name} ({fingerprint[:12]})"
     published = protocol.published.get(real.dataset)
     if published is None or published["judge"] != judge_name:
         doubts.append("numbers compare only with those of the same judge")
         return f"{judge}: {'; '.join(doubts)}"
+    if published.keys() == {"judge"}:
+        return f"{judge}: {'; '.join([UNCHECKED, *doubts])}"
     outside = real_row_outside(published, real_row)
     if outside:
         return (
             f"REAL IS NOT AS PUBLISHED: {'; '.join([*outside, *doubts])} | {judge}: "
             "no row below compares with published tables"
         )
-    fits = f"the Real row lies in the published intervals of {real.dataset}"
+    fits = FITS.format(real.dataset)
     return f"{judge}: {'; '.join([fits, *doubts])}"
 
 

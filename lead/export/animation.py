@@ -1,16 +1,15 @@
-"""Moving pictures of a clip: GIF and WebP with Pillow, MP4 with PyAV (the optional extra)."""
+"""Moving pictures of a clip: GIF and WebP with Pillow, MP4 by mp4.py."""
 
-from collections.abc import Callable, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from lead.core.errors import RequestError
 from lead.core.files import atomic_path
 from lead.export.figure import COLOURS
 from lead.export.gif import gif_blocks
+from lead.export.mp4 import write_mp4
 from lead.export.scene import Scene, prepare_scene, render
 
 SIZE = (320, 320)
@@ -31,10 +30,10 @@ def write_animation(
 
     joints (frames, J, 3) metres, y up; ``parents`` default to HumanML3D's. The camera stands still
     and sees all of the clip. A GIF has one palette and loops, as a WebP does; clips faster than 50
-    fps lose frames in it, not time. An MP4 is H.264 as browsers play it, and needs PyAV. Raises
-    RequestError without it, and for wrong shapes, values that are not finite, fps or size.
+    fps lose frames in it, not time. An MP4 is H.264 as browsers, phones and slides play it. Raises
+    RequestError for wrong shapes, values that are not finite, fps or size.
     """
-    encode = mp4_encoder() if format == "mp4" else {"gif": _gif, "webp": _webp}[format]
+    encode = {"gif": _gif, "webp": _webp, "mp4": _mp4}[format]
     scene = prepare_scene(joints, caption, fps, parents=parents, size=size)
     with atomic_path(path) as temporary:
         encode(scene, temporary)
@@ -58,27 +57,8 @@ def _webp(scene: Scene, path: Path) -> None:
     )
 
 
-def mp4_encoder() -> Callable[[Scene, Path], None]:
-    """What writes a scene as MP4; RequestError where PyAV is not installed."""
-    try:
-        import av
-    except ImportError as error:
-        raise RequestError(
-            'MP4 needs PyAV: pip install "lead[video]", or choose gif or webp'
-        ) from error
-
-    def encode(scene: Scene, path: Path) -> None:
-        with av.open(str(path), "w", format="mp4") as container:
-            rate = Fraction(scene.fps).limit_denominator(1001)
-            stream = container.add_stream("libx264", rate=rate)
-            stream.width, stream.height = scene.size
-            stream.pix_fmt = "yuv420p"
-            stream.options = {"crf": "20", "preset": "veryfast"}
-            for picture in render(scene, range(scene.frames)):
-                container.mux(stream.encode(av.VideoFrame.from_image(picture)))
-            container.mux(stream.encode())
-
-    return encode
+def _mp4(scene: Scene, path: Path) -> None:
+    write_mp4(path, map(np.asarray, render(scene, range(scene.frames))), scene.size, scene.fps)
 
 
 def _at_most(scene: Scene, fps: float) -> list[int]:

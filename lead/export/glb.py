@@ -15,7 +15,7 @@ from lead.core.errors import RequestError
 from lead.core.files import atomic_path
 from lead.export.capsule_body import Mesh, capsule_body
 from lead.export.motion_file import Motion
-from lead.export.rig import Rig, make_rig
+from lead.export.rig import GROUND, Rig, make_rig
 from lead.export.rotation_error import rotation_remark
 from lead.representation.rotations import (
     quaternion_between,
@@ -55,10 +55,7 @@ def write_glb(path: Path | str, *motions: Motion, **rigging: Any) -> str | None:
     rigs = [make_rig(motion, bones_of=bones_of, **rigging) for motion in motions]
     document, binary = _document(motions, rigs)
     if rigging.get("names") == "vrm":
-        bones = {
-            name: {"node": node}
-            for node, name in enumerate(rigs[0].names[: motions[0].joints.shape[1]])
-        }
+        bones = {name: {"node": n} for n, name in enumerate(rigs[0].names) if name != GROUND}
         vrm = {"specVersion": "1.0", "humanoid": {"humanBones": bones}}
         document |= {"extensionsUsed": [_VRM], "extensions": {_VRM: vrm}}
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from lead.export.joint_names import joint_names
 from lead.export.motion_file import Motion
 from lead.representation.joint_rotations import JointRotations, fit_joint_rotations
-from lead.representation.rotations import quaternion_inverse, quaternion_multiply, quaternion_rotate
+from lead.representation.rotations import quaternion_inverse, quaternion_multiply
 
 GROUND = "root"  # what the node below the hips is called
 
@@ -60,31 +60,27 @@ def make_rig(
     their own path is their height. Bones have the median lengths of ``bones_of``, else of the clip.
     """
     figure = figure_at(motion, fps, bones_of)
-    tree = figure.skeleton
-    rotations, places = torch.from_numpy(figure.rotations), torch.from_numpy(figure.positions[:, 0])
+    tree, path = figure.skeleton, figure.positions[:, 0]
     rig = Rig(
-        *(
-            joint_names(tree, names),
-            tree.parents,
-            figure.offsets * (np.array(tree.parents) >= 0)[:, None],
-        ),
-        *(figure.rotations, {0: figure.positions[:, 0]}, float(fps or motion.fps), figure),
+        *(joint_names(tree, names), tree.parents, figure.offsets, figure.rotations),
+        *({0: path}, float(fps or motion.fps), figure),
     )
-    if not root:
-        return rig
-    on_floor = places * torch.tensor([1.0, 0.0, 1.0], dtype=places.dtype)
-    heading = _heading(rotations[:, 0])
-    back = quaternion_inverse(heading)
-    rotations = torch.cat([rotations, heading[:, None]], dim=1)
-    rotations[:, 0] = quaternion_multiply(back, rotations[:, 0])
-    height = quaternion_rotate(back, places - on_floor)
+    return _with_root(rig) if root else rig
+
+
+def _with_root(rig: Rig) -> Rig:
+    """The rig with a last joint that carries the hips over the ground."""
+    turns, path, last = torch.from_numpy(rig.rotations), rig.paths[0], len(rig.names)
+    heading = _heading(turns[:, 0])
+    turns = torch.cat([turns, heading[:, None]], dim=1)
+    turns[:, 0] = quaternion_multiply(quaternion_inverse(heading), turns[:, 0])
     return replace(
         rig,
         names=(*rig.names, GROUND),
-        parents=(tree.joints, *tree.parents[1:], -1),
+        parents=(last, *rig.parents[1:], -1),
         offsets=np.concatenate([rig.offsets, np.zeros((1, 3))]),
-        rotations=rotations.numpy(),
-        paths={0: height.numpy(), tree.joints: on_floor.numpy()},
+        rotations=turns.numpy(),
+        paths={0: path * [0.0, 1.0, 0.0], last: path * [1.0, 0.0, 1.0]},
     )
 
 

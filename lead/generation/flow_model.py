@@ -1,14 +1,13 @@
 """MLA-Gen and ACMDM: a flow of latents that keep time, one for a few frames of motion."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.errors import RequestError
@@ -25,6 +24,7 @@ from lead.diffusion.samplers import find_solver
 from lead.diffusion.sinks import SinkControl
 from lead.generation.flow_coders import FlowCoder, TimedCoder, load_coder, load_flow_coder
 from lead.generation.flow_sampling import FlowGuidance, sample_flow
+from lead.generation.masked_words import draw_masked, masking, with_padding
 from lead.generation.motion_model import (
     MotionModel,
     Sampling,
@@ -83,16 +83,27 @@ class FlowModel(MotionModel):
         return frozenset(some | {"rebuild", "learn_words", "keep_frames"})
 
     def prepared(self, precision: str = "fp32", compiled: bool = False) -> "FlowModel":
-        """The same model, whose flow computes in ``precision``; fp32 is as it was trained."""
+        """The same model, whose flow computes in ``precision``; fp32 is as it was trained.
+
+        Weights that multiply in bf16 are turned to it once, not at every step: the same bits.
+        """
         if compiled:
             raise RequestError("compiled=true is for diffusion runs: leave it out with a flow")
-        return replace(self, precision=precision)
+        flow = self.flow
+        if precision == "bf16":
+            flow = copy.deepcopy(flow)
+            for module in flow.modules():
+                if isinstance(module, nn.Linear):
+                    module.to(torch.bfloat16)
+        return replace(self, flow=flow, precision=precision)
 
     def check_sampling(self, sampling: Sampling) -> None:
         """RequestError for what no flow is sampled by."""
         find_solver(sampling.sampler)
         flow_times(sampling.steps, sampling.shift)
         _guidance(sampling)
+        if sampling.masks_words:
+            self.need("attention")
         if sampling.timesteps is not None:
             raise RequestError("sampling.timesteps are those of a diffusion: leave them out")
 
@@ -172,14 +183,14 @@ class FlowModel(MotionModel):
         windows: Windows | None = None,
     ) -> Tensor:
         """Noise along the flow; rows of ``read`` and ``mask`` are windows of it where there are."""
-        text, word_mask = _with_padding(*padded(read), sampling.sink_padding)
+        text, word_mask = with_padding(*padded(read), sampling.sink_padding)
         device, guidance = text.device, _guidance(sampling)
         noise, flow = noise.to(device), self.flow
         if self.kept is not None:
             flow = _Keeping(self.flow, self.path, noise, *self.kept)
-        word = _masked_words(word_mask, chosen) if sampling.sink_word == "random" else 0
+        word = draw_masked(word_mask, chosen) if sampling.sink_word == "random" else 0
         fast = torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
-        with fast, _masking(self.flow, sampling.sink_threshold, word, guidance.passes):
+        with fast, masking(self.flow, sampling.sink_threshold, word, guidance.passes):
             return sample_flow(
                 *(flow, noise, text),
                 mask=mask.to(device),
@@ -235,37 +246,6 @@ class _Keeping(nn.Module):
         return torch.where(
             kept, self.path.velocity(data, noise, time), self.flow(z_t, time, *condition)
         )
-
-
-def _with_padding(text: Tensor, mask: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
-    """Padded sentences of which so many tokens are read behind the pooled vector, zeros or not."""
-    if tokens:
-        more = max(0, 1 + tokens - text.shape[1])
-        text, mask = pad(text, (0, 0, 0, more)), pad(mask, (0, more))
-        mask[:, : 1 + tokens] = True
-    return text, mask
-
-
-def _masked_words(word_mask: Tensor, chosen: Sequence[torch.Generator]) -> Tensor:
-    """A token of each sentence between its first and its last, (rows,)."""
-    inner = (word_mask.sum(1) - 3).clamp(min=1).tolist()  # without pooled vector, start and end
-    drawn = [int(torch.randint(n, (), generator=g)) for n, g in zip(inner, chosen, strict=True)]
-    return 1 + torch.tensor(drawn, device=word_mask.device)
-
-
-@contextmanager
-def _masking(
-    flow: FlowTransformer, threshold: float | None, word: int | Tensor, passes: int
-) -> Iterator[None]:
-    """Within it, the flow does not read a word of each row at times above a threshold."""
-    before = flow.sink_threshold, flow.sink_word
-    if threshold is not None:
-        flow.sink_threshold = threshold
-        flow.sink_word = word.repeat(passes) if isinstance(word, Tensor) else word
-    try:
-        yield
-    finally:
-        flow.sink_threshold, flow.sink_word = before
 
 
 def _guidance(sampling: Sampling) -> FlowGuidance:

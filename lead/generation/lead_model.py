@@ -66,7 +66,8 @@ class VaeCoder(MotionCoder):
         mean, logvar = self.vae.encode(self.normalizer.normalize(x), mask)
         if self.latents is None:
             return mean, logvar
-        z = self.latents.normalize(mean) * self.real_latents(mask)[..., None]
+        z, real = self.latents.normalize(mean), self.real_latents(mask)
+        z = z if real is None else z * real[..., None]
         return z, torch.full_like(z, -torch.inf)
 
     def decode_normalised(self, latents: Tensor, mask: Tensor) -> Tensor:
@@ -226,6 +227,8 @@ class LeadModel(VaeCoder, MotionModel):
 
     def check_sampling(self, sampling: Sampling) -> None:
         """RequestError for a sampler, steps or timesteps that this denoiser does not know."""
+        if sampling.masks_words or sampling.sink_base is not None:
+            raise RequestError("sink control and masked words are for flows: name a run of one")
         self._distilled(sampling)
         steps = (sampling.sampler, sampling.steps, sampling.timesteps)
         visited_timesteps(*steps, self.schedule)

@@ -16,8 +16,12 @@ from lead.generation.motion_coder import MotionCoder
 from lead.generation.motion_model import MotionModel, Sampling
 
 LEAD, FLOW = "lead.generation.lead_model", "lead.generation.flow_model"
+MOTE = "lead.generation.mote_model"
 
-SYSTEMS = {"diffusion": LEAD, "projector": LEAD, "distill": LEAD, "flow": FLOW}
+SYSTEMS = {
+    **{"diffusion": LEAD, "projector": LEAD, "distill": LEAD},
+    **{"flow": FLOW, "joint_diffusion": MOTE},
+}
 """Stage of a run that makes motion -> the module of its system, which has ``load``."""
 
 CODERS = {"vae": LEAD, "autoencoder": FLOW}

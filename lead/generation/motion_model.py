@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -45,6 +45,7 @@ REFUSALS = {
     "attention": "this model reads no text word by word: name a flow with local conditioning",
     "keep_frames": "this model draws a clip as a whole: start= and keep= need a flow run",
     "caption": "this model writes no sentences about motions: name a run that was trained for both",
+    "make": "this model makes motions of sentences alone: task= and like= need a MoTe run",
     "embed_guidance": "this model is not distilled: name a run of stage=distill",
 }
 """What a model may be able to do, and what is said where it is asked of one that cannot."""
@@ -70,6 +71,11 @@ class Sampling:
     sink_word: str = "start"  # or "random": another token of each sentence, as a control
     sink_padding: int = 0  # sentences are read as so many tokens, padding included, as a control
 
+    @property
+    def masks_words(self) -> bool:
+        """Whether a network reads other words than it was trained to."""
+        return self.sink_threshold is not None or self.sink_padding > 0
+
 
 @dataclass(frozen=True)
 class GeneratedMotion:
@@ -81,12 +87,19 @@ class GeneratedMotion:
     features: np.ndarray  # (frames, F)
 
 
+class Caption(NamedTuple):
+    """A sentence about a motion; ``score`` is the mean log-probability of its pieces."""
+
+    text: str
+    score: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class MotionModel(MotionCoder):
     """Every frozen part between a sentence and a moving figure.
 
     ``title`` is how tables call what it draws. ``words`` are learned words (``<zombie>``) and their
-    vectors, which sentences may use.
+    vectors, which sentences may use; ``sampling`` is what draws where none is named.
     """
 
     title: ClassVar[str] = ""
@@ -95,6 +108,7 @@ class MotionModel(MotionCoder):
     frame_limits: tuple[int, int]
     words: Mapping[str, Tensor] = field(default_factory=dict)
     known_texts: KnownTexts | None = None
+    sampling: Sampling = Sampling()
 
     # What a system provides
 
@@ -180,10 +194,39 @@ class MotionModel(MotionCoder):
         raise RequestError(REFUSALS["learn_words"])
 
     def caption(
-        self, clips: Sequence[np.ndarray], seeds: Sequence[int], *, count: int = 1
-    ) -> list[list[tuple[str, float]]]:
-        """``count`` sentences with a score for each clip, un-normalised features (frames, F)."""
+        self,
+        clips: Sequence[np.ndarray],
+        seeds: Sequence[int],
+        *,
+        count: int = 1,
+        beams: int = 1,
+        sampling: Sampling | None = None,
+    ) -> list[list[Caption]]:
+        """``count`` sentences of each clip, un-normalised features (frames, F), by its seed."""
         raise RequestError(REFUSALS["caption"])
+
+    def write(
+        self, seeds: Sequence[int], *, beams: int = 1, sampling: Sampling | None = None
+    ) -> list[Caption]:
+        """A sentence of each seed, about no motion."""
+        raise RequestError(REFUSALS["caption"])
+
+    def make(
+        self, task: str, frames: Sequence[int], seeds: Sequence[int], sampling: Sampling
+    ) -> list[GeneratedMotion]:
+        """Clips of no sentence; with ``task`` "joint" each with the sentence made together."""
+        raise RequestError(REFUSALS["make"])
+
+    def vary(
+        self,
+        clip: np.ndarray,
+        seeds: Sequence[int],
+        sampling: Sampling,
+        by: str = "text",
+        strength: float = 0.5,
+    ) -> list[GeneratedMotion]:
+        """Others like a clip (frames, F), by its ``text`` or from its partly noised latents."""
+        raise RequestError(REFUSALS["make"])
 
     # What all have in common
 
@@ -208,6 +251,11 @@ class MotionModel(MotionCoder):
         """The same parts, with these learned words added to the ones that sentences may use."""
         return replace(self, words={**self.words, **words})
 
+    def by_default(self, sampling: Sampling) -> "MotionModel":
+        """The same model, which draws so where nothing else is asked for."""
+        self.check_sampling(sampling)
+        return replace(self, sampling=sampling)
+
     @contextmanager
     def heard(self, called: Callable[[], None]) -> Iterator[None]:
         """Within it, ``called`` is told of each step of a sampler; what it raises ends the work."""
@@ -226,7 +274,7 @@ class MotionModel(MotionCoder):
         texts: Sequence[str],
         frames: Sequence[int],
         seeds: Sequence[int],
-        sampling: Sampling,
+        sampling: Sampling | None = None,
         *,
         project: bool | None = None,
         lap: Callable[[str], None] | None = None,
@@ -243,7 +291,7 @@ class MotionModel(MotionCoder):
         lap = lap or _unheard
         condition = self.embed([*texts, NULL_TEXT])
         lap("embed sentences")
-        asked = (texts, frames, seeds, sampling)
+        asked = (texts, frames, seeds, sampling or self.sampling)
         latents = self.sample(*asked, project=project, condition=condition)
         lap("sample latents")
         x = self.decode(latents, frames)

@@ -38,11 +38,11 @@ class Normalizer(nn.Module):
         return x * self.std + self.mean
 
 
-def load_normalizer(run: Run, features: int) -> Normalizer:
+def load_normalizer(run: Run, features: int, name: str = "normalizer") -> Normalizer:
     """The standardisation that a run was trained with; WorkError where it is not whole."""
-    statistics = run.tensors("normalizer")
+    statistics = run.tensors(name)
     blank = Normalizer(np.zeros(features), np.ones(features))
-    fill(blank, statistics, f"{run.folder} (normalizer)")
+    fill(blank, statistics, f"{run.folder} ({name})")
     return Normalizer(statistics["mean"], statistics["std"])
 
 

@@ -8,7 +8,6 @@ drawn weakly towards what is usual.
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.linalg import solve_banded
 from torch import Tensor
 
 from lead.representation.rotations import (
@@ -76,6 +75,8 @@ def _smooth_turn(seen: np.ndarray, usual: np.ndarray, carried: np.ndarray, fps: 
     Minimises sum w |u - seen / |seen||^2 + USUAL_WEIGHT |u - usual / |usual||^2
     + k |u' - carried u|^2, with w = |seen|^4: a tridiagonal system.
     """
+    from scipy.linalg import solve_banded
+
     worth = np.abs(seen) ** 4
     stiffness = (CARRY_SECONDS * fps) ** 2
     bands = np.zeros((3, len(seen)), dtype=np.complex128)

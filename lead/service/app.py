@@ -64,6 +64,7 @@ class Desk:
             ("/about", self.about, {}),
             ("/generate", self.generate, _asked(JSON, self.form)),
             ("/words", self.teach, _asked(BINARY, forms.WordForm)),
+            ("/captions", self.caption, _asked(BINARY, forms.CaptionForm)),
             ("/words/{file}", self.word_file, FILE),
             ("/jobs/{name}", self.job, JOB),
             ("/jobs/{name}", self.cancel, {"methods": ["DELETE"], **JOB}),
@@ -93,6 +94,14 @@ class Desk:
         async with self._uploads:
             data = await _body(request, BINARY, self.settings.upload_bytes)
         job = self.queue.submit(lambda job: self.studio.teach(form, data, job.report))
+        return await self._answer(job, form, request, response)
+
+    async def caption(self, request: Request, response: Response):
+        """Sentences about the motion that is the body: a BVH file or a motion file (npz)."""
+        form = forms.fill(forms.CaptionForm, dict(request.query_params))
+        async with self._uploads:
+            data = await _body(request, BINARY, self.settings.upload_bytes)
+        job = self.queue.submit(lambda job: self.studio.caption(form, data, job.report))
         return await self._answer(job, form, request, response)
 
     async def look(self, name: str, request: Request, response: Response):
@@ -202,7 +211,12 @@ def _asked(kind: str, form: type[forms.Form]) -> dict:
     schema = form.model_json_schema()
     body = {"required": True, "content": {kind: {"schema": schema if kind == JSON else {}}}}
     query = [
-        {"in": "query", "name": name, "required": name in schema["required"], "schema": facts}
+        {
+            "in": "query",
+            "name": name,
+            "required": name in schema.get("required", ()),
+            "schema": facts,
+        }
         for name, facts in schema["properties"].items()
         if kind != JSON
     ]

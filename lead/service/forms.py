@@ -77,6 +77,17 @@ class WordForm(Form):
     wait: bool = Field(True, strict=False, description="answer when it is learned; false: at once")
 
 
+class CaptionForm(Form):
+    """Sentences about an uploaded motion, a BVH file or a motion file (npz)."""
+
+    count: int = Field(1, ge=1, le=10, strict=False, description="sentences, of seeds seed, ...")
+    seed: int = Field(1, ge=0, le=2**53 - 1, strict=False)
+    file: Annotated[str, AfterValidator(_shown_name)] = Field(
+        "upload.bvh", description="what messages call the upload; no file gets this name"
+    )
+    wait: bool = Field(True, strict=False, description="answer when they are written")
+
+
 class LookForm(Form):
     """To see where a motion that was generated looks among its words."""
 

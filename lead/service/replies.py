@@ -1,7 +1,6 @@
 """What the server says of jobs, clips and words."""
 
 import re
-from importlib.util import find_spec
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -14,11 +13,8 @@ from lead.inversion import Word
 from lead.representation import get_skeleton
 from lead.service.forms import ClipForm, Settings
 from lead.service.jobs import Job
-from lead.service.studio import Studio, Take
+from lead.service.studio import Studio, Take, Told
 from lead.service.uploads import SECONDS_MOST
-
-NEEDS = {"mp4": ("av", "pip install lead[video]")}
-"""Formats that need a package which may not be there, and how to get it."""
 
 
 class Refusal(BaseModel):
@@ -34,6 +30,13 @@ class WordFacts(BaseModel):
     init: str | None
     loss: tuple[float | None, float | None]
     file: str
+
+
+class CaptionFacts(BaseModel):
+    """A sentence about a motion, and the mean log-probability of its pieces."""
+
+    text: str
+    score: float
 
 
 class ClipFacts(BaseModel):
@@ -64,6 +67,7 @@ class JobFacts(BaseModel):
     player: str = ""
     picture: str = ""
     remarks: list[str] = []
+    captions: list[CaptionFacts] = []
 
 
 def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str, object]:
@@ -80,6 +84,7 @@ def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str,
         "run": studio.run,
         "sampler": studio.sampling.sampler,
         "projector": studio.model.can("project"),
+        "captions": studio.model.can("caption"),
         "attention": studio.model.can("attention"),
         "fps": studio.model.fps,
         "skeleton": {
@@ -93,18 +98,12 @@ def about(studio: Studio, form: type[ClipForm], settings: Settings) -> dict[str,
             **ranges,
             "upload_seconds": SECONDS_MOST,
         },
-        "formats": {name: missing(name) for name in FORMATS},
+        "formats": list(FORMATS),
         "words": [word_facts(word) for word in studio.words.values()],
         "upload_bytes": settings.upload_bytes,
         "examples": settings.examples,
         "licence": settings.licence,
     }
-
-
-def missing(format: str) -> str | None:
-    """How to get what a format needs, or None where all is there."""
-    package, advice = NEEDS.get(format, (None, ""))
-    return advice if package and find_spec(package) is None else None
 
 
 def word_facts(word: Word) -> WordFacts:
@@ -122,6 +121,8 @@ def job_facts(job: Job, before: int, *, joints: bool = False) -> JobFacts:
         facts["error"] = one_line(job.error)
     if isinstance(job.result, Word):
         facts["word"] = word_facts(job.result)
+    if isinstance(job.result, Told):
+        facts["captions"] = [CaptionFacts(**told._asdict()) for told in job.result.captions]
     if isinstance(job.result, Take):
         facts |= {"player": f"/jobs/{job.name}/player", "remarks": list(job.result.remarks)}
         facts["clips"] = _clips(job.name, job.result, joints=joints)
@@ -132,11 +133,10 @@ def job_facts(job: Job, before: int, *, joints: bool = False) -> JobFacts:
 
 def _clips(name: str, take: Take, *, joints: bool) -> list[ClipFacts]:
     plain = ("text", "seed", "fps", "frames", "seconds", "skeleton")
-    formats = [format for format in FORMATS if missing(format) is None]
     clips = []
     for number, motion in enumerate(take.motions):
         facts = {key: getattr(motion, key) for key in plain}
-        facts["files"] = {format: f"/jobs/{name}/{number}.{format}" for format in formats}
+        facts["files"] = {format: f"/jobs/{name}/{number}.{format}" for format in FORMATS}
         if joints:
             facts["joints"] = motion.joints.astype(float).round(4).tolist()
         clips.append(ClipFacts(**facts, projector=take.projectors[number]))

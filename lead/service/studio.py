@@ -11,9 +11,10 @@ from lead.evaluation.report.attention_plot import AttentionPanel
 from lead.export.motion_file import Motion
 from lead.generation import MotionModel, Sampling
 from lead.generation.attention import watch
+from lead.generation.motion_model import Caption
 from lead.inversion import Concept, InversionOptions, Word
 from lead.models.text_encoders.learned_words import check_taught
-from lead.service.forms import ClipForm, WordForm
+from lead.service.forms import CaptionForm, ClipForm, WordForm
 from lead.service.uploads import read_upload
 from lead.studies.attention import panel
 from lead.studies.clips import as_motion
@@ -31,6 +32,13 @@ class Take:
     projectors: tuple[str, ...]  # on or off, of each
     remarks: tuple[str, ...] = ()
     form: ClipForm | None = None  # that it answers
+
+
+@dataclass(frozen=True)
+class Told:
+    """The answer to a CaptionForm."""
+
+    captions: tuple[Caption, ...]
 
 
 @dataclass(frozen=True)
@@ -129,6 +137,18 @@ class Studio:
         kept = [*self.taught.items()][-WORDS_MOST + 1 :]
         self.taught = {**dict(kept), word.word: word}
         return word
+
+    def caption(self, form: CaptionForm, data: bytes, report: Report) -> Told:
+        """Sentences about an uploaded motion. Raises RequestError where the model writes none."""
+        self.model.need("caption")
+        report(0.0, "reading the motion")
+        features = read_upload(data, form.file, self.folder, self.model)
+        calls = self.model.calls(self.sampling) * form.count
+        with _counted(self.model, calls, "writing sentences", report):
+            (found,) = self.model.caption(
+                [features], [form.seed], count=form.count, sampling=self.sampling
+            )
+        return Told(tuple(found))
 
     def _sampling(self, form: ClipForm) -> Sampling:
         own = self.sampling

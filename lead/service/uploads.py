@@ -1,4 +1,4 @@
-"""An uploaded BVH file: read in a folder of the server's own, gone again whatever happens."""
+"""An uploaded motion: read in a folder of the server's own, gone again whatever happens."""
 
 import tempfile
 from pathlib import Path
@@ -6,20 +6,24 @@ from pathlib import Path
 from lead.core.errors import LeadError, RequestError
 from lead.data.bvh import read_bvh_header
 from lead.inversion import read_recorded_example
+from lead.studies.words.exemplars import read_features
 
 SECONDS_MOST = 120.0
 
 
 def read_upload(data: bytes, name: str, folder: Path, model):
-    """Un-normalised features (frames, F) of a BVH file; ``name`` is what messages call it.
+    """Un-normalised features (frames, F) of a BVH or motion file that messages call ``name``.
 
-    Raises RequestError where it is no BVH file, holds no person's skeleton or values that are not
+    Raises RequestError where it is neither, holds no person's skeleton or values that are not
     finite, is longer than two minutes, or cannot be read for whatever reason.
     """
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        path = Path(place, "upload.bvh")
+        packed = data.startswith(b"PK")  # as every .npz
+        path = Path(place, "upload.npz" if packed else "upload.bvh")
         path.write_bytes(data)
         try:
+            if packed:
+                return read_features(path, model)
             header = read_bvh_header(path)
             seconds = header.frames * header.frame_time
             if seconds > SECONDS_MOST:

@@ -18,6 +18,7 @@ from lead.inversion import Word, read_word
 from lead.models.text_encoders.learned_words import check_taught, words_in
 from lead.representation import get_skeleton
 from lead.studies.continuing import Keeping, with_motion
+from lead.studies.free import Free, free_clips
 from lead.studies.timelines import Prompts, check_timeline, make_timelines
 
 ON_SHEET = 40  # clips, the first ones
@@ -25,7 +26,7 @@ ON_SHEET = 40  # clips, the first ones
 Say = Callable[[str], None]
 
 
-class GenerateRequest(Keeping, InferenceRequest):
+class GenerateRequest(Keeping, Free, InferenceRequest):
     """How `lead generate` makes clips of its sentences, and what it writes beside them."""
 
     run: str
@@ -62,11 +63,7 @@ def generate_folder(
     if project is None:
         project = model.can("project")
     model, frames = _frames(model, prompts, request, project)
-    remarks = {text: remark for text, remark in model.remarks(texts).items() if remark}
-    if remarks:
-        first, remark = next(iter(remarks.items()))
-        others = f"; so are {len(remarks) - 1} more" if len(remarks) > 1 else ""
-        note(f"'{first:.80}' is {remark}{others}")
+    remarks = {} if request.is_free else _remarks(model, texts, note)
     seeds = range(request.seed, request.seed + request.count)
     lap("compare sentences")
     about = _provenance(request, project)
@@ -74,6 +71,9 @@ def generate_folder(
         clips, remark = make_timelines(model, prompts, seeds, sampling, about)
         say(remark)
         lap("draw the timeline")
+    elif request.is_free:
+        made = free_clips(model, frames[0], seeds, sampling, request)
+        clips = [as_motion(motion, model, about) for motion in made]
     else:
         jobs = [(*asked, seed) for asked in zip(texts, frames, strict=True) for seed in seeds]
         clips = make_clips(
@@ -97,9 +97,22 @@ def _frames(
         if request.start is not None or request.keep is not None or project:
             raise RequestError("timeline= draws a motion anew: leave start, keep and project out")
         return model, frames
+    if request.is_free:
+        model.need("make")
+        return model, [round(s * model.fps) for _, s in prompts]
     model, frames = with_motion(model, [round(s * model.fps) for _, s in prompts], request)
     model.check([text for text, _ in prompts], frames, project=project)
     return model, frames
+
+
+def _remarks(model: MotionModel, texts: Sequence[str], note: Say) -> dict[str, str]:
+    """What is odd about the sentences; the first of it is noted."""
+    remarks = {text: remark for text, remark in model.remarks(texts).items() if remark}
+    if remarks:
+        first, remark = next(iter(remarks.items()))
+        others = f"; so are {len(remarks) - 1} more" if len(remarks) > 1 else ""
+        note(f"'{first:.80}' is {remark}{others}")
+    return remarks
 
 
 def make_clips(

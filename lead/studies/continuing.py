@@ -8,7 +8,6 @@ import numpy as np
 from lead.core.errors import RequestError
 from lead.core.schema import ClosedSchema
 from lead.generation import MotionModel
-from lead.studies.words.exemplars import read_features
 
 
 class Keeping(ClosedSchema):
@@ -32,6 +31,8 @@ def with_motion(
     model.need("keep_frames")
     if start is not None and keep is not None:
         raise RequestError("start= goes on from a motion, keep= fills one: give one of them")
+    from lead.studies.words.exemplars import read_features  # and all that reads recordings
+
     features = read_features(Path(start or keep), model)
     if start is not None:
         return model.with_kept(features, np.ones(len(features), bool)), [

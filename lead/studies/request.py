@@ -22,7 +22,7 @@ class Control(ClosedSchema):
 
     title: str
     moments: bool
-    sampling: dict[str, float | str | bool | None]
+    sampling: dict[str, bool | int | float | str | None]
 
 
 class EvaluateRequest(ClipsRequest, InferenceRequest):

@@ -24,6 +24,8 @@ def earlier_run(request: TrainRequest, key: str, dataset: PackedDataset, wanted:
     run, stage = Run(request.earlier[key]), STAGE_OF.get(key, key)
     if run.stage != stage:
         raise RequestError(f"{run.folder} is a {run.stage} run, but {key}= needs a {stage} run")
+    if stage == "text_autoencoder":
+        return run  # it knows no motions
     skeleton = run.record.dataset.skeleton
     if skeleton != dataset.skeleton.name:
         raise RequestError(

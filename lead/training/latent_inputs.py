@@ -151,8 +151,7 @@ class LatentInputs:
 
     def _timed(self, split: str) -> TimedLatents:
         packed, below = self.dataset.split(split), self.run.stage
-        frames, joints, channels = latent_frame(self.run)
-        lengths = -(-packed.frames // frames)
+        lengths, joints, channels = self._sizes(packed.frames)
         hashes = (self.run.weights_hash(part) for part in (below, "normalizer"))
         key = content_hash(self.dataset.data_hash, split, *hashes)[:16]
         path = self.dataset.folder / "cache" / f"latents-{split}-{key}.npy"
@@ -163,9 +162,14 @@ class LatentInputs:
         latents = cached_array(path, (int(lengths.sum()), joints, channels), "float32", fill)
         if below == "vae":
             latents = latents[:, 0]
-            self.statistics = self.statistics or _statistics(latents)
+            self.statistics = self.statistics or statistics_of(latents)
             latents = self.statistics.normalize(torch.from_numpy(np.array(latents))).numpy()
         return TimedLatents(packed, latents, lengths, self.words[split], self.request.seed)
+
+    def _sizes(self, frames: np.ndarray) -> tuple[np.ndarray, int, int]:
+        """How many latents clips of so many frames have, and the joints and channels of each."""
+        own, joints, channels = latent_frame(self.run)
+        return -(-frames // own), joints, channels
 
     @torch.no_grad()
     def _fill(self, split: str, lengths: np.ndarray, latents: np.ndarray) -> None:
@@ -193,7 +197,7 @@ class LatentInputs:
         return made.tokens, made.mask, made.pooled
 
 
-def _statistics(latents: np.ndarray) -> Normalizer:
+def statistics_of(latents: np.ndarray) -> Normalizer:
     """Mean and deviation of each channel of latents (tokens, channels); 1 of one that is still."""
     mean, std = (of(latents, axis=0, dtype=np.float64) for of in (np.mean, np.std))
     return Normalizer(mean, np.where(std > 1e-6, std, 1.0))

@@ -75,9 +75,14 @@ def test_without_a_verb_it_helps_and_fails(capsys):
     assert capsys.readouterr().out.startswith("usage: lead VERB")
 
 
-def test_version(capsys):
+def test_version_and_revision(capsys, repository):
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out.strip() == lead.__version__
+    version, _, revision = capsys.readouterr().out.strip().partition(" ")
+    assert version == lead.__version__
+    if (repository / ".git").exists():
+        head = ["git", "-C", repository, "rev-parse", "HEAD"]
+        told = subprocess.run(head, capture_output=True, text=True, check=True).stdout
+        assert told.startswith(revision.strip("()+")) and len(revision) > 6
 
 
 def test_windows_is_told_where_lead_runs(monkeypatch, capsys):

@@ -55,6 +55,8 @@ def page(browser, address):
     """Its page, opened anew."""
     browser.resize(900, 640)
     browser.open(address)
+    browser.run("keep = () => {}; sessionStorage.clear()")  # as somebody who was never there
+    browser.open(address)
     browser.events.clear()
     return browser
 

@@ -139,7 +139,7 @@ def test_controls_of_attention_are_rows_with_their_sinks(world, timed_flow_run, 
 class PlainJudge:
     """A motion lies at the mean of its local positions, a sentence at its count of letters."""
 
-    name, fingerprint = "plain", "0123456789abcdef"
+    name, fingerprint, dim = "plain", "0123456789abcdef", 6
 
     def embed_motions(self, features) -> np.ndarray:
         return np.array([clip[:, 4:10].mean(axis=0) for clip in features], dtype=np.float32)

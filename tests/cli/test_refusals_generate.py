@@ -3,7 +3,6 @@
 import json
 import pickle
 import socket
-import sys
 
 import numpy as np
 import pytest
@@ -492,7 +491,6 @@ NO_MODEL = {
     "too short": (["seconds=0.01"], "0 frames (0.00 s) is outside what was trained"),
     "a line too long": (["prompts=lines.txt", "text=null"], "outside what was trained"),
     "unknown format": (["formats=[npz,avi]"], "unknown format 'avi'"),
-    "a format without its library": (["format=mp4"], 'pip install "lead[video]"'),
     "unknown device": (["device=banana"], "unknown device 'banana'"),
     "unknown precision": (["precision=half"], "unknown precision 'half'"),
     "a word that nobody taught": (["text=a <zombie> walks"], "<zombie>"),
@@ -512,10 +510,7 @@ def no_model(world, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NO_MODEL)
-def test_what_needs_no_model_is_told_before_one_is_loaded(
-    world, refused, no_model, monkeypatch, name
-):
-    monkeypatch.setitem(sys.modules, "av", None)
+def test_what_needs_no_model_is_told_before_one_is_loaded(world, refused, no_model, name):
     (world.here / "lines.txt").write_text("a person walks # 3\na person runs # 3000\n")
     options, told = NO_MODEL[name]
     assert told in refused([*world.generate(), *options])
@@ -526,12 +521,6 @@ def test_a_port_that_is_taken_is_told_before_the_model_is_loaded(world, refused,
         port = other.getsockname()[1]
         line = refused(["demo", f"run={world.run('projector')}", f"port={port}"])
     assert f"{port}" in line and "in use" in line
-
-
-def test_video_needs_its_package(world, refused, monkeypatch):
-    monkeypatch.setitem(sys.modules, "av", None)
-    line = refused(["export", f"motion={world.motion}", "format=mp4", "output=clip.mp4"])
-    assert 'pip install "lead[video]"' in line
 
 
 def test_any_text_is_kept_in_the_file_and_shown(world):

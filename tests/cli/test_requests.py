@@ -9,6 +9,7 @@ from lead.cli.config import compose
 from lead.cli.loading import request
 from lead.core.errors import RequestError
 from lead.generation.loading import ModelRequest
+from lead.studies.captions import CaptionRequest
 from lead.studies.clips import GenerateRequest
 from lead.studies.latents import LatentsRequest
 from lead.studies.pairs import PairsRequest
@@ -20,6 +21,7 @@ REQUESTS = {
     ("generate", "sampling=euler16_sink"): GenerateRequest,
     ("evaluate", "study=table4", "split=test"): EvaluateRequest,
     ("evaluate", "protocol=open", "split=val"): EvaluateRequest,
+    ("caption", "beams=4"): CaptionRequest,
     ("report_latents",): LatentsRequest,
     ("report_study",): PairsRequest,
     ("invert",): LearnRequest,

@@ -10,7 +10,7 @@ import annotated_types
 import pytest
 
 from lead.cli.config import compose
-from lead.cli.train import what_comes_next
+from lead.cli.next_stage import what_comes_next
 from lead.cli.train_request import train_request
 from lead.core.building import HOLDS
 from lead.core.errors import RequestError
@@ -134,7 +134,7 @@ def test_what_comes_next_repeats_what_holds_for_all_stages(stage):
     own += [f"stages.{stage}.batch_size=2", "trainer.max_steps=9"]
     record = SimpleNamespace(parts={part: {} for part in HOLDS[stage]})
     finished = SimpleNamespace(folder=Path("a run"), stage=stage, record=record)
-    verb, *words = shlex.split(what_comes_next(finished, [*own, *shared, *parts]))[1:]
+    verb, *words = shlex.split(what_comes_next(finished, [*own, *shared, *parts], "mix"))[1:]
     assert any(word.endswith("=a run") for word in words)
     if verb == "train":
         others = [word for word, part in parts.items() if part not in HOLDS[stage]]

@@ -291,6 +291,16 @@ def test_readme(run_page, with_starter, repository):
         assert Path(f"checkpoints/cmu_open-small-{name}/weights").is_dir()
 
 
+def test_only_motions(run_page, with_starter):
+    said = run_page("docs/tutorials/only_motions.md")
+    folder = Path("outputs/wave")
+    kinds = ("000.gif", "000.mp4", "000.bvh", "000.glb", "player.html", "own.mp4", "both.glb")
+    for name in (*kinds, "index.html"):
+        assert (folder / name).stat().st_size > 0
+    assert "outputs/wave/both.glb" in said
+    assert (folder / "both.glb").read_bytes().count(b'"interpolation":"LINEAR"') > 30
+
+
 def test_teach_a_word(run_page, repository, with_runs):
     write_figure(Path("zombie.bvh"), 90)
     Path("words.yaml").write_text(

@@ -319,7 +319,7 @@ def test_too_few_or_too_short_clips_are_one_line():
         ({"replications": 0}, "replications is 0: it starts at 1"),
         ({"multimodality_pairs": 7}, "cannot be above multimodality_repeats, 6"),
         ({"confidence": 1.0}, "confidence is 1.0: it lies between 0 and 1"),
-        ({"crop": "middle"}, "crop is 'middle': whole or random"),
+        ({"crop": "middle"}, "crop is 'middle': whole, random or once"),
     ],
 )
 def test_numbers_that_do_not_fit_are_one_line(changes, message):
@@ -344,6 +344,9 @@ def test_the_published_numbers():
         assert (protocol.multimodality_repeats, protocol.multimodality_pairs) == (30, 10)
         assert protocol.unit_length == 4
     assert (load("t2m").crop, load("t2m").multimodality_sets) == ("random", 20)
+    marked = load("t2m67")
+    assert (marked.pool_size, marked.replications, marked.crop) == (32, 20, "once")
+    assert (marked.multimodality_texts, marked.multimodality_sets) == (3 * 32, 20)
 
 
 REAL_ROW = {
@@ -359,6 +362,18 @@ REAL_ROW = {
 def first_line(dataset: str = "humanml3d", judge: str = "t2m-humanml3d", row=None, **data) -> str:
     real = replace(make_real(), dataset=dataset, **data)
     return headline(load("t2m"), judge, "0123456789abcdef", real, {**REAL_ROW, **(row or {})})
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_the_fid_of_fewer_clips_than_dimensions_says_so(extra):
+    """n rows span n - 1 dimensions: the covariance has full rank from dim + 1 rows on."""
+    real = make_real()
+    asked = (load("t2m"), "t2m-humanml3d", "0123456789abcdef", real, REAL_ROW)
+    said = "too high: it compares only with that of as many clips" in headline(
+        *asked, len(real) + extra
+    )
+    rows = np.random.default_rng(0).normal(size=(len(real), len(real) + extra))
+    assert said == (np.linalg.matrix_rank(np.cov(rows, rowvar=False)) < len(real) + extra)
 
 
 def test_the_gate_opens_for_reality_as_published():
@@ -380,6 +395,14 @@ def test_the_gate_shuts_on_another_reality(measure, value, words):
     line = first_line(row={measure: Estimate(value, 0.002, 20)})
     assert line.startswith(f"REAL IS NOT AS PUBLISHED: {words} | judge t2m-humanml3d")
     assert "\n" not in line
+
+
+def test_the_gate_says_where_no_reality_is_known():
+    real = replace(make_real(), dataset="humanml3d")
+    line = headline(load("t2m67"), "mardm-humanml3d", "0123456789abcdef", real, REAL_ROW)
+    assert line.startswith("judge mardm-humanml3d (0123456789ab): no Real row is known")
+    other = headline(load("t2m67"), "t2m-humanml3d", "0123456789abcdef", real, REAL_ROW)
+    assert "numbers compare only with those of the same judge" in other
 
 
 def test_intervals_that_touch_are_as_published():

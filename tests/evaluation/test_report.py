@@ -12,7 +12,7 @@ from lead.core.errors import RequestError
 from lead.evaluation.estimate import Estimate
 from lead.evaluation.protocol import Protocol
 from lead.evaluation.real_clips import RealClips
-from lead.evaluation.reality_gate import headline
+from lead.evaluation.reality_gate import UNCHECKED, headline
 from lead.evaluation.report.beside import arrange, why_apart
 from lead.evaluation.report.layout import comma_separated, latex, markdown
 from lead.evaluation.report.measured import read_runs
@@ -85,6 +85,17 @@ def test_measured_rows_stand_beside_the_papers_where_the_gate_let_them(write):
     assert [row.source for row in table.rows[17:]] == ["LEAD table 1", "mine", "mine"]
     assert table.rows[-1].judged_by == "t2m-humanml3d 0123456789ab"
     assert table.rows[0].judged_by == "t2m-humanml3d"
+
+
+def test_rows_of_a_judge_without_a_real_row_stand_beside_its_papers(write):
+    judge = {"name": "mardm-humanml3d", "fingerprint": "0123456789abcdef"}
+    found = record(judge, headline=f"judge mardm-humanml3d (0123456789ab): {UNCHECKED}")
+    found["rows"]["generated (flow)"] = cells(MADE | {"clip_score": (0.61, 0.002)})
+    (table,) = arrange(load_table("mla_main"), read_runs([write("mine", found)]))
+    assert table.rows[-1].values["clip_score"].text == "0.610 ± 0.002"
+    assert UNCHECKED in table.notes[-1]
+    reason = why_apart(load_table("mla_main"), read_runs([write("other", record())]))
+    assert reason.startswith("MLA-Gen main table is humanml3d judged by mardm-humanml3d")
 
 
 def test_they_stand_apart_for_another_judge_subset_or_reality(write):

@@ -33,7 +33,7 @@ SMALL = {
 class PlainJudge:
     """A motion lies at the mean of its local positions, a sentence at its count of letters."""
 
-    name, fingerprint = "plain", "0123456789abcdef"
+    name, fingerprint, dim = "plain", "0123456789abcdef", 6
 
     def embed_motions(self, features) -> np.ndarray:
         return np.array([clip[:, 4:10].mean(axis=0) for clip in features], dtype=np.float32)
@@ -281,3 +281,8 @@ def test_a_protocol_and_a_judge_go_together(world, refused, left_out):
 
 def test_a_judge_that_is_missing_is_one_line(world, refused):
     assert "nowhere" in refused(words(world, evaluator="nowhere"))
+
+
+def test_pools_are_counted_in_words():
+    told = evaluate_protocol.pools_told
+    assert [told(clips // 32, 32) for clips in (40, 64)] == ["1 pool of 32", "2 pools of 32"]

@@ -142,6 +142,22 @@ def test_the_papers_experiments():
     assert all(module[f"{name}_weight"] > 0 for name in ("var", "align", "rec"))
 
 
+def test_the_ablations_of_flows():
+    """Memory by words, two masks, words without text; two seeds each."""
+    jobs = expand("train", [], load_experiment("mla_ablations"))
+    assert len(jobs) == 14 and {job.labels["seed"] for job in jobs} == {"1234", "1235"}
+    first, last = jobs[0], jobs[-1]
+    assert first.labels["row"] == "neither" and "model.flow.memory_slots=0" in first.words
+    parts = compose("train", last.words)["model"]["flow"]
+    assert (parts["memory_slots"], parts["local_every"], parts["sink_threshold"]) == (16, 2, 0.2)
+    controls = expand("evaluate", ["run=a,b"], load_experiment("mla_control"))
+    found = [compose("evaluate", job.words)["sampling"] for job in controls]
+    assert [(s["sink_base"], s["sink_alpha"]) for s in found[::2]] == [
+        *((None, 0.0), (0.05, 1.0), (0.05, 0), (0.05, 1.0), (0.05, 1.0)),
+    ]
+    assert {job.labels["run"] for job in controls} == {"a", "b"} and len(controls) == 10
+
+
 # What is refused before any job begins
 
 

@@ -15,6 +15,7 @@ from lead.core.runs import Run
 from lead.core.seeding import make_generator
 from lead.diffusion.schedules import scaled_linear
 from lead.generation import Sampling, load_motion_model
+from lead.generation.attention import watch
 from lead.inversion import Concept, InversionOptions
 from lead.inversion.objectives import OBJECTIVES, Noised
 from lead.models.projector import Projector
@@ -207,6 +208,30 @@ def test_a_motion_is_the_same_in_whatever_company(runs, stage, sampling):
         (alone,) = model.generate(texts[row : row + 1], [frames[row]], [seeds[row]], sampling)
         assert len(alone.joints) == frames[row]
         np.testing.assert_allclose(alone.joints, every[row].joints, atol=2e-4)
+
+
+def test_where_its_diffusion_looks_is_seen(runs):
+    model = load_motion_model(runs["diffusion"])
+    texts = ["a person walks", "someone jumps over a box"]
+    first, second = watch(model, texts, [24, 45], [1, 2], FEW)
+    assert first.weights.shape[:4] == (3, 2, 2, 8) and second.weights.shape[3] == 15
+    assert first.times == second.times == tuple(sorted(first.times, reverse=True))
+    assert [word for word, _ in first.words] == ["(start)", "a", "person", "walks", "(padding)"]
+    for seen in (first, second):
+        np.testing.assert_allclose(seen.by_word.sum(-1), 1, atol=1e-5)
+    assert not first.by_word[..., -1].any()
+    for more in ({"sink_threshold": 0.2}, {"sink_padding": 9}, {"sink_base": 0.1}):
+        with pytest.raises(RequestError, match="masked words are for flows"):
+            model.check_sampling(replace(FEW, **more))
+
+
+@pytest.mark.parametrize(("precision", "within"), [("fp32", 1e-3), ("bf16", 0.15)])
+def test_prepared_for_inference_it_makes_the_same_motion(runs, precision, within):
+    model = load_motion_model(runs["projector"])
+    asked = (["a person walks"], [40], [1], FEW)
+    (wanted,), (made,) = (each.generate(*asked) for each in (model, model.prepared(precision)))
+    np.testing.assert_allclose(made.joints, wanted.joints, atol=within)
+    assert precision == "fp32" or not np.array_equal(made.joints, wanted.joints)
 
 
 def test_realigned_latents_depend_on_their_own_motion_alone(runs):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from lead.core.errors import RequestError
-from lead.core.sizes import Size
+from lead.core.sizes import Size, SizeOrNone
 from lead.evaluation.extractor.tags import TAGS
 
 CONTACTS = 4  # the last features, foot contacts, are not looked at
@@ -24,10 +24,11 @@ DROPOUT = 0.2
 class SnippetEncoder(nn.Module):
     """Convolutions that turn every four frames of features into one movement vector."""
 
-    def __init__(self, features: int, width: int):
+    def __init__(self, read: int, width: int):
         super().__init__()
+        self.read = read
         self.main = nn.Sequential(
-            nn.Conv1d(features - CONTACTS, width, kernel_size=4, stride=2, padding=1),
+            nn.Conv1d(read, width, kernel_size=4, stride=2, padding=1),
             nn.Dropout(DROPOUT),
             nn.LeakyReLU(SLOPE),
             nn.Conv1d(width, width, kernel_size=4, stride=2, padding=1),
@@ -41,7 +42,7 @@ class SnippetEncoder(nn.Module):
         self, x: Float[Tensor, "batch frames features"]
     ) -> Float[Tensor, "batch snippets width"]:
         """Movement vectors of all snippets, those of the padding included."""
-        return self.out_net(self.main(x[..., :-CONTACTS].transpose(1, 2)).transpose(1, 2))
+        return self.out_net(self.main(x[..., : self.read].transpose(1, 2)).transpose(1, 2))
 
 
 class SentenceEncoder(nn.Module):
@@ -91,7 +92,8 @@ class MotionEncoder(nn.Module):
 class FeatureExtractor(nn.Module):
     """Sentences and motions as vectors of one Euclidean space; the defaults are those published.
 
-    ``features`` is the width of the motion representation, foot contacts included.
+    ``features`` is the width of the motion representation, foot contacts included; the first
+    ``read`` of them are looked at, 0 stands for all but the contacts.
     """
 
     def __init__(
@@ -102,11 +104,12 @@ class FeatureExtractor(nn.Module):
         movement_width: Size = 512,
         motion_width: Size = 1024,
         dim: Size = 512,
+        read: SizeOrNone = 0,
     ):
         super().__init__()
         self.features, self.dim = features, dim
         self.text_encoder = SentenceEncoder(word_dim, text_width, dim)
-        self.movement_encoder = SnippetEncoder(features, movement_width)
+        self.movement_encoder = SnippetEncoder(read or features - CONTACTS, movement_width)
         self.motion_encoder = MotionEncoder(movement_width, motion_width, dim)
 
     def embed_text(

@@ -1,15 +1,28 @@
-"""The published evaluators of HumanML3D and KIT-ML, from the files that people have of them."""
+"""The published evaluators of HumanML3D and KIT-ML, from the files that people have of them.
+
+Those of text-to-motion (Guo et al. 2022) read all but the foot contacts. Those of MARDM, by which
+ACMDM and MLA-Gen were measured, too, read root and positions alone, 67 numbers of 263 (64 of 251),
+with other weights and statistics, and bring the network of CLIP-score.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.reading import check_regular, read_floats
 from lead.core.runs import misfits
+from lead.evaluation.extractor.clip_score import (
+    WORDS,
+    CaptionScore,
+    ClipScorer,
+    ClipWords,
+    scorer_sizes,
+)
 from lead.evaluation.extractor.glove import read_glove
 from lead.evaluation.extractor.networks import FeatureExtractor
 from lead.evaluation.extractor.parts import EvaluatorParts
@@ -21,18 +34,32 @@ GLOVE = "glove/our_vab_data.npy, our_vab_words.pkl and our_vab_idx.pkl"
 
 @dataclass(frozen=True)
 class Published:
-    """One of the two published evaluators: names of its folders, and what it reads."""
+    """One of the published evaluators: names of its folders, and what it reads.
+
+    ``statistics`` names the folder and the two files of its statistics. ``read`` features of a
+    frame are looked at, 0 stands for all but the contacts.
+    """
 
     name: str
     folder: str
-    statistics: str
+    statistics: tuple[str, str, str]
     features: int
+    read: int = 0
 
 
-HUMANML3D = Published("t2m-humanml3d", "t2m", "Comp_v6_KLD01", 263)
-KIT = Published("t2m-kitml", "kit", "Comp_v6_KLD005", 251)
-PUBLISHED = {"humanml3d": HUMANML3D, "kitml": KIT, "kit": KIT}
-"""By data set, or by skeleton."""
+HUMANML3D = Published("t2m-humanml3d", "t2m", ("Comp_v6_KLD01/meta", "mean", "std"), 263)
+KIT = Published("t2m-kitml", "kit", ("Comp_v6_KLD005/meta", "mean", "std"), 251)
+PUBLISHED = {"humanml3d": HUMANML3D, "kitml": KIT, "kit": KIT} | {
+    f"mardm-{dataset}": Published(
+        *(f"mardm-{dataset}", folder, (f"eval_mean_std/{folder}", "eval_mean", "eval_std")),
+        *(features, read),
+    )
+    for dataset, folder, features, read in (
+        ("humanml3d", "t2m", 263, 67),
+        ("kitml", "kit", 251, 64),
+    )
+}
+"""By data set, or by skeleton; those of MARDM by their own names."""
 
 
 def find_published(dataset: str) -> Published:
@@ -62,7 +89,39 @@ def load_official_parts(path: Path | str, dataset: str = "humanml3d") -> Evaluat
         raise RequestError(f"no word vectors in {roots[0]}: put {GLOVE} there")
     vocabulary, words = read_glove(glove.parent)
     extractor = load_official_extractor(weights, dataset)
-    return EvaluatorParts(kind.name, extractor, Normalizer(mean, std), vocabulary, words, "spacy")
+    scorer = _caption_score(roots, kind) if kind.read else None
+    read = (extractor, Normalizer(mean, std), vocabulary, words, "spacy")
+    return EvaluatorParts(kind.name, *read, scorer=scorer)
+
+
+def _caption_score(roots: Sequence[Path], kind: Published) -> CaptionScore:
+    """What MARDM's evaluators have beside the three networks; RequestError where it is missing."""
+    places = [folder / "text_mot_match_clip" for folder in _kind_folders(roots, kind)]
+    path = _first([place / inner for place in places for inner in ("model", "")], "finest.tar")
+    if path is None:
+        raise RequestError(
+            f"no network of CLIP-score in {roots[0]}: put its weights at "
+            f"{roots[0] / kind.folder / 'text_mot_match_clip/model/finest.tar'}"
+        )
+    tensors = _networks(path, ("contrast_model",))["contrast_model"]
+    try:
+        network = ClipScorer(**scorer_sizes(tensors))
+    except (KeyError, ValueError, AttributeError) as error:
+        raise RequestError(
+            f"{path} holds no network of CLIP-score ({error}): copy it again"
+        ) from error
+    _fill(network, tensors, str(path), f"the CLIP-score of {kind.name}")
+    if (read := network.motion_encoder.read) != kind.read:
+        raise RequestError(
+            f"{path} reads {read} features a frame, {kind.name} {kind.read}: copy the file of this "
+            "data set"
+        )
+    folders = [folder / "clip" for root in roots for folder in (root, root / "checkpoints")]
+    found = _first(folders, "vocab.json") or _first(folders, "tokenizer.json")
+    if found is None:
+        raise RequestError(f"no words of CLIP-score in {roots[0]}: put {WORDS} there")
+    words = ClipWords(found.parent, network.places, network.token_embedding.num_embeddings)
+    return CaptionScore(network, words)
 
 
 def weights_file(path: Path | str, dataset: str) -> Path:
@@ -95,19 +154,25 @@ def _kind_folders(roots: Sequence[Path], kind: Published) -> list[Path]:
     return [root / place / name for root in roots for place in outer for name in inner] + [*roots]
 
 
-def _statistics(roots: Sequence[Path], kind: Published, which: str):
-    folders = [folder / kind.statistics / "meta" for folder in _kind_folders(roots, kind)]
-    found = _first(folders, f"{which}.npy") or _first(
-        [folder for root in roots for folder in (root, root / "dataset")],
-        f"{kind.folder}_{which}.npy",
-    )
+def _statistics(roots: Sequence[Path], kind: Published, which: str) -> np.ndarray:
+    """Means or deviations of all features; of those that are not read they are 0 and 1."""
+    inner, *names = kind.statistics
+    name = names[which == "std"]
+    folders = [folder / inner for root in roots for folder in (root / "utils", root)]
+    if not kind.read:
+        folders = [folder / inner for folder in _kind_folders(roots, kind)]
+    flat = [folder for root in roots for folder in (root, root / "dataset")]
+    found = _first(folders, f"{name}.npy")
+    found = found or _first(flat, f"{kind.folder}_{name}.npy")
     if found is None:
+        wanted = roots[0] / ("utils" if kind.read else kind.folder) / inner / f"{name}.npy"
         raise RequestError(
-            f"no statistics of the evaluator in {roots[0]}: put {which}.npy at "
-            f"{roots[0] / kind.folder / kind.statistics / 'meta' / which}.npy "
+            f"no statistics of the evaluator in {roots[0]}: put {name}.npy at {wanted} "
             "(the data set's own Mean.npy and Std.npy are others)"
         )
-    return read_floats(found, (kind.features,), "copy the file of this data set")
+    width = kind.read or kind.features
+    read = read_floats(found, (width,), "copy the file of this data set")
+    return np.pad(read, (0, kind.features - width), constant_values=float(which == "std"))
 
 
 def _first(folders: Sequence[Path], name: str) -> Path | None:
@@ -120,6 +185,17 @@ def load_official_extractor(path: Path, dataset: str = "humanml3d") -> FeatureEx
     Nothing in the file is executed. Raises RequestError where it is broken or holds anything but
     tensors and plain values, and lists the tensors that are missing, unexpected or misshapen.
     """
+    content = _networks(path, NETWORKS)
+    tensors = {
+        f"{network}.{name}": tensor
+        for network in NETWORKS
+        for name, tensor in content[network].items()
+    }
+    return make_official_extractor(tensors, dataset, str(path))
+
+
+def _networks(path: Path, names: Sequence[str]) -> Mapping[str, Mapping[str, Tensor]]:
+    """What a file holds under these names; RequestError where it does not, or is broken."""
     try:
         content = torch.load(check_regular(path), map_location="cpu", weights_only=True)
     except RequestError:
@@ -130,15 +206,10 @@ def load_official_extractor(path: Path, dataset: str = "humanml3d") -> FeatureEx
             "copy the published file again"
         ) from error
     if not isinstance(content, Mapping) or not all(
-        isinstance(content.get(name), Mapping) for name in NETWORKS
+        isinstance(content.get(name), Mapping) for name in names
     ):
-        raise RequestError(f"{path} lacks one of {', '.join(NETWORKS)}: it is no evaluator")
-    tensors = {
-        f"{network}.{name}": tensor
-        for network in NETWORKS
-        for name, tensor in content[network].items()
-    }
-    return make_official_extractor(tensors, dataset, str(path))
+        raise RequestError(f"{path} lacks one of {', '.join(names)}: it is no evaluator")
+    return content
 
 
 def make_official_extractor(
@@ -148,13 +219,19 @@ def make_official_extractor(
 
     Raises RequestError that lists every tensor that is missing, unexpected or of another shape.
     """
-    extractor = FeatureExtractor(find_published(dataset).features)
-    shapes = {name: tuple(tensor.shape) for name, tensor in extractor.state_dict().items()}
+    kind = find_published(dataset)
+    extractor = FeatureExtractor(kind.features, read=kind.read)
+    _fill(extractor, tensors, where, f"the evaluator of {dataset}")
+    return extractor
+
+
+def _fill(network: nn.Module, tensors: Mapping[str, Tensor], where: str, what: str) -> None:
+    """Put tensors into a network for evaluation; RequestError that lists all that do not fit."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     problems = misfits(shapes, tensors)
     if problems:
         raise RequestError(
-            f"{where}: {len(problems)} tensors do not fit the evaluator of {dataset}: "
-            f"{'; '.join(sorted(problems))}"
+            f"{where}: {len(problems)} tensors do not fit {what}: {'; '.join(sorted(problems))}"
         )
-    extractor.load_state_dict(tensors)
-    return extractor.eval()
+    network.load_state_dict(tensors)
+    network.eval()

@@ -19,6 +19,7 @@ from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.files import content_hash, write_json, write_tensors
 from lead.core.runs import Run
 from lead.core.schema import Schema, read_file
+from lead.evaluation.extractor.clip_score import CaptionScore
 from lead.evaluation.extractor.networks import FeatureExtractor
 from lead.evaluation.extractor.open_networks import OpenExtractor
 from lead.evaluation.extractor.tags import TAGGERS
@@ -49,7 +50,8 @@ MakeEncoder = Callable[[Mapping[str, object]], SentenceEncoder]
 class EvaluatorParts:
     """A feature extractor with the statistics, the words and the tagger that belong to it.
 
-    One that reads whole sentences has the ``encoder`` of these in place of words and tagger.
+    One that reads whole sentences has the ``encoder`` of these in place of words and tagger. Some
+    bring a ``scorer``, the network of CLIP-score.
     """
 
     name: str
@@ -59,13 +61,18 @@ class EvaluatorParts:
     words: WordVectors | None
     tagger: str  # a name of TAGGERS, or SENTENCES
     encoder: SentenceEncoder | None = None
+    scorer: CaptionScore | None = None
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of weights, statistics, vocabulary and tagger; the name does not count."""
         parts: list[bytes | str] = [self.tagger]
         parts += [self.encoder.fingerprint] if self.encoder else self.vocabulary.words
-        for module in (self.extractor, self.normalizer, self.words):
+        networks = [self.extractor, self.normalizer, self.words]
+        if self.scorer is not None:
+            parts.append(self.scorer.words.fingerprint)
+            networks.append(self.scorer.network)
+        for module in networks:
             parts += [] if module is None else _bytes(module)
         return content_hash(*parts)
 

@@ -1,5 +1,6 @@
 """What may stand in one table: numbers of one judge on one set of data, nothing else."""
 
+from lead.evaluation.reality_gate import FITS, UNCHECKED
 from lead.evaluation.report.content import Table, find_columns
 from lead.evaluation.report.measured import Measured
 from lead.evaluation.report.paper import PaperTable
@@ -9,7 +10,8 @@ def why_apart(paper: PaperTable, measured: Measured) -> str | None:
     """Why measured rows cannot stand in a published table, in a few words; None where they can.
 
     They can where the published judge looked at the published data and saw the row of real
-    motions as published; the headline of the evaluation says whether it did.
+    motions as published; the headline of the evaluation says whether it did, or that no such row
+    was published.
     """
     if (measured.dataset, measured.judge) != (paper.dataset, paper.judge):
         return (
@@ -18,11 +20,9 @@ def why_apart(paper: PaperTable, measured: Measured) -> str | None:
         )
     if paper.subset:
         return f"{paper.called} is over {paper.subset}"
-    passed = (
-        f"judge {measured.judge} ({measured.fingerprint[:12]}): the Real row lies in the "
-        f"published intervals of {measured.dataset}"
-    )
-    doubtful = [headline for headline in measured.headlines if headline != passed]
+    judge = f"judge {measured.judge} ({measured.fingerprint[:12]})"
+    passed = [f"{judge}: {said}" for said in (FITS.format(measured.dataset), UNCHECKED)]
+    doubtful = [headline for headline in measured.headlines if headline not in passed]
     return f"the evaluation says: {doubtful[0]}" if doubtful else None
 
 

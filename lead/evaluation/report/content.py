@@ -10,7 +10,10 @@ from lead.evaluation.table import Column
 PAPER, MEASURED = "paper", "measured"
 
 
-SHOWN = (*protocol.COLUMNS, *physical.COLUMNS, *caption_judging.COLUMNS)
+SHOWN = (
+    *(*protocol.COLUMNS, *protocol.SINKS),
+    *(*physical.COLUMNS, *caption_judging.COLUMNS),
+)
 """Every measure that a report knows."""
 
 

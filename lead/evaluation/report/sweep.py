@@ -11,7 +11,12 @@ from lead.evaluation.report.measured import read_runs
 from lead.evaluation.table import Column
 
 SEED = "seed"
-COLUMNS = (*(column.key for column in protocol.COLUMNS), "foot_skating_ratio", "jitter")
+COLUMNS = (
+    *(column.key for column in protocol.COLUMNS),
+    "foot_skating_ratio",
+    "jitter",
+    "sink_ratio",
+)
 PROJECTORS = {"generated": "LEAD", "reconstruction": "projector"}
 """What a row of each kind calls the projector of the run that was named first."""
 

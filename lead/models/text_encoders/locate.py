@@ -35,7 +35,7 @@ def locate_model(
     or, if the hub answers, from there. Raises RequestError that says what to put where.
     """
     for key, value in (("name", name), ("package", package), ("hub", hub)):
-        if value is not None and not re.fullmatch(PLAIN[key], value, re.ASCII):
+        if value is not None and not is_plain(key, value):
             raise RequestError(f"text encoder: {key}={shown(value)} is no plain name: correct it")
     if path is not None:
         if os.path.isdir(folder := os.path.expanduser(path)):  # noqa: PTH111, PTH112
@@ -46,11 +46,16 @@ def locate_model(
             return folder
     reason = ""
     if hub is not None:
-        found = _from_hub(hub, list(files))
+        found = from_hub(hub, files)
         if isinstance(found, Path):
             return found
         reason = f" (the hub did not help: {found})"
     raise RequestError(_how_to_get(name, package, hub) + reason)
+
+
+def is_plain(kind: str, name: str) -> bool:
+    """Whether a name is one of PLAIN."""
+    return bool(re.fullmatch(PLAIN[kind], name, re.ASCII))
 
 
 def _candidates(name: str, package: str | None) -> list[Path]:
@@ -68,7 +73,7 @@ def _installed() -> list[Path]:
     return [place for place in places if place.resolve() != Path.cwd()]
 
 
-def _from_hub(hub: str, files: list[str]) -> Path | str:
+def from_hub(hub: str, files: Sequence[str]) -> Path | str:
     """The local snapshot of a hub repository, or the reason why there is none."""
     try:
         from huggingface_hub import HfApi, snapshot_download
@@ -79,11 +84,13 @@ def _from_hub(hub: str, files: list[str]) -> Path | str:
         try:
             if not local:  # the download itself waits without limit for a hub that is silent
                 HfApi().model_info(hub, timeout=HUB_TIMEOUT)
-            folder = Path(snapshot_download(hub, allow_patterns=files, local_files_only=local))
+            folder = Path(
+                snapshot_download(hub, allow_patterns=list(files), local_files_only=local)
+            )
         except Exception as error:  # the hub's client raises its HTTP library's errors, too
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             continue
-        if any(folder.glob("*.safetensors")) or any(folder.glob("*.bin")):
+        if any(folder.rglob("*.safetensors")) or any(folder.glob("*.bin")):
             return folder
         reason = f"no weights in {hub}"
     return reason

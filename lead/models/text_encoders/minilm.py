@@ -12,7 +12,8 @@ from lead.core.errors import RequestError
 from lead.core.freezing import freeze
 from lead.core.sizes import Some
 from lead.models.text_encoders.base import TextEmbedding, TextEncoder, mean_of_words
-from lead.models.text_encoders.loading import folder_fingerprint, load_model, load_tokenizer
+from lead.models.text_encoders.bert import load_bert, load_word_pieces
+from lead.models.text_encoders.loading import folder_fingerprint
 from lead.models.text_encoders.locate import locate_model
 
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -42,10 +43,10 @@ class MiniLmEncoder(TextEncoder):
         self._folder = locate_model(name, path=path, package=package, hub=hub)
         if sha256 is not None:
             _check_weights(self._folder / "model.safetensors", sha256, name)
-        self.tokenizer = load_tokenizer(self._folder, name)
-        self.model = load_model("BertModel", self._folder, name)
-        self.unknown_id = self.tokenizer.unk_token_id
-        self.dim = self.model.config.hidden_size
+        self.tokenizer = load_word_pieces(self._folder, name)
+        self.model = load_bert(self._folder, name)
+        self.unknown_id = self.tokenizer.token_to_id("[UNK]")
+        self.dim = self.model.sizes.hidden_size
         freeze(self)
 
     @cached_property
@@ -55,28 +56,27 @@ class MiniLmEncoder(TextEncoder):
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """``[CLS]``, word pieces, ``[SEP]``."""
-        return self.tokenizer(list(texts), truncation=True, max_length=self.max_words)["input_ids"]
+        read = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [self.add_marks(text.ids) for text in read]
 
     def pieces(self, text: str, *, spaced: bool = True) -> list[int]:  # noqa: ARG002
         """Word pieces; BERT's begin with the word and know nothing of spaces."""
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def add_marks(self, ids: list[int]) -> list[int]:
         """``[CLS]``, the ids, ``[SEP]``."""
-        start, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        start, end = map(self.tokenizer.token_to_id, ("[CLS]", "[SEP]"))
         return [start, *ids[: self.max_words - 2], end]
 
     def embed_ids(self, ids: Int[Tensor, "batch words"]) -> Float[Tensor, "batch words width"]:
         """Look up the input vector of each id (positions are added later)."""
-        return self.model.get_input_embeddings()(ids)
+        return self.model.look_up(ids)
 
     def encode_embeddings(
         self, inputs_embeds: Float[Tensor, "batch words width"], mask: Bool[Tensor, "batch words"]
     ) -> TextEmbedding:
         """Run the network on input vectors."""
-        hidden = self.model(
-            inputs_embeds=inputs_embeds, attention_mask=mask.long()
-        ).last_hidden_state
+        hidden = self.model(inputs_embeds, mask)
         return TextEmbedding(hidden * mask[..., None], mask, mean_of_words(hidden, mask))
 
 

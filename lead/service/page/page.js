@@ -15,6 +15,7 @@ const SIDES = { on: "with projector", off: "without projector" };
 
 let about = null, current = null, shown = null;
 const earlier = [];
+const KEPT = "lead"; // what a reload of this tab finds again: the form and the list of motions
 
 // The server's answer as an object; an Error with its one line where it refuses.
 async function call(path, options = {}) {
@@ -38,6 +39,13 @@ function element(tag, values = {}, ...children) {
 function fail(error) {
   $("error").textContent = error ? error.message : "";
   $("error").hidden = !error;
+  if (error) $("said").scrollIntoView({ block: "nearest" });
+}
+
+// Progress, status and error stand behind what caused them.
+function speakAfter(id) {
+  if ($(id).nextElementSibling !== $("said")) $(id).after($("said"));
+  fail(null);
 }
 
 function say(text) {
@@ -48,7 +56,7 @@ const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
 
 function setBusy(busy) {
-  for (const id of ["generate", "teach-button", "attention"]) $(id).disabled = busy;
+  for (const id of ["generate", "teach-button", "tell-button", "attention"]) $(id).disabled = busy;
   $("cancel").hidden = !busy;
   $("progress").hidden = !busy;
   $("result").setAttribute("aria-busy", busy);
@@ -72,11 +80,11 @@ async function follow(job) {
   return job.state === "done" ? job : null;
 }
 
-async function work(start, finish) {
+async function work(form, start, finish) {
   if (current !== null) return;
   current = "";
   setBusy(true);
-  fail(null);
+  speakAfter(form);
   $("progress").removeAttribute("value");
   say("Asking …");
   try {
@@ -103,7 +111,7 @@ function generate() {
     wait: false,
   };
   const headers = { "Content-Type": "application/json" };
-  work(
+  work("ask",
     () => call("/generate", { method: "POST", headers, body: JSON.stringify(form) }),
     (job, took) => {
       earlier.unshift(job);
@@ -113,16 +121,40 @@ function generate() {
     });
 }
 
+// Learned words stand in angle brackets; who leaves them out means the same.
+function spelled(word) {
+  const plain = word.trim().replace(/^<|>$/g, "");
+  return plain && `<${plain}>`;
+}
+
+function isTooLarge(file, form) {
+  if (file.size <= about.upload_bytes) return false;
+  const [size, most] = [file.size, about.upload_bytes].map((bytes) => (bytes / 1e6).toFixed(1));
+  speakAfter(form);
+  fail(new Error(`${file.name} has ${size} MB: ${most} MB are the most.`));
+  return true;
+}
+
+function tell() {
+  const file = $("told-file").files[0];
+  if (isTooLarge(file, "tell")) return;
+  const query = new URLSearchParams({ file: file.name, count: 3, seed: $("seed").value, wait: false });
+  const headers = { "Content-Type": "application/octet-stream" };
+  work("tell",
+    () => call(`/captions?${query}`, { method: "POST", headers, body: file }),
+    (job, took) => {
+      $("told").replaceChildren(...job.captions.map(({ text }) => element("li", {}, sentence(text))));
+      say(`Written in ${took.toFixed(1)} s.`);
+    });
+}
+
 function teach() {
   const file = $("file").files[0];
-  if (file.size > about.upload_bytes) {
-    const [size, most] = [file.size, about.upload_bytes].map((bytes) => (bytes / 1e6).toFixed(1));
-    return fail(new Error(`${file.name} has ${size} MB: ${most} MB are the most.`));
-  }
-  const values = { word: $("word").value.trim(), init: $("init").value.trim(), means: chosen("means"), file: file.name };
+  if (isTooLarge(file, "teach")) return;
+  const values = { word: spelled($("word").value), init: $("init").value.trim(), means: chosen("means"), file: file.name };
   const query = new URLSearchParams({ ...values, wait: false });
   const headers = { "Content-Type": "application/octet-stream" };
-  work(
+  work("teach",
     () => call(`/words?${query}`, { method: "POST", headers, body: file }),
     async (job, took) => {
       const { word } = job.word;
@@ -143,13 +175,12 @@ function show(job) {
     element("b", {}, several ? sentence(SIDES[clip.projector]) : "Download"),
     ...Object.keys(clip.files).map((format) => link(format, clip, several))));
   const title = several ? [element("h2", {}, "Download")] : [];
-  const missing = Object.entries(about.formats).filter(([, advice]) => advice).map(([format, advice]) =>
-    element("p", { className: "note" }, `${format.toUpperCase()} needs more on the server: ${advice}`));
-  $("downloads").replaceChildren(...title, ...rows, ...missing);
+  $("downloads").replaceChildren(...title, ...rows);
   $("attention-box").hidden = !about.attention;
   $("attention-picture").hidden = true;
   $("attention-picture").removeAttribute("src");
   listEarlier();
+  keep();
   if (matchMedia("(max-width: 52rem)").matches) $("result").scrollIntoView();
 }
 
@@ -157,7 +188,7 @@ function show(job) {
 function look() {
   const headers = { "Content-Type": "application/json" };
   const picture = $("attention-picture"), of = shown;
-  work(
+  work("attention-box",
     () => call(`/jobs/${of}/attention`, { method: "POST", headers, body: JSON.stringify({ wait: false }) }),
     async (job, took) => {
       if (of !== shown) return;
@@ -182,7 +213,7 @@ function link(format, clip, several) {
 
 // Fetched here rather than by the browser, so that a failure is one line on this page.
 async function download(from, format) {
-  fail(null);
+  speakAfter("downloads");
   say(`Writing ${format.toUpperCase()} …`);
   try {
     const answer = await fetch(from.href, { cache: "no-store" });
@@ -212,7 +243,7 @@ function listEarlier() {
 }
 
 async function again(job) {
-  fail(null);
+  speakAfter("earlier-box");
   try {
     await call(`/jobs/${job.id}`);
     show(job);
@@ -220,8 +251,43 @@ async function again(job) {
   } catch (error) {
     earlier.splice(earlier.indexOf(job), 1);
     listEarlier();
+    keep();
     fail(error);
   }
+}
+
+const fields = () => [...$("ask").elements].filter((field) => field.id || field.type === "radio");
+const called = (field) => (field.type === "radio" ? `${field.name}=${field.value}` : field.id);
+
+function keep() {
+  if (about === null) return;
+  const values = fields().map((field) => [called(field), "checked" in field && /radio|checkbox/.test(field.type) ? field.checked : field.value]);
+  try {
+    sessionStorage.setItem(KEPT, JSON.stringify({ run: about.run, values, earlier, shown }));
+  } catch {} // a browser that keeps nothing
+}
+
+// What was typed and made before the page was loaded anew, as far as this model can and still has it.
+async function restore() {
+  let kept;
+  try {
+    kept = JSON.parse(sessionStorage.getItem(KEPT));
+  } catch {
+    return;
+  }
+  if (kept?.run !== about.run) return;
+  const values = new Map(kept.values);
+  for (const field of fields()) {
+    const value = values.get(called(field));
+    if (typeof value === "boolean") field.checked = value;
+    else if (value !== undefined) field.value = value;
+  }
+  showValues();
+  const still = await Promise.all(kept.earlier.map((job) => call(`/jobs/${job.id}`).catch(() => null)));
+  earlier.push(...still.filter((job) => job?.state === "done"));
+  const job = earlier.find((one) => one.id === kept.shown);
+  if (job) show(job);
+  else listEarlier();
 }
 
 function insertWord(word) {
@@ -247,7 +313,9 @@ async function load() {
   const first = about === null;
   about = await call("/about");
   listWords();
-  if (first) fill();
+  if (!first) return;
+  fill();
+  await restore();
 }
 
 function fill() {
@@ -266,10 +334,12 @@ function fill() {
   document.querySelector(`input[name="projector"][value="${defaults.projector}"]`).checked = true;
   $("projector").disabled = !about.projector;
   $("no-projector").hidden = about.projector;
+  $("tell-box").hidden = !about.captions;
   $("file-note").textContent = `At most ${about.upload_bytes / 1e6} MB and ${limits.upload_seconds} seconds; it is read, then removed.`;
   $("model").textContent = `model ${about.run}`;
   const licence = about.licence ? ` The model was trained on data under ${about.licence}.` : "";
   $("facts").textContent = `lead ${about.lead}. Everything is computed by the machine that started lead demo; nothing is sent elsewhere.${licence}`;
+  $("examples").hidden = about.examples.length === 0;
   $("examples").append(...about.examples.map((text) => chip(text, () => {
     $("text").value = text;
     $("text").focus();
@@ -291,6 +361,10 @@ function listen() {
     event.preventDefault();
     teach();
   };
+  $("tell").onsubmit = (event) => {
+    event.preventDefault();
+    tell();
+  };
   $("text").onkeydown = (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
@@ -299,9 +373,15 @@ function listen() {
   // keepalive: a visitor who leaves the page takes the request along
   const cancel = () => current && call(`/jobs/${current}`, { method: "DELETE", keepalive: true }).catch(fail);
   $("attention").onclick = look;
-  $("cancel").onclick = onpagehide = cancel;
+  $("cancel").onclick = cancel;
+  onpagehide = () => {
+    keep();
+    cancel();
+  };
   $("other-seed").onclick = () => ($("seed").value = Math.floor(Math.random() * 100000));
   for (const id of ["seconds", "guidance"]) $(id).oninput = showValues;
+  $("word").onchange = () => ($("word").value = spelled($("word").value));
+  $("ask").addEventListener("input", keep);
 }
 
 listen();

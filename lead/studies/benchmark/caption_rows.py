@@ -1,6 +1,5 @@
 """Who writes the sentences of a table of captions: a motion model, and controls without any."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ import torch
 
 from lead.core.seeding import derive_seed
 from lead.data.caption_kinds import BY_PEOPLE, KIND
-from lead.data.packed import PackedDataset
+from lead.data.packed import PackedDataset, motion_of
 from lead.evaluation.caption_judging import Captioner
 from lead.evaluation.caption_wording import Written
 from lead.evaluation.embeddings import ConstantBones, Embedder, chunks, cut
@@ -21,6 +20,7 @@ from lead.generation.motion_model import MotionModel
 from lead.representation.normalizer import Normalizer
 
 TRAIN = "train"
+SENTENCE = 3  # words; lines of fewer, such as "walk", name a take
 
 Look = Callable[[Sequence[Request], np.ndarray], np.ndarray]
 """Requests with the judge's vectors of their motions -> vectors that a neighbour is sought for."""
@@ -70,8 +70,8 @@ def controls(
     """Rows without any model, from the training clips: the nearest one's caption, the commonest.
 
     The nearest is looked for in the judge's space, which the same judge then rewards, and by plain
-    features, which it does not know. Where people wrote some of the captions and not all, the
-    commonest of theirs is one more row.
+    features, which it does not know. Of the commonest captions there are two, since the commonest
+    of all may be a line that names a take.
     """
     train, normalizer = real_clips(dataset, TRAIN), dataset.normalizer
     if protocol.constant_bones:
@@ -89,11 +89,11 @@ def controls(
     rows: dict[str, Captioner] = {
         "nearest training clip, by judge": Nearest(by_judge, captions, lambda _, motion: motion),
         "nearest training clip, by features": Nearest(by_features, captions, look),
-        "commonest caption": _always(commonest(captions)),
+        "commonest caption": _always(commonest(train.ids, captions)),
     }
-    people = by_people(train)
-    if 0 < len(people) < len(train):
-        rows["commonest by people"] = _always(commonest([captions[place] for place in people]))
+    sentence = commonest(train.ids, captions, SENTENCE)
+    if sentence is not None:
+        rows["commonest sentence"] = _always(sentence)
     return rows
 
 
@@ -103,12 +103,22 @@ def summary(clip: np.ndarray, normalizer: Normalizer) -> np.ndarray:
     return np.concatenate([x.mean(axis=0), x.std(axis=0)])
 
 
-def commonest(captions: Sequence[Sequence[Written]]) -> Written:
-    """The caption whose words stand there most often, as it was first written."""
-    every = [written for own in captions for written in own]
-    words = [tuple(tagged) for tagged in tag_words([written.text for written in every])]
-    first = dict(zip(reversed(words), reversed(every), strict=True))
-    return first[Counter(words).most_common(1)[0][0]]
+def commonest(
+    ids: Sequence[str], captions: Sequence[Sequence[Written]], least: int = 0
+) -> Written | None:
+    """The caption of ``least`` words whose words most motions have, as it was first written.
+
+    Clips cut from one motion count once: their captions are the motion's. None where none is as
+    long.
+    """
+    first: dict[tuple[str, ...], Written] = {}
+    motions: dict[tuple[str, ...], set[str]] = {}
+    for clip, own in zip(ids, captions, strict=True):
+        for words, written in zip(tag_words([one.text for one in own]), own, strict=True):
+            if len(words) >= least:
+                first.setdefault(tuple(words), written)
+                motions.setdefault(tuple(words), set()).add(motion_of(clip))
+    return first[max(motions, key=lambda words: len(motions[words]))] if motions else None
 
 
 def _always(sentence: Written) -> Captioner:

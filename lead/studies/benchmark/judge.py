@@ -33,7 +33,8 @@ def measure_judge(
     """Write the Real row of all clips, and of each group that fills a pool; the lines to say."""
     protocol: Protocol = build("protocol", request.protocol)
     device = choose_device(request.device)
-    judge = load_judge(named.folder, device, dataset.manifest.name, make_encoder)
+    which = protocol.judge_of(dataset.manifest.name)
+    judge = load_judge(named.folder, device, which, make_encoder)
     real = real_clips(dataset, request.split, [*choose_clips(dataset, request)])
     groups = {REAL: real} | _groups(real)
     results = {
@@ -42,7 +43,7 @@ def measure_judge(
         if name == REAL or len(clips) >= protocol.pool_size
     }
     whole = results[REAL]
-    first = headline(protocol, judge.name, judge.fingerprint, real, whole.rows[REAL])
+    first = headline(*(protocol, judge.name, judge.fingerprint, real, whole.rows[REAL]), judge.dim)
     rows = {_title(name, result): _row(result) for name, result in results.items()}
     record = {
         "headline": first,

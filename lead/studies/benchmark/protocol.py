@@ -28,7 +28,7 @@ from lead.studies.benchmark.record import grouped_record, record, rows_record
 from lead.studies.benchmark.rows import Rows, load_rows
 from lead.studies.request import EvaluateRequest
 
-SINKS_MOST = 128  # motions whose attention is looked at
+SINKS_MOST = 64  # motions whose attention is looked at
 
 
 def judge_run(
@@ -39,7 +39,8 @@ def judge_run(
     protocol: Protocol = build("protocol", request.protocol)
     sharing = join_processes()
     device = choose_device(request.device)
-    judge = load_judge(request.evaluator, device, dataset.manifest.name, make_encoder)
+    which = protocol.judge_of(dataset.manifest.name)
+    judge = load_judge(request.evaluator, device, which, make_encoder)
     real = real_clips(dataset, request.split, places)
     rows = load_rows(named, dataset, request)
     result = run_protocol(
@@ -50,7 +51,7 @@ def judge_run(
         return []
     if rows.drawn is not None and rows.drawn.model.can("attention"):
         _add_sinks(result, rows, draw_replication(protocol, real, request.seed, 0).requests)
-    first = headline(protocol, judge.name, judge.fingerprint, real, result.rows[REAL])
+    first = headline(*(protocol, judge.name, judge.fingerprint, real, result.rows[REAL]), judge.dim)
     told = _told(protocol, real, result, first, len(rows.generators))
     if request.controls:
         plain = next(iter(rows.generators))
@@ -91,7 +92,7 @@ def _told(
         first,
         f"protocol {protocol.name} version {protocol.version}, {real.dataset} {real.split}: "
         f"{result.clips} clips, mean ± {percent} over {protocol.replications} replications, "
-        f"{result.pools} pools of {protocol.pool_size}, {result.diversity_pairs} pairs for "
+        f"{pools_told(result.pools, protocol.pool_size)}, {result.diversity_pairs} pairs for "
         "Diversity",
     ]
     if generated:
@@ -110,6 +111,11 @@ def _told(
     ]
     lines.append(format_grouped(result.grouped))
     return "\n".join(lines)
+
+
+def pools_told(count: int, size: int) -> str:
+    """``1 pool of 32``, ``2 pools of 32``."""
+    return f"{count} pool{'s' * (count != 1)} of {size}"
 
 
 def _add_sinks(result: ProtocolResult, rows: Rows, requests: Sequence[Request]) -> None:

@@ -1,17 +1,19 @@
 """The motions that a word is learned from: files, folders, and clips of a prepared dataset."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lead.core.errors import RequestError, plain
-from lead.core.reading import check_regular, read_floats
+from lead.core.reading import check_regular, map_array, read_floats
 from lead.core.seeding import derive_seed
 from lead.data.packed import PackedDataset, open_dataset
 from lead.export.motion_file import read_motion
 from lead.generation import MotionModel
 from lead.inversion import read_recorded_example
+from lead.representation import joints_to_features
 from lead.studies.words.entries import Entry
 
 RECORDED = (".bvh", ".amc")
@@ -48,9 +50,14 @@ def choose_motions(entry: Entry, model: MotionModel, seed: int) -> Chosen:
         raise RequestError(
             "no motions: give motions=FILE (BVH, AMC, .npz, .npy) or dataset=DIR style=S"
         )
-    paths = [path for name in names for path in _files(Path(name))]
+    paths = motion_files(names)
     motions = tuple(read_features(path, model) for path in paths)
     return Chosen(motions, tuple(map(plain, paths)), UNKNOWN_LICENCE)
+
+
+def motion_files(names: Sequence[str]) -> list[Path]:
+    """The files of these names, and those in the folders among them."""
+    return [path for name in names for path in _files(Path(name))]
 
 
 def _files(path: Path) -> list[Path]:
@@ -70,13 +77,23 @@ def read_features(path: Path, model: MotionModel) -> np.ndarray:
     if kind in RECORDED:
         return read_recorded_example(path, model.skeleton.name, model.fps)
     if kind == ".npy":
-        wanted = ("frames", model.skeleton.features)
-        return read_floats(path, wanted, "give features of the run's kind")
+        return _read_array(path, model)
     if kind == ".npz":
         motion = read_motion(path)
         _check_kind(str(path), motion.skeleton, motion.fps, model)
         return motion.features
     raise RequestError(f"{path} is no motion file: give {', '.join(KINDS)}")
+
+
+def _read_array(path: Path, model: MotionModel) -> np.ndarray:
+    """Features (frames, F), or joints (frames, J, 3) in metres, which have an axis more."""
+    advice = "give features of the run's kind, or joints (frames, joints, 3)"
+    if map_array(path).ndim != 3:
+        return read_floats(path, ("frames", model.skeleton.features), advice)
+    joints = read_floats(path, ("frames", model.skeleton.joints, 3), advice)
+    if len(joints) < 2:
+        raise RequestError(f"{path}: one frame is no motion")
+    return joints_to_features(joints, model.skeleton.name, shortest_turn=True)
 
 
 def _check_kind(name: str, skeleton: str, fps: float, model: MotionModel) -> None:

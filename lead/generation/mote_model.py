@@ -1,0 +1,321 @@
+"""MoTe: motions and sentences by one diffusion, in both directions, jointly and apart."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from lead.core.errors import RequestError
+from lead.core.freezing import freeze
+from lead.core.masks import lengths_to_mask
+from lead.core.runs import Run
+from lead.core.seeding import make_generator
+from lead.data.cache import NULL_TEXT
+from lead.data.clips import padded_batches
+from lead.diffusion.forward import add_noise
+from lead.diffusion.schedules import NoiseSchedule
+from lead.generation.joint_sampling import Steps, sample_both, sample_motion, sample_sentence
+from lead.generation.lead_model import VaeCoder, load_coder
+from lead.generation.motion_model import (
+    Caption,
+    GeneratedMotion,
+    MotionModel,
+    Sampling,
+    Sentences,
+    known_captions,
+    load_text_encoder,
+    padded,
+    read_words,
+)
+from lead.generation.sampling import visited_timesteps
+from lead.generation.sentence_coder import SentenceCoder, load_sentence_coder
+from lead.inversion.objectives import WEIGHTINGS, Noised
+from lead.models.joint_denoiser import CLEAN, JointDenoiser, Side
+from lead.representation.normalizer import load_normalizer
+
+CAPTIONED = 32  # motions at once
+TELLING = Sampling(sampler="ddim", steps=50, guidance_scale=2.0)
+"""How sentences are drawn where nobody says otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoteModel(MotionModel):
+    """The diffusion with both coders: ``coder`` of motions, ``sentences`` of text."""
+
+    title: ClassVar[str] = "MoTe"
+    coder: VaeCoder
+    sentences: SentenceCoder
+    network: JointDenoiser
+    schedule: NoiseSchedule
+    precision: str = "fp32"
+
+    @property
+    def networks(self) -> tuple[nn.Module | None, ...]:
+        """The diffusion, and all of both coders."""
+        return self.network, *self.coder.modules(), *self.sentences.modules()
+
+    @property
+    def code(self) -> str:
+        """How tables call the coder."""
+        return self.coder.code
+
+    @property
+    def noise_levels(self) -> int:
+        """Timesteps of the schedule."""
+        return self.schedule.num_train_timesteps
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """It rebuilds motions, learns words, writes captions, and makes both or either alone."""
+        return frozenset({"rebuild", "learn_words", "caption", "make"})
+
+    def modules(self) -> list[nn.Module]:
+        """Those of all parts."""
+        return [*super().modules(), *self.sentences.modules()]
+
+    def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The latents (batch, tokens, channels), and minus infinity: there is but one."""
+        return self.coder.posterior(x, mask)
+
+    def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
+        """Features of latents as ``sample`` gives them."""
+        return self.coder.decode_batch(latents, mask)
+
+    def prepared(self, precision: str = "fp32", compiled: bool = False) -> "MoteModel":
+        """The same model, whose diffusion computes in ``precision``; fp32 is as it was trained."""
+        if compiled:
+            raise RequestError("compiled=true is for diffusion runs: leave it out with MoTe's")
+        return replace(self, precision=precision)
+
+    def calls(self, sampling: Sampling) -> int:
+        """With guidance the network is called twice a step."""
+        return super().calls(sampling) * (1 if sampling.guidance_scale == 1 else 2)
+
+    def check_sampling(self, sampling: Sampling) -> None:
+        """RequestError for a sampler, steps or timesteps that no diffusion has."""
+        self._steps(sampling)
+
+    def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> list[Tensor]:
+        """Of each sentence its pooled vector, then its words: (1 + words, dim)."""
+        return read_words(self.text_encoder, texts, words)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        texts: Sequence[str],
+        frames: Sequence[int],
+        seeds: Sequence[int],
+        sampling: Sampling,
+        *,
+        project: bool = False,
+        condition: Sentences | None = None,
+    ) -> Tensor:
+        """Latents (batch, tokens, channels), zero past those of each motion.
+
+        An empty text is no condition: motion alone.
+        """
+        if project:
+            self.need("project")
+        read = self.embed([*texts, NULL_TEXT]) if condition is None else condition
+        words, word_mask = padded(read[:-1])
+        noise, mask = self._motion_noise(texts, frames, seeds, words.device)
+        given = torch.tensor([bool(text.strip()) for text in texts], device=words.device)
+        sentence = self.sentences.encode(words, word_mask)
+        with self._fast(words.device):
+            return sample_motion(
+                *(self.network, noise, sentence, given, self._steps(sampling)),
+                *(mask, words, word_mask),
+            ).float()
+
+    @torch.no_grad()
+    def make(
+        self, task: str, frames: Sequence[int], seeds: Sequence[int], sampling: Sampling
+    ) -> list[GeneratedMotion]:
+        """Clips of no sentence (``task`` "motion"), or each with its own ("joint")."""
+        texts = [NULL_TEXT] * len(frames)
+        if task == "motion":
+            return self._clips(self.sample(texts, frames, seeds, sampling), texts, frames, seeds)
+        noise, mask = self._motion_noise(texts, frames, seeds, self.device)
+        steps = self._steps(sampling)
+        with self._fast(noise.device):
+            z, y = sample_both(self.network, noise, self._text_noise(seeds), steps, mask)
+        written = [caption.text for caption in self.sentences.write(y.float())]
+        return self._clips(z.float(), written, frames, seeds)
+
+    @torch.no_grad()
+    def vary(
+        self,
+        clip: np.ndarray,
+        seeds: Sequence[int],
+        sampling: Sampling,
+        by: str = "text",
+        strength: float = 0.5,
+    ) -> list[GeneratedMotion]:
+        """Clips as long as ``clip``: of its captions, or of its latents with some noise on them.
+
+        ``strength`` is the share of the timesteps that are undone: 0 rebuilds, 1 is a new motion.
+        """
+        count = len(seeds)
+        clip = clip[: self.frame_limits[1]]
+        frames = [len(clip)] * count
+        if by == "text":
+            said = self.caption([clip] * count, seeds, sampling=sampling)
+            texts = [captions[0].text or "a person moves" for captions in said]
+            return self.generate(texts, frames, seeds, sampling)
+        x = torch.tensor(clip, device=self.device)[None]
+        z, _ = self.posterior(x, torch.ones_like(x[..., 0], dtype=torch.bool))
+        texts, most = [NULL_TEXT] * count, strength * self.noise_levels
+        noise, mask = self._motion_noise(texts, frames, seeds, z.device)
+        steps = self._steps(sampling)
+        steps = replace(steps, timesteps=[t for t in steps.timesteps if t < most])
+        if steps.timesteps:
+            noised = add_noise(z.expand_as(noise), noise, steps.timesteps[0], self.schedule)
+            nobody = torch.zeros(count, dtype=torch.bool, device=z.device)
+            empty = torch.zeros(count, *self.network.sentence_shape, device=z.device)
+            with self._fast(z.device):
+                z = sample_motion(self.network, noised.to(z), empty, nobody, steps, mask)
+        return self._clips(z.float().expand_as(noise), texts, frames, seeds)
+
+    @torch.no_grad()
+    def caption(
+        self,
+        clips: Sequence[np.ndarray],
+        seeds: Sequence[int],
+        *,
+        count: int = 1,
+        beams: int = 1,
+        sampling: Sampling | None = None,
+    ) -> list[list[Caption]]:
+        """``count`` sentences of each clip, un-normalised features (frames, F), by its seed.
+
+        They depend on the clip and its seed alone. Of a clip that is longer than all that the run
+        was trained on, the first part is told.
+        """
+        found: list[list[Caption]] = [[] for _ in clips]
+        cut = [clip[: self.frame_limits[1]] for clip in clips]
+        for rows, batch in padded_batches(cut, CAPTIONED, self.device):
+            z, _ = self.posterior(batch.x, batch.mask)
+            mask = lengths_to_mask(self.coder.token_count(batch.mask.sum(1)), z.shape[1])
+            for more in range(count):
+                own = [seeds[row] + more for row in rows]
+                written = self._told(own, z, mask, sampling, beams)
+                for row, sentence in zip(rows, written, strict=True):
+                    found[row].append(sentence)
+        return found
+
+    @torch.no_grad()
+    def write(
+        self, seeds: Sequence[int], *, beams: int = 1, sampling: Sampling | None = None
+    ) -> list[Caption]:
+        """A sentence of each seed, about no motion: text alone."""
+        return self._told(seeds, None, None, sampling, beams)
+
+    def _told(
+        self,
+        seeds: Sequence[int],
+        z: Tensor | None,
+        mask: Tensor | None,
+        sampling: Sampling | None,
+        beams: int,
+    ) -> list[Caption]:
+        """The sentences of latents (batch, tokens, channels), or of none."""
+        noise = self._text_noise(seeds)
+        given = torch.full((len(noise),), z is not None, device=noise.device)
+        motion = noise.new_zeros(len(noise), 1, self.network.channels) if z is None else z
+        steps = self._steps(sampling or TELLING)
+        with self._fast(noise.device):
+            y = sample_sentence(self.network, noise, motion, given, steps, mask)
+        return self.sentences.write(y.float(), beams=beams)
+
+    def word_loss(
+        self, batch: Noised, texts: Sequence[str], words: Mapping[str, Tensor], options: object
+    ) -> Tensor:
+        """|noise - noise_theta|^2 of motion from text, mean over the latents of each row."""
+        if options.objective != "mld":
+            raise RequestError(
+                f"objective '{options.objective}' is for diffusion and projector runs: take "
+                "inversion=mld, the loss that the model was trained with"
+            )
+        read, word_mask = padded(self.read(texts, words))
+        real = lengths_to_mask(self.coder.token_count(batch.mask.sum(1)))
+        clean, drawn = (latents[:, : real.shape[1]] for latents in (batch.clean, batch.noise))
+        signal, noise = self.schedule.signal_and_noise(batch.timestep, clean)
+        given = torch.ones_like(batch.timestep, dtype=torch.bool)
+        text = Side(
+            self.sentences.encode(read, word_mask), torch.full_like(batch.timestep, CLEAN), given
+        )
+        motion = Side(signal * clean + noise * drawn, batch.timestep, given, real)
+        guess, _ = self.network(motion, text, read, word_mask)
+        errors = ((guess - drawn) ** 2).mean(dim=2) * real
+        levels = self.schedule.alphas_cumprod.to(clean)[batch.timestep]
+        return errors.sum(1) / real.sum(1) * WEIGHTINGS[options.weighting](levels)
+
+    def _clips(
+        self, latents: Tensor, texts: Sequence[str], frames: Sequence[int], seeds: Sequence[int]
+    ) -> list[GeneratedMotion]:
+        return self._placed(self.decode(latents, frames), texts, frames, seeds)
+
+    def _fast(self, device: torch.device) -> torch.autocast:
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def _steps(self, sampling: Sampling) -> Steps:
+        """How a batch is denoised; RequestError for all but DDIM without fresh noise."""
+        if sampling.sampler != "ddim" or sampling.eta:
+            raise RequestError(
+                f"sampler '{sampling.sampler}' with eta={sampling.eta:g} draws noise at each step: "
+                "MoTe's runs take sampling=ddim50, eta=0"
+            )
+        asked = (sampling.sampler, sampling.steps, sampling.timesteps)
+        timesteps = visited_timesteps(*asked, self.schedule)
+        return Steps(self.schedule, timesteps, sampling.guidance_scale)
+
+    def _motion_noise(
+        self, texts: Sequence[str], frames: Sequence[int], seeds: Sequence[int], device
+    ) -> tuple[Tensor, Tensor]:
+        """Noise (batch, tokens, channels), each row's its own, and which tokens are real."""
+        lengths = [self.coder.token_count(length) for length in frames]
+        noise = [
+            torch.randn(length, self.network.channels, generator=make_generator(s, "latent", t))
+            for t, s, length in zip(texts, seeds, lengths, strict=True)
+        ]
+        return (
+            pad_sequence(noise, batch_first=True).to(device),
+            lengths_to_mask(torch.tensor(lengths, device=device)),
+        )
+
+    def _text_noise(self, seeds: Sequence[int]) -> Tensor:
+        """Noise (batch, tokens, dim) of sentences."""
+        drawn = [
+            torch.randn(self.network.sentence_shape, generator=make_generator(s, "sentence"))
+            for s in seeds
+        ]
+        return torch.stack(drawn).to(self.device)
+
+
+def load(
+    run: Run, *, projector_run: Run | None = None, diffusion_run: Run | None = None
+) -> MoteModel:
+    """Load a run of stage joint_diffusion with both that it stands on."""
+    if projector_run is not None or diffusion_run is not None:
+        raise RequestError(f"{run.folder} is a {run.stage} run: leave projector and diffusion out")
+    options = run.options("joint_denoiser")  # what a look tells, before anything large is read
+    sentences, encoder = load_sentence_coder(run), load_text_encoder(run)
+    coder, facts = load_coder(run.ancestor("vae")), run.record.dataset
+    tokens, dim = sentences.shape
+    sizes = {"sentence_tokens": tokens, "sentence_dim": dim, "text_dim": encoder.dim}
+    sizes["channels"] = coder.vae.latent_dim
+    return MoteModel(
+        coder=replace(coder, latents=load_normalizer(run, options["channels"])),
+        sentences=sentences,
+        skeleton=coder.skeleton,
+        network=freeze(run.load_part("joint_denoiser", **sizes)),
+        schedule=run.build_part("schedule"),
+        text_encoder=encoder,
+        fps=facts.fps,
+        frame_limits=facts.frames,
+        known_texts=known_captions(run, encoder.dim),
+    )

@@ -1,0 +1,201 @@
+"""MoTe's two trainings: contexts and losses written out, and the chain through the verbs."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from lead.cli.main import main
+from lead.core.batches import LatentBatch
+from lead.core.masks import lengths_to_mask
+from lead.core.runs import Run
+from lead.core.seeding import make_generator
+from lead.diffusion.schedules import scaled_linear
+from lead.models.joint_denoiser import CLEAN
+from lead.representation.normalizer import load_normalizer
+from lead.training.joint_diffusion_stage import (
+    CONTEXTS,
+    JointDiffusionOptions,
+    JointDiffusionStage,
+    Shares,
+)
+from lead.training.randomness import StepDraws
+
+LENGTHS = torch.tensor([5, 3, 4, 2])
+
+
+class Recorder(torch.nn.Module):
+    """Says zero, and keeps what it was given."""
+
+    def __init__(self, empty: str = "token"):
+        super().__init__()
+        self.empty, self.calls = empty, []
+
+    def forward(self, motion, text, words, word_mask):  # noqa: ARG002
+        self.calls.append((motion, text))
+        return torch.zeros_like(motion.z_t), torch.zeros_like(text.z_t)
+
+
+def batch() -> LatentBatch:
+    torch.manual_seed(0)
+    mask = lengths_to_mask(LENGTHS)
+    z = torch.randn(4, 5, 6) * mask[..., None]
+    words, real = torch.randn(4, 3, 12), torch.ones(4, 3, dtype=torch.bool)
+    own = (z, torch.full_like(z, -torch.inf), words, words[:1], list("abcd"), None)
+    return LatentBatch(*own, mask, real, real[:1], 7, torch.randn(4, 2, 4))
+
+
+def stage(empty: str = "token", **options) -> JointDiffusionStage:
+    return JointDiffusionStage(Recorder(empty), scaled_linear(), JointDiffusionOptions(**options))
+
+
+@pytest.mark.parametrize("empty", ["token", "noise"])
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_a_context_is_what_it_says(name, empty):
+    made, given = stage(empty), batch()
+    context = torch.full((4,), list(CONTEXTS).index(name))
+    made._losses(given, context, StepDraws(make_generator(0)))
+    ((motion, text),) = made.joint_denoiser.calls
+    asked = {"joint": "nn", "motion_from_text": "nc", "text_from_motion": "cn"}
+    asked |= {"motion_alone": "ne", "text_alone": "en"}
+    for side, clean, what in ((motion, given.mu, "m"), (text, given.sentence, "t")):
+        kind = asked[name][what == "t"]
+        steps = side.timestep
+        if kind == "n":
+            assert side.given.all() and (steps >= 0).all() and len(set(steps.tolist())) > 1
+            assert not torch.allclose(side.z_t, clean)
+        elif kind == "c":
+            assert side.given.all() and (steps == CLEAN).all()
+            torch.testing.assert_close(side.z_t, clean)
+        else:
+            assert (steps == 999).all() and (side.given == (empty == "noise")).all()
+            assert torch.corrcoef(torch.stack([side.z_t.flatten(), clean.flatten()]))[0, 1] < 0.6
+
+
+def test_times_of_both_are_uniform_and_apart_from_one_another():
+    made = stage()
+    context = torch.zeros(4, dtype=torch.long)
+    draws = StepDraws(make_generator(3))
+    for _ in range(800):
+        made._losses(batch(), context, draws)
+    times = [
+        torch.cat([call[side].timestep for call in made.joint_denoiser.calls]) for side in (0, 1)
+    ]
+    for of in times:
+        counts = torch.histc(of.float(), bins=10, min=0, max=1000)
+        assert ((counts - 320).abs() < 5 * 320**0.5).all(), counts
+    assert abs(np.corrcoef(*times)[0, 1]) < 5 / len(times[0]) ** 0.5
+
+
+def test_each_loss_is_a_mean_over_the_tokens_that_are_noised():
+    """The network says zero: errors are the noise itself, drawn anew here."""
+    made, given = stage(), batch()
+    context = torch.tensor([list(CONTEXTS).index(n) for n in ("joint", "motion_from_text")] * 2)
+    context[3] = list(CONTEXTS).index("text_alone")
+    motion, text = made._losses(given, context, StepDraws(make_generator(0)))
+    generator = make_generator(0)
+    noise = torch.randn(4, 7, 6, generator=generator)
+    of_text = torch.randn(4, 2, 4, generator=generator)
+    wanted = np.mean(np.concatenate([noise[r, : LENGTHS[r]].flatten() ** 2 for r in (0, 1, 2)]))
+    assert motion.item() == pytest.approx(float(wanted), rel=1e-4)
+    assert text.item() == pytest.approx(of_text[[0, 2, 3]].square().mean().item(), rel=1e-4)
+
+
+def test_contexts_are_drawn_by_their_shares():
+    shares = {"joint": 0.0, "motion_from_text": 0.5, "text_from_motion": 0.3}
+    shares |= {"motion_alone": 0.15, "text_alone": 0.05}
+    edges = torch.tensor(Shares(**shares).in_order()).cumsum(0)[:-1]
+    drawn = torch.rand(20_000, generator=make_generator(1))
+    counts = torch.bincount(torch.bucketize(drawn, edges, right=True), minlength=5) / 20_000
+    np.testing.assert_allclose(counts, [*shares.values()], atol=0.015)
+    with pytest.raises(ValueError, match="sum to"):
+        Shares(joint=0.5)
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory, micro_words):
+    """All four trainings at a few steps; the sentences are those of the clips."""
+    folder = tmp_path_factory.mktemp("mote")
+    named = {
+        **{"vae": folder / "vae", "text_autoencoder": folder / "ted"},
+        **{"joint_diffusion": folder / "mote"},
+    }
+    for stage_name, run in named.items():
+        words = micro_words(stage_name, run)
+        if stage_name == "vae":
+            words += ["model/vae=timed", "model.vae.patch=4", "model.vae.latent_dim=8"]
+        if stage_name == "joint_diffusion":
+            words += [f"vae={named['vae']}", f"text_autoencoder={named['text_autoencoder']}"]
+        assert main(["train", *words]) == 0, words
+    return named
+
+
+def test_the_chain_keeps_all_that_both_directions_need(chain, micro_dataset, capsys):
+    run = Run(chain["joint_diffusion"])
+    assert {*run.record.parents} == {"vae", "text_autoencoder"}
+    tokens, dim = 2, 8
+    load_normalizer(run, 8)
+    load_normalizer(run, tokens * dim, "sentences")
+    ways = [f"run={run.folder}", "sampling.steps=2", "device=cpu"]
+    clips = run.folder.parent / "clips"
+    more = ["formats=[npz]", "sheet=false"]
+    made = ["generate", *ways, *more, "text=a person walks", "seconds=3", f"output={clips}"]
+    assert main(made) == 0
+    table = run.folder.parent / "captions.tsv"
+    asked = ["caption", *ways, f"motions={clips / '000.npz'}", "count=2", f"output={table}"]
+    capsys.readouterr()
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    rows = list(csv.DictReader(table.open(), delimiter="\t"))
+    assert [row["seed"] for row in rows] == ["1", "2"]
+    assert all(row["sentence"] in said and float(row["score"]) < 0 for row in rows)
+    for number, words in enumerate(
+        (["task=joint"], ["task=motion"], [f"like={clips / '000.npz'}"], ["like_by=noise"])
+    ):
+        words = words if "like_by" not in words[0] else [*words, f"like={clips / '000.npz'}"]
+        output = run.folder.parent / f"free{number}"
+        assert main(["generate", *ways, *more, *words, f"output={output}"]) == 0
+        assert (output / "000.npz").is_file()
+
+
+def test_joints_and_features_of_one_motion_have_one_caption(chain, tmp_path, capsys):
+    from lead.export.motion_file import read_motion
+    from lead.representation import joints_to_features
+
+    clips = chain["joint_diffusion"].parent / "clips"
+    motion = read_motion(clips / "000.npz")
+    turn = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]], dtype=np.float32)
+    np.save(tmp_path / "joints.npy", motion.joints)
+    np.save(tmp_path / "turned.npy", motion.joints @ turn + np.float32([2, 0.5, -3]))
+    features = joints_to_features(motion.joints, "humanml3d", shortest_turn=True)
+    np.save(tmp_path / "features.npy", features)
+    asked = ["caption", f"run={chain['joint_diffusion']}", "sampling.steps=2", "device=cpu"]
+    asked += [f"motions={tmp_path}", f"output={tmp_path / 'out.tsv'}"]
+    assert main(asked) == 0
+    rows = list(csv.DictReader((tmp_path / "out.tsv").open(), delimiter="\t"))
+    assert len(rows) == 3 and len({row["sentence"] for row in rows}) == 1
+
+
+def test_runs_that_do_not_fit_are_refused(chain, micro_words, tmp_path, capsys):
+    words = micro_words("joint_diffusion", tmp_path / "run")
+    earlier = [f"vae={chain['vae']}", f"text_autoencoder={chain['text_autoencoder']}"]
+    for more, line in (
+        (earlier[:1], "text_autoencoder=RUN"),
+        (earlier[1:], "vae=RUN"),
+        ([*earlier, "text_encoder.dim=13"], "another text encoder"),
+        ([*earlier[:1], f"text_autoencoder={chain['vae']}"], "is a vae run"),
+        ([*earlier, "stage.module.contexts.joint=0.5"], "sum to 1.4"),
+    ):
+        capsys.readouterr()
+        assert main(["train", *words, *more]) == 2
+        said = capsys.readouterr().err
+        assert line in said and len(said.splitlines()) == 1 and len(said) <= 310, said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_of_one_direction_writes_no_captions(world, tmp_path, flow_run, capsys):
+    figure = world.figure("walk.bvh", 25)
+    asked = ["caption", f"run={flow_run.folder}", f"motions={figure}", f"output={tmp_path / 'o'}"]
+    assert main(asked) == 2
+    assert "writes no sentences" in capsys.readouterr().err
