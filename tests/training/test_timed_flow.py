@@ -1,11 +1,14 @@
 """A flow on a VAE whose latents keep time: what it is trained on, keeps, makes and refuses."""
 
+import re
+import shlex
 import shutil
 
 import numpy as np
 import pytest
 import torch
 
+from lead.cli.main import main
 from lead.cli.train_request import train_request
 from lead.core.errors import RequestError
 from lead.core.runs import Run
@@ -95,6 +98,14 @@ def test_what_was_trained_makes_motion(runs):
     parents = list(model.skeleton.parents[1:])
     bones = np.linalg.norm(motion.joints[:, 1:] - motion.joints[:, parents], axis=-1)
     np.testing.assert_allclose(bones, [model.skeleton.bone_lengths[1:]] * 40, atol=1e-5)
+
+
+def test_the_command_says_that_a_flow_comes_next(micro_words, tmp_path, capsys):
+    run = tmp_path / "vae"
+    assert main(["train", *micro_words("vae", run, *TIMED)]) == 0
+    (said,) = re.findall("next: lead train stage=flow (.*)", capsys.readouterr().out)
+    assert shlex.split(said, comments=True)[-1] == f"vae={run}"
+    assert said.endswith("# or stage=diffusion, for LEAD")
 
 
 def test_what_a_flow_cannot_stand_on_is_one_line(runs, make_values, tmp_path):
