@@ -84,7 +84,7 @@ def _teacher_and_student(config: dict) -> dict:
     from lead.generation.loading import ModelRequest
 
     run = Path(with_default_run({"run": config["run"]})["run"])
-    student = Path(config["student"] or run / "distilled")
+    student = Path(config["student"] or run / "distill")
     if not (student / "run.json").is_file():
         raise RequestError(f"student={student} is no run: name one that stage=distill made")
     teacher, taught = (

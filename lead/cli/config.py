@@ -16,7 +16,7 @@ SENTENCES = ("text", "word", "init", "data.template", "data.licence")
 PATHS = (
     *("prompts", "source", "output", "dataset", "run", "vae", "diffusion", "projector", "motion"),
     *("start", "keep", "autoencoder", "text_autoencoder", "like", "init"),
-    *("evaluator", "classifier", "words", "motions", "actions", "concepts", "teacher", "distilled"),
+    *("evaluator", "classifier", "words", "motions", "actions", "concepts", "teacher", "beside"),
     *("checkpoint", "mean", "std", "sentences", "bertscore"),
     *("sweep", "plot", "data.captions", "data.skeleton_map", "data.cache", "text_encoder.path"),
 )

@@ -10,6 +10,7 @@ from lead.core.claims import remove_leftovers
 from lead.core.errors import LeadError, RequestError
 from lead.core.files import claimed
 from lead.core.reading import read_json
+from lead.core.run_record import HOLDS
 from lead.core.runs import RUN_FILES
 from lead.data.contents import STAMPS
 
@@ -42,7 +43,7 @@ STUDY = Made(
 RUN = Made("a run", "run.json", ("stage", "status", "parts"), RUN_FILES)
 STARTER = Made(
     *("a run", "run.json", ("stage", "status", "parts")),
-    (*RUN_FILES, "vae", "diffusion", "distilled", "evaluator", "words", "README.md"),
+    (*RUN_FILES, *HOLDS, "words", "README.md"),
 )
 IMPORTED = Made("imported runs", "diffusion/run.json", RUN.keys, ("vae", "diffusion"))
 
