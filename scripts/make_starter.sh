@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The starter model, checkpoints/starter, from the recordings: data, VAE, flow, learned words, packing,
-# measures, model card.
+# The starter model, checkpoints/starter, from the recordings: data, VAE, LEAD's diffusion and projector, a
+# flow beside them, learned words, packing, measures, model card.
 # usage: scripts/make_starter.sh FOLDER_OF_BANDAI_NAMCO FOLDER_OF_CMU
-# Two cores with native bf16: about an hour and a half; without it about four times as long. What is
+# Two cores with native bf16: about two hours and a half; without it about four times as long. What is
 # finished is not run again. BITS=16 keeps weights in half precision.
 set -euo pipefail
 usage="usage: scripts/make_starter.sh FOLDER_OF_BANDAI_NAMCO FOLDER_OF_CMU"
@@ -27,20 +27,24 @@ prepare mix-both-sides data=mix "$parts" "data.weights={cmu: 2}" mirror=true # c
 
 data=mix
 train vae dataset=datasets/mix-both-sides seed=1234
+train diffusion "vae=$run-vae" dataset=datasets/mix-both-sides seed=1234
+train projector "diffusion=$run-diffusion" dataset=datasets/mix-both-sides seed=1234
 train flow "vae=$run-vae" dataset=datasets/mix-both-sides seed=1234
+train flow-longer "vae=$run-vae" "init=$run-flow" dataset=datasets/mix-both-sides seed=1235 \
+  stages.flow.optimizer.lr=5e-4 stages.flow.max_steps=3500
 data=bandai_namco
 train classifier dataset=datasets/bandai_namco seed=1234
 
 word() { # word, init, style
   [ -f "$out/words/$1.safetensors" ] ||
-    lead invert "run=$run-flow" dataset=datasets/mix split=heldout "style=$3" "word=<$1>" "init=$2" \
-      templates=style inversion=mld "output=$out/words/$1.safetensors" progress=false
+    lead invert "run=$run-projector" dataset=datasets/mix split=heldout "style=$3" "word=<$1>" "init=$2" \
+      templates=style inversion=lead inversion.lr=0.1 inversion.steps=100 "output=$out/words/$1.safetensors" progress=false
 }
 mkdir -p "$out/words"
 word elderly old elderly
 word childish child childish
 word chimpira tough chimpira
-lead export "run=$run-flow" format=starter dataset=datasets/mix \
+lead export "run=$run-projector" format=starter dataset=datasets/mix "beside=[$run-flow-longer]" \
   "words=[$out/words/elderly.safetensors,$out/words/childish.safetensors,$out/words/chimpira.safetensors]" \
   "bits=${BITS:-8}" "output=$starter" overwrite=true
 
