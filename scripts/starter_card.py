@@ -30,7 +30,7 @@ def main(folder: Path, measured: Path) -> None:
     inner["."] = run
     sizes = folder_sizes(folder)
     words = sorted(f"`<{path.stem}>`" for path in (folder / "words").glob("*.safetensors"))
-    known = read_known_texts(run)
+    known = read_known_texts(inner["diffusion"])
     facts = known.facts
     text = CARD.read_text(encoding="utf-8").format(
         folder=folder.as_posix(),
