@@ -114,7 +114,7 @@ def _velocity_rows(
         Row(
             f"{name}, velocity, batch {batch}, {own}",
             *(batch, "velocities", median(seconds[own]), median(seconds["plain"])),
-            machine.floor(done, NUMBER[own] * _numbers(plain), own),
+            machine.floor(float(done), float(NUMBER[own] * _numbers(plain)), own),
             *(seconds[own], seconds["plain"]),
             difference=f"{float((results[own] - wanted).abs().max() / wanted.abs().max()):.1e}",
         )
@@ -141,7 +141,7 @@ def _motion_rows(
         Row(
             f"{name}, motion, {STEPS} steps, batch {batch}, {own}",
             *(batch, "motions", median(seconds[own]), median(seconds["plain"])),
-            machine.floor(done, STEPS * NUMBER[own] * _numbers(plain), own),
+            machine.floor(float(done), float(STEPS * NUMBER[own] * _numbers(plain)), own),
             *(seconds[own], seconds["plain"]),
             remark=f"{given.frames[0]} frames; plain has the same decoder, of all motions at once",
         )
@@ -181,7 +181,7 @@ def _training_row(
     return Row(
         f"{name}, training step, batch {batch}, {setting.precision}",
         *(batch, "motions", median(ours), median(theirs)),
-        machine.floor(done, 0, setting.precision),
+        machine.floor(float(done), 0.0, setting.precision),
         *(ours, theirs),
         remark=f"plain: encoders timed on {ENCODED} motions and sentences, in proportion; the step "
         f"alone takes {setting.time(step):.3g} s",

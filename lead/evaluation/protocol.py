@@ -86,7 +86,7 @@ class Protocol:
 
     def judge_of(self, dataset: str) -> str:
         """The published judge of a data set by its name, else the data set itself."""
-        return self.published.get(dataset, {}).get("judge", dataset)
+        return self.published.get(dataset, {}).get("judge", dataset).removeprefix("t2m-")
 
     @property
     def quantile(self) -> float:

@@ -25,7 +25,7 @@ def headline(
     says too where there are fewer clips than ``dimensions`` of the judge's vectors.
     """
     doubts = _doubts(protocol, real)
-    if len(real) <= dimensions:  # the covariance of n rows has rank n - 1
+    if 0 < len(real) <= dimensions:  # the covariance of n rows has rank n - 1
         doubts.append(
             f"FID of {len(real)} clips in {dimensions} dimensions is too high: it compares only "
             "with that of as many clips"

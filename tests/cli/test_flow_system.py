@@ -59,12 +59,12 @@ def test_it_goes_on_from_a_motion_and_fills_one(world, flow_run, refused):
         assert line in refused([*words, *more])
 
 
-def test_a_timeline_is_one_motion_that_knows_its_sentences(world, timed_flow_run, refused, capsys):
+def test_a_timeline_is_one_motion_that_knows_its_sentences(world, timed_flow_run, refused, capfd):
     lines = world.file("lines.txt", "a person walks # 3\n\nsomeone jumps # 2.05\na person bows\n")
     words = [f"timeline={lines}", "seconds=1", "count=2"]
     motions = generated(timed_flow_run, world.here / "line", *words)
     assert (
-        "3 sentences in 6.05 s; up to 0.25 s from a seam (and elsewhere)" in capsys.readouterr().out
+        "3 sentences in 6.05 s; up to 0.25 s from a seam (and elsewhere)" in capfd.readouterr().out
     )
     assert [len(motion.joints) for motion in motions] == [121, 121]  # two of at most 60 trained
     assert not np.allclose(motions[0].joints, motions[1].joints, atol=1e-2)
@@ -88,12 +88,12 @@ def test_a_timeline_is_one_motion_that_knows_its_sentences(world, timed_flow_run
         assert line in refused(words)
 
 
-def test_where_attention_goes_is_drawn_and_listed(world, timed_flow_run, refused, capsys):
+def test_where_attention_goes_is_drawn_and_listed(world, timed_flow_run, refused, capfd):
     texts = world.file("texts.txt", "a person walks # 3\nsomeone jumps over a box # 2\n")
     words = ["report", "attention", f"run={timed_flow_run.folder}", "device=cpu"]
     drawn = [f"texts={texts}", "sampling.steps=2", "output=a/b.png"]
     assert main([*words, *drawn]) == 0
-    out = capsys.readouterr().out
+    out = capfd.readouterr().out
     assert "'a person walks': SinkRatio 0." in out and "b.csv, b.sinks.csv" in out
     assert (world.here / "a" / "b.png").read_bytes().startswith(b"\x89PNG")
     with (world.here / "a" / "b.csv").open(newline="") as stream:
@@ -281,8 +281,14 @@ def test_lead_on_latents_that_keep_time_is_served(timed_lead_run, tmp_path):
     ("words", "line"),
     [
         (["generate", "text=hop", "seconds=2", "project=true"], "project=true needs a projector"),
-        (["generate", "text=hop", "sampling=ddim50"], "unknown sampler 'ddim' of a flow"),
-        (["generate", "text=hop", "compiled=true"], "compiled=true is for diffusion runs"),
+        (
+            ["generate", "text=hop", "seconds=2", "sampling=ddim50"],
+            "unknown sampler 'ddim' of a flow",
+        ),
+        (
+            ["generate", "text=hop", "seconds=2", "compiled=true"],
+            "compiled=true is for diffusion runs",
+        ),
         (["evaluate", "controls=[moments]"], "controls with moments need latents of one size"),
         (["evaluate", "projectors=[{run}]"], "no latents that a projector realigns"),
     ],

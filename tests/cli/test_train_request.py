@@ -14,6 +14,7 @@ from lead.cli.next_stage import what_comes_next
 from lead.cli.train_request import train_request
 from lead.core.building import HOLDS
 from lead.core.errors import RequestError
+from lead.core.runs import Run
 from lead.training.fit import TrainerOptions
 from lead.training.optimization import OptimizerOptions
 from lead.training.stage import stage_class
@@ -133,7 +134,7 @@ def test_what_comes_next_repeats_what_holds_for_all_stages(stage):
     own = [f"stage={stage}", "run=R", "vae=V", "teacher=T", "overwrite=true", "stage.module.x=1"]
     own += [f"stages.{stage}.batch_size=2", "trainer.max_steps=9"]
     record = SimpleNamespace(parts={part: {} for part in HOLDS[stage]})
-    finished = SimpleNamespace(folder=Path("a run"), stage=stage, record=record)
+    finished = type("Finished", (Run,), {"stage": stage, "record": record})(Path("a run"))
     verb, *words = shlex.split(what_comes_next(finished, [*own, *shared, *parts], "mix"))[1:]
     assert any(word.endswith("=a run") for word in words)
     if verb == "train":

@@ -470,7 +470,7 @@ def test_every_control_of_the_page_has_a_label(visitor):
         for tag, attributes in tags
         if tag in ("input", "textarea", "select") and attributes.get("type") not in ("radio",)
     ]
-    assert len(controls) == 8
+    assert len(controls) == 9
     assert set(controls) <= labelled
 
 

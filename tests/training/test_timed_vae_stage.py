@@ -184,6 +184,6 @@ def test_the_size_holds_what_was_tried():
     assert (vae.patch, vae.overlap, vae.reach, vae.latent_dim, vae.written) == (4, 2, 4, 32, 67)
     given = {key: value for key, value in values.items() if key != "data"}
     options = train_request({**given, "dataset": "d", "run": "r"}).options
-    assert (options.batch_size, options.crop_most, options.max_steps) == (48, 64, 3000)
+    assert (options.batch_size, options.crop_most, options.max_steps) == (48, 64, 4000)
     assert options.kl_weight == pytest.approx(1e-4 * vae.latent_dim)
     assert options.joints_weight == 0

@@ -56,7 +56,7 @@ class RoundedDenoiser(nn.Module):
         super().__init__()
         self.denoiser, self.dtype, self.embeds_guidance = denoiser, dtype, denoiser.embeds_guidance
 
-    def forward(self, z_t: Tensor, *given: Tensor, **masks: Tensor) -> Tensor:
+    def forward(self, z_t: Tensor, *given: Tensor | None, **masks: Tensor | None) -> Tensor:
         """Predicted noise; the arguments and errors are those of the trained module."""
         with torch.autocast(z_t.device.type, self.dtype):
             return self.denoiser(z_t, *given, **masks).to(z_t.dtype)

@@ -130,7 +130,8 @@ class TextEncoder(nn.Module, ABC):
         counted = [(word, len(self._ids(word, numbers))) for word in text.split()]
         ids = self._ids(text, numbers)
         row = self.add_marks(ids)
-        before = next((at for at in range(len(row)) if ids and row[at] == ids[0]), len(row[:1]))
+        probe = ids or [-1]
+        before = self.add_marks(probe).index(probe[0])
         marked = [("(start)", before), *counted, ("(end)", max(0, len(row) - before - len(ids)))]
         left, fitting = len(row), []
         for word, count in marked:
