@@ -4,6 +4,8 @@ Each bone is turned from its rest direction by the shortest rotation (no twist),
 reproduce joint positions and nothing else; they are not SMPL pose parameters.
 """
 
+from functools import cache
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -18,6 +20,17 @@ from lead.representation.rotations import (
 from lead.representation.skeletons import Skeleton, get_skeleton
 
 NO_LENGTH = 1e-6  # metres; a shorter bone has no direction
+
+
+@cache
+def _offsets(skeleton: str, device: torch.device, dtype: torch.dtype) -> Tensor:
+    with torch.inference_mode(False):  # what is kept also serves training
+        return get_skeleton(skeleton).reference_offsets().to(device, dtype)
+
+
+def reference_offsets_like(joints: Tensor, skeleton: str) -> Float[Tensor, "joints 3"]:
+    """The rest pose's bone vectors where ``joints`` are; sent to each device once."""
+    return _offsets(skeleton, joints.device, joints.dtype)
 
 
 def bone_vectors(joints: Float[Tensor, "*shape joints 3"], skeleton: Skeleton) -> Tensor:
@@ -61,7 +74,7 @@ def constant_bones(joints, skeleton: str = "humanml3d"):
             f"got {tuple(places.shape)}"
         )
     bones = bone_vectors(places, shape)
-    rest = shape.reference_offsets().to(places)
+    rest = reference_offsets_like(places, skeleton)
     # Where a bone has no length, so has its gradient none; sqrt(0) would make it NaN.
     squared = (bones * bones).sum(-1, keepdim=True)
     gone = squared < NO_LENGTH**2

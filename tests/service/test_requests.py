@@ -176,7 +176,7 @@ def test_a_motion_that_cannot_be_is_refused(visitor, bvh, pattern, value):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda text: "PK\x03\x04" + "\0" * 999, "walk.bvh:1: not a BVH file"),
+        (lambda text: "PK\x03\x04" + "\0" * 999, "walk.bvh: not a whole .npz archive"),
         (lambda text: "GIF89a", "walk.bvh:1: not a BVH file"),
         (lambda text: "\0" * 100_000, "walk.bvh:1: not a BVH file"),
         (lambda text: "HIERARCHY\n" + "{" * 280_000, "walk.bvh:2: ROOT expected"),
