@@ -8,17 +8,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from lead.core.building import HOLDS
 from lead.core.errors import RequestError, WorkError, one_line
 from lead.core.reading import read_json
 from lead.core.runs import Run
+from lead.interop.portable import copy_beside, portable_record
 from lead.models.text_encoders.locate import PLAIN, from_hub, is_plain
 
 FILES = ("*.json", "*.safetensors", "*.md")
 CARD = "README.md"
-_BESIDE = ("vocabulary.json", "environment.json", "known_texts.safetensors", "weights", "words")
-_OWN = ("dataset", "run", "init", "teacher", *HOLDS)
-"""Values that name places of the machine where it was trained."""
 
 
 def find_run(name: str | Path) -> Run:
@@ -69,16 +66,11 @@ def pack_run(run: Run, folder: Path, name: str = "") -> Run:
     run.weights_hash(run.trained_part)  # or says that there are none yet
     packed = Run(folder)
     parents = {stage: pack_run(run.ancestor(stage), folder / stage) for stage in run.record.parents}
-    for entry in _BESIDE:
-        place = run.folder / entry
-        if place.is_dir():
-            shutil.copytree(place, folder / entry)
-        elif place.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(place, folder / entry)
-    values = {key: value for key, value in run.record.values.items() if key not in _OWN}
-    changes = {"parents": {stage: up.as_parent(folder) for stage, up in parents.items()}}
-    packed.update(**{**run.contents, **changes, "values": values})
+    copy_beside(run, folder)
+    for entry in ("weights", "words"):
+        if (run.folder / entry).is_dir():
+            shutil.copytree(run.folder / entry, folder / entry)
+    packed.update(**portable_record(run, parents, folder))
     if name:
         own = run.folder / CARD
         text = own.read_text(encoding="utf-8") if own.is_file() else card(run, name)

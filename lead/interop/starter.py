@@ -20,8 +20,7 @@ import torch
 
 from lead.core.compact import compact
 from lead.core.errors import RequestError
-from lead.core.files import atomic_folder, write_json
-from lead.core.reading import read_json
+from lead.core.files import atomic_folder
 from lead.core.runs import Run
 from lead.data.cache import cached_texts
 from lead.data.captions.probes import read_probes
@@ -33,13 +32,12 @@ from lead.generation.known_texts import (
     thin_out,
     write_known_texts,
 )
+from lead.interop.portable import copy_beside, portable_record
 from lead.inversion import read_word, write_word
 
 LARGEST = 60e6  # bytes of the whole folder, which is under version control
 KEPT_CAPTIONS = 2000
 CARD = "README.md"
-_WITH_WEIGHTS = ("vocabulary.json", "environment.json")
-_PATHS = ("dataset", "run", "vae", "autoencoder", "diffusion", "teacher", "init")
 
 
 @dataclass(frozen=True)
@@ -127,23 +125,17 @@ class _Packing:
             for stage in run.record.parents
         }
         parts = [part for part in run.record.parts if run.weights_path(part).is_file()]
-        for part in parts:
-            packed.save_part(part, compact(run.tensors(part), self.bits))
-        if run.weights_path("normalizer").is_file():
-            packed.save_part("normalizer", run.tensors("normalizer"))
-        for name in _WITH_WEIGHTS:
-            if (run.folder / name).is_file():
-                write_json(folder / name, read_json(run.folder / name))
-        changes = {
-            "parents": {key: parent.as_parent(folder) for key, parent in parents.items()},
-            "values": {key: val for key, val in run.record.values.items() if key not in _PATHS},
-            "packed": {
-                "from": run.folder.resolve().name,
-                "bits": self.bits,
-                "weights": {part: run.weights_hash(part) for part in parts},
-            },
+        for path in sorted(run.weights_path("any").parent.glob("*.safetensors")):
+            tensors = run.tensors(path.stem)  # of a part, or statistics, which stay as they are
+            few = compact(tensors, self.bits) if path.stem in parts else tensors
+            packed.save_part(path.stem, few)
+        copy_beside(run, folder)
+        of = {
+            "from": run.folder.resolve().name,
+            "bits": self.bits,
+            "weights": {part: run.weights_hash(part) for part in parts},
         }
-        packed.update(**{**run.contents, **changes})
+        packed.update(**{**portable_record(run, parents, folder), "packed": of})
         return packed
 
 

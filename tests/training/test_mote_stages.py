@@ -12,6 +12,8 @@ from lead.core.masks import lengths_to_mask
 from lead.core.runs import Run
 from lead.core.seeding import make_generator
 from lead.diffusion.schedules import scaled_linear
+from lead.export.motion_file import read_motion
+from lead.interop.hub import pack_run
 from lead.models.joint_denoiser import CLEAN
 from lead.representation.normalizer import load_normalizer
 from lead.training.joint_diffusion_stage import (
@@ -159,8 +161,27 @@ def test_the_chain_keeps_all_that_both_directions_need(chain, micro_dataset, cap
         assert (output / "000.npz").is_file()
 
 
+@pytest.mark.parametrize("way", ["hub", "starter"])
+def test_what_is_packed_tells_and_makes_as_before(chain, micro_dataset, tmp_path, capsys, way):
+    """With all that both directions need: pieces of sentences, statistics of both latents."""
+    run, packed = Run(chain["joint_diffusion"]), tmp_path / "packed"
+    if way == "hub":
+        pack_run(run, packed)
+    else:
+        words = ["export", f"run={run.folder}", "format=starter", f"output={packed}", "bits=16"]
+        assert main([*words, f"dataset={micro_dataset}"]) == 0
+    stick = tmp_path / "stick.npy"
+    np.save(stick, read_motion(run.folder.parent / "clips" / "000.npz").joints)
+    said = []
+    for place in (run.folder, packed):
+        table = tmp_path / f"{place.name}.tsv"
+        asked = [f"run={place}", "sampling.steps=2", "device=cpu", f"output={table}"]
+        assert main(["caption", *asked, f"motions={stick}"]) == 0, capsys.readouterr().err
+        said.append(table.read_text())
+    assert way == "starter" or said[0] == said[1]
+
+
 def test_joints_and_features_of_one_motion_have_one_caption(chain, tmp_path, capsys):
-    from lead.export.motion_file import read_motion
     from lead.representation import joints_to_features
 
     clips = chain["joint_diffusion"].parent / "clips"
