@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
@@ -30,12 +29,13 @@ from lead.generation.motion_model import (
     Sampling,
     Sentences,
     known_captions,
+    latent_noise,
     load_text_encoder,
     padded,
     read_words,
 )
 from lead.generation.timeline import Windows, plan_windows, seam_frames
-from lead.inversion.objectives import WEIGHTINGS, Noised
+from lead.inversion.objectives import WEIGHTINGS, Noised, check_own_loss
 from lead.models.flow_transformer import FlowTransformer
 
 __all__ = ["FlowModel", "load", "load_coder"]
@@ -140,8 +140,7 @@ class FlowModel(MotionModel):
             self.need("project")
         read = self.embed([*texts, NULL_TEXT]) if condition is None else condition
         lengths = [self.coder.token_count(length) for length in frames]
-        asked = zip(texts, seeds, lengths, strict=True)
-        noise = pad_sequence([self._noise(*of) for of in asked], batch_first=True)
+        noise = self._noise(texts, seeds, lengths)
         lines = zip(texts, seeds, strict=True)
         chosen = [make_generator(seed, "masked word", line) for line, seed in lines]
         mask = lengths_to_mask(torch.tensor(lengths))
@@ -165,13 +164,13 @@ class FlowModel(MotionModel):
         read = self.embed(texts)
         lines = [texts[sentence] for sentence in windows.sentences]
         chosen = [make_generator(seed, "masked word", line) for line in lines]
-        noise = self._noise("; ".join(texts), seed, sum(tokens))[None]
+        noise = self._noise(["; ".join(texts)], [seed], [sum(tokens)])
         rows = [read[sentence] for sentence in windows.sentences]
         return self._carry(noise, rows, windows.mask, sampling, chosen, windows)
 
-    def _noise(self, text: str, seed: int, tokens: int) -> Tensor:
-        shape = (tokens, self.flow.joints, self.flow.channels)
-        return torch.randn(shape, generator=make_generator(seed, "latent", text))
+    def _noise(self, texts: Sequence[str], seeds: Sequence[int], lengths: Sequence[int]) -> Tensor:
+        shape = (self.flow.joints, self.flow.channels)
+        return latent_noise(texts, seeds, [(length, *shape) for length in lengths])
 
     def _carry(
         self,
@@ -209,11 +208,7 @@ class FlowModel(MotionModel):
 
         A timestep counts from the least noise, as a diffusion's.
         """
-        if options.objective != "mld":
-            raise RequestError(
-                f"objective '{options.objective}' is for diffusion and projector runs: take "
-                "inversion=mld, the loss that the model was trained with"
-            )
+        check_own_loss(options.objective)
         text, word_mask = padded(self.read(texts, words))
         time = 1 - (batch.timestep + 0.5) / self.noise_levels
         real = lengths_to_mask(self.coder.token_count(batch.mask.sum(1)))

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
@@ -22,6 +21,7 @@ from lead.generation.motion_model import (
     Sampling,
     Sentences,
     known_captions,
+    latent_noise,
     load_text_encoder,
     padded,
     read_words,
@@ -192,11 +192,8 @@ class LeadModel(VaeCoder, MotionModel):
         text, words = padded(read)
         purposes = list(zip(texts, seeds, strict=True))
         counts = [self.token_count(length) for length in frames]
-        noise = [
-            torch.randn((n, self.vae.latent_dim), generator=make_generator(seed, "latent", line))
-            for n, (line, seed) in zip(counts, purposes, strict=True)
-        ]
-        noise, masks = pad_sequence(noise, batch_first=True).to(text.device), {}
+        noise = latent_noise(texts, seeds, [(n, self.vae.latent_dim) for n in counts])
+        noise, masks = noise.to(text.device), {}
         if self.denoiser.keeps_time:
             mask = lengths_to_mask(torch.tensor(counts, device=text.device))
             masks = {"mask": mask, "word_mask": words[:-1], "null_mask": words[-1:]}

@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
@@ -27,13 +26,14 @@ from lead.generation.motion_model import (
     Sampling,
     Sentences,
     known_captions,
+    latent_noise,
     load_text_encoder,
     padded,
     read_words,
 )
 from lead.generation.sampling import visited_timesteps
 from lead.generation.sentence_coder import SentenceCoder, load_sentence_coder
-from lead.inversion.objectives import WEIGHTINGS, Noised
+from lead.inversion.objectives import WEIGHTINGS, Noised, check_own_loss
 from lead.models.joint_denoiser import CLEAN, JointDenoiser, Side
 from lead.representation.normalizer import load_normalizer
 
@@ -235,11 +235,7 @@ class MoteModel(MotionModel):
         self, batch: Noised, texts: Sequence[str], words: Mapping[str, Tensor], options: object
     ) -> Tensor:
         """|noise - noise_theta|^2 of motion from text, mean over the latents of each row."""
-        if options.objective != "mld":
-            raise RequestError(
-                f"objective '{options.objective}' is for diffusion and projector runs: take "
-                "inversion=mld, the loss that the model was trained with"
-            )
+        check_own_loss(options.objective)
         read, word_mask = padded(self.read(texts, words))
         real = lengths_to_mask(self.coder.token_count(batch.mask.sum(1)))
         clean, drawn = (latents[:, : real.shape[1]] for latents in (batch.clean, batch.noise))
@@ -278,14 +274,8 @@ class MoteModel(MotionModel):
     ) -> tuple[Tensor, Tensor]:
         """Noise (batch, tokens, channels), each row's its own, and which tokens are real."""
         lengths = [self.coder.token_count(length) for length in frames]
-        noise = [
-            torch.randn(length, self.network.channels, generator=make_generator(s, "latent", t))
-            for t, s, length in zip(texts, seeds, lengths, strict=True)
-        ]
-        return (
-            pad_sequence(noise, batch_first=True).to(device),
-            lengths_to_mask(torch.tensor(lengths, device=device)),
-        )
+        noise = latent_noise(texts, seeds, [(n, self.network.channels) for n in lengths])
+        return noise.to(device), lengths_to_mask(torch.tensor(lengths, device=device))
 
     def _text_noise(self, seeds: Sequence[int]) -> Tensor:
         """Noise (batch, tokens, dim) of sentences."""

@@ -19,6 +19,7 @@ from lead.core.errors import RequestError, WorkError
 from lead.core.masks import lengths_to_mask
 from lead.core.run_record import check_length
 from lead.core.runs import Run
+from lead.core.seeding import make_generator
 from lead.data.cache import NULL_TEXT
 from lead.generation.known_texts import KnownTexts, read_known_texts
 from lead.generation.motion_coder import MotionCoder
@@ -411,6 +412,20 @@ def padded(sentences: Sentences) -> tuple[Tensor, Tensor]:
     lengths = torch.tensor([len(row) for row in sentences], device=sentences[0].device)
     text = sentences if isinstance(sentences, Tensor) else pad_sequence(sentences, batch_first=True)
     return text, lengths_to_mask(lengths)
+
+
+def latent_noise(
+    texts: Sequence[str], seeds: Sequence[int], shapes: Sequence[Sequence[int]]
+) -> Tensor:
+    """Noise (batch, tokens, ...) on the CPU: of each row its own, by its sentence and seed.
+
+    ``shapes`` (tokens, ...) differ in their tokens alone; past a row's own the noise is zero.
+    """
+    rows = [
+        torch.randn(*shape, generator=make_generator(seed, "latent", text))
+        for text, seed, shape in zip(texts, seeds, shapes, strict=True)
+    ]
+    return pad_sequence(rows, batch_first=True)
 
 
 def _unheard(part: str) -> None:

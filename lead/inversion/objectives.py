@@ -95,6 +95,15 @@ def word_loss(
     return distance * WEIGHTINGS[weighting](level).to(distance)
 
 
+def check_own_loss(objective: str) -> None:
+    """RequestError for an objective of LEAD's, for a model that has its own loss alone."""
+    if objective != "mld":
+        raise RequestError(
+            f"objective '{objective}' is for diffusion and projector runs: take "
+            "inversion=mld, the loss that the model was trained with"
+        )
+
+
 WEIGHTINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": torch.ones_like,
     "alpha_bar": lambda level: level,

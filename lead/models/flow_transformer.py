@@ -11,10 +11,16 @@ from torch.nn.functional import linear, silu
 from lead.core.errors import RequestError
 from lead.core.masks import without_padding
 from lead.core.sizes import Layers, Scale, Size, SizeOrNone
-from lead.models.blocks.flow_layers import FlowBlock, modulate, rotary_base, rotary_waves
+from lead.models.blocks.flow_layers import (
+    FlowBlock,
+    check_rotary_heads,
+    modulate,
+    rotary_base,
+    rotary_waves,
+    start_silent,
+)
 from lead.models.blocks.positions import sinusoid
 from lead.models.blocks.rms_norm import RmsNorm
-from lead.models.blocks.skip_stack import check_heads
 
 TIME_WAVES = 256
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -60,11 +66,7 @@ class FlowTransformer(nn.Module):
         sink_threshold: Share = 1.0,
     ):
         super().__init__()
-        check_heads(width, heads)
-        if width // heads % 2:
-            raise RequestError(
-                f"heads of {width // heads} have no pairs to turn: an even number is wanted"
-            )
+        check_rotary_heads(width, heads)
         if joints % patch:
             raise RequestError(f"{joints} joints are no multiple of patch {patch}: take a divisor")
         self.channels, self.joints, self.patch, self.text_dim = channels, joints, patch, text_dim
@@ -87,23 +89,10 @@ class FlowTransformer(nn.Module):
         self.final_norm = RmsNorm(width)
         self.final_modulation = nn.Linear(width, 2 * width)
         self.output_layer = nn.Linear(width, patch * channels)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        """Xavier for all matrices, small ones for the time; zero gates and outputs."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        for layer in (self.time_layers[0], self.time_layers[2]):
-            nn.init.normal_(layer.weight, std=0.02)
         silent = [block.modulation for block in self.blocks]
         silent += [b.text_attention.down for b in self.blocks if b.text_attention is not None]
-        for layer in (*silent, self.final_modulation, self.output_layer):
-            nn.init.zeros_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+        silent += [self.final_modulation, self.output_layer]
+        start_silent(self, (self.time_layers[0], self.time_layers[2]), silent)
 
     def forward(
         self,

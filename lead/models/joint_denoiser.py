@@ -12,10 +12,15 @@ from lead.core.masks import without_padding
 from lead.core.schema import one_of
 from lead.core.sizes import Layers, Scale, Size
 from lead.models.blocks.dpd import INTERACTIONS, DpdBlock
-from lead.models.blocks.flow_layers import modulate, rotary_base, rotary_waves
+from lead.models.blocks.flow_layers import (
+    check_rotary_heads,
+    modulate,
+    rotary_base,
+    rotary_waves,
+    start_silent,
+)
 from lead.models.blocks.positions import sinusoid
 from lead.models.blocks.rms_norm import RmsNorm
-from lead.models.blocks.skip_stack import check_heads
 
 TIME_WAVES = 256
 CLEAN = -1  # the timestep of latents without noise
@@ -113,9 +118,7 @@ class JointDenoiser(nn.Module):
         longest: Size = 49,
     ):
         super().__init__()
-        check_heads(width, heads)
-        if width // heads % 2:
-            raise RequestError(f"heads of {width // heads} have no pairs to turn: an even number")
+        check_rotary_heads(width, heads)
         self.channels, self.reads_words, self.text_dim = channels, reads_words, text_dim
         self.empty = empty
         self.sentence_shape = (sentence_tokens, sentence_dim)
@@ -127,30 +130,17 @@ class JointDenoiser(nn.Module):
             DpdBlock(width, heads, interaction, text_dim if reads_words else 0)
             for _ in range(layers)
         )
-        self._initialise()
+        sides = (self.motion, self.text)
+        silent = [layer for block in self.blocks for layer in block.silent()]
+        silent += [layer for of in sides for layer in (of.final_modulation, of.output_layer)]
+        times = [layer for of in sides for layer in (of.time_layers[0], of.time_layers[2])]
+        start_silent(self, times, silent)
 
     def nothing(self, noise: Tensor, last: int, mask: Tensor | None = None) -> Side:
         """A modality that is not there; ``last`` is the last timestep."""
         timestep = torch.full((len(noise),), last, device=noise.device)
         given = torch.full_like(timestep, self.empty == "noise", dtype=torch.bool)
         return Side(noise, timestep, given, mask)
-
-    def _initialise(self) -> None:
-        """Xavier for all matrices, small ones for times; gates and outputs start at zero."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        silent = [layer for block in self.blocks for layer in block.silent()]
-        for of in (self.motion, self.text):
-            for layer in (of.time_layers[0], of.time_layers[2]):
-                nn.init.normal_(layer.weight, std=0.02)
-            silent += [of.final_modulation, of.output_layer]
-        for layer in silent:
-            nn.init.zeros_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
 
     def forward(
         self,

@@ -10,7 +10,13 @@ from torch.nn.functional import linear
 
 from lead.core.errors import RequestError
 from lead.core.sizes import Layers, Scale, Size
-from lead.models.blocks.flow_layers import GatedMlp, SelfAttention, TextAttention, rotary_waves
+from lead.models.blocks.flow_layers import (
+    GatedMlp,
+    SelfAttention,
+    TextAttention,
+    check_rotary_heads,
+    rotary_waves,
+)
 from lead.models.blocks.rms_norm import RmsNorm, unit_rms
 from lead.models.blocks.skip_stack import check_heads
 
@@ -74,10 +80,8 @@ class TextAutoencoder(nn.Module):
         language_heads: Size = 4,
     ):
         super().__init__()
-        for of, inner in ((width, heads), (language_width, language_heads)):
-            check_heads(of, inner)
-        if width // heads % 2:
-            raise RequestError(f"heads of {width // heads} have no pairs to turn: an even number")
+        check_rotary_heads(width, heads)
+        check_heads(language_width, language_heads)
         if not 0 <= end < vocabulary:
             raise RequestError(f"end is piece {end} of {vocabulary}: it must be one of them")
         self.text_dim, self.text_scale, self.word_scale = text_dim, text_scale, word_scale

@@ -13,12 +13,12 @@ from lead.core.masks import group_mask, hold_last
 from lead.core.sizes import Dropout, Layers, Size, SizeOrNone
 from lead.models.blocks.flow_layers import (
     RmsNorm,
+    check_rotary_heads,
     join_heads,
     rotary_waves,
     rotate,
     split_heads,
 )
-from lead.models.blocks.skip_stack import check_heads
 from lead.representation.features import complete_features
 from lead.representation.skeletons import SKELETONS
 
@@ -61,12 +61,7 @@ class TimedVae(nn.Module):
         reach: SizeOrNone = 4,
     ):
         super().__init__()
-        check_heads(width, heads)
-        if width // heads % 2:
-            raise RequestError(
-                f"width {width} by {heads} heads is {width // heads} numbers a head: rotary "
-                "positions turn pairs, choose an even number"
-            )
+        check_rotary_heads(width, heads)
         if 2 * overlap > patch:
             raise RequestError(
                 f"overlap is {overlap}: windows of {patch} frames meet their neighbours alone "

@@ -21,7 +21,7 @@ def model(request):
 def test_the_first_map_is_the_softmax_of_its_layer(model):
     """From noise at time 0, by the weights of the first layer; joints of a frame are averaged."""
     (seen,) = watch(model, TEXTS[:1], [24], [5], Sampling(**FEW))
-    noise = model._noise(TEXTS[0], 5, model.coder.token_count(24))
+    (noise,) = model._noise(TEXTS[:1], [5], [model.coder.token_count(24)])
     block, flow = model.flow.blocks[0], model.flow
     words = model.text_encoder.encode(TEXTS[:1]).tokens[0].double() * flow.word_scale
     x = block.memory(flow._patches(noise[None])).double()[0]

@@ -101,7 +101,7 @@ def test_a_sentence_reaches_no_further_than_its_windows(model, monkeypatch):
     """One step from the same noise: only what its own windows see moves otherwise."""
     spans, step = model.timeline_spans([60, 60, 60]), Sampling("euler", steps=1, guidance_scale=2.0)
     noise = torch.randn(60, 1, 6, generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr(type(model), "_noise", lambda *_: noise)
+    monkeypatch.setattr(type(model), "_noise", lambda *_: noise[None])
     one, other = (
         model.sample_timeline([TEXTS[0], text, TEXTS[2]], spans, 7, step)[0]
         for text in (TEXTS[1], "a person waves")

@@ -1,18 +1,48 @@
 """The layers of flow transformers: ACMDM's (AdaLN-zero, RMSNorm, rotary, SwiGLU) and MLA-Gen's."""
 
 import math
+from collections.abc import Iterable
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from lead.core.errors import RequestError
 from lead.models.blocks.rms_norm import RmsNorm, unit_rms
+from lead.models.blocks.skip_stack import check_heads
 from lead.models.blocks.watching import WatchedAttention
 
 Tokens = Float[Tensor, "batch tokens width"]
 Condition = Float[Tensor, "batch one_or_tokens width"]
 Waves = Float[Tensor, "2 tokens head_dim"]
+
+
+def check_rotary_heads(width: int, heads: int) -> None:
+    """RequestError where heads cannot share ``width`` evenly, or have no pairs to turn."""
+    check_heads(width, heads)
+    if width // heads % 2:
+        raise RequestError(
+            f"width {width} makes {heads} heads of {width // heads} numbers, which have no pairs "
+            "for rotary positions to turn: an even number is wanted"
+        )
+
+
+def start_silent(
+    network: nn.Module, time_layers: Iterable[nn.Linear], silent: Iterable[nn.Linear]
+) -> None:
+    """Xavier for all matrices, small ones for times; ``silent`` layers, gates and outputs, zero."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for layer in time_layers:
+        nn.init.normal_(layer.weight, std=0.02)
+    for layer in silent:
+        nn.init.zeros_(layer.weight)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def rotary_base(tokens: int) -> int:
