@@ -133,19 +133,26 @@ def chain(tmp_path_factory, micro_words):
     return named
 
 
-def test_the_chain_keeps_all_that_both_directions_need(chain, micro_dataset, capsys):
+@pytest.fixture(scope="module")
+def clip(chain):
+    """A motion that the chain made of a sentence."""
+    run = chain["joint_diffusion"]
+    folder = run.parent / "clips"
+    words = ["text=a person walks", "seconds=3", "formats=[npz]", "sheet=false", "device=cpu"]
+    assert main(["generate", f"run={run}", "sampling.steps=2", *words, f"output={folder}"]) == 0
+    return folder / "000.npz"
+
+
+def test_the_chain_keeps_all_that_both_directions_need(chain, clip, capsys):
     run = Run(chain["joint_diffusion"])
     assert {*run.record.parents} == {"vae", "text_autoencoder"}
     tokens, dim = 2, 8
     load_normalizer(run, 8)
     load_normalizer(run, tokens * dim, "sentences")
     ways = [f"run={run.folder}", "sampling.steps=2", "device=cpu"]
-    clips = run.folder.parent / "clips"
     more = ["formats=[npz]", "sheet=false"]
-    made = ["generate", *ways, *more, "text=a person walks", "seconds=3", f"output={clips}"]
-    assert main(made) == 0
     table = run.folder.parent / "captions.tsv"
-    asked = ["caption", *ways, f"motions={clips / '000.npz'}", "count=2", f"output={table}"]
+    asked = ["caption", *ways, f"motions={clip}", "count=2", f"output={table}"]
     capsys.readouterr()
     assert main(asked) == 0
     said = capsys.readouterr().out
@@ -153,16 +160,18 @@ def test_the_chain_keeps_all_that_both_directions_need(chain, micro_dataset, cap
     assert [row["seed"] for row in rows] == ["1", "2"]
     assert all(row["sentence"] in said and float(row["score"]) < 0 for row in rows)
     for number, words in enumerate(
-        (["task=joint"], ["task=motion"], [f"like={clips / '000.npz'}"], ["like_by=noise"])
+        (["task=joint"], ["task=motion"], [f"like={clip}"], ["like_by=noise"])
     ):
-        words = words if "like_by" not in words[0] else [*words, f"like={clips / '000.npz'}"]
+        words = words if "like_by" not in words[0] else [*words, f"like={clip}"]
         output = run.folder.parent / f"free{number}"
         assert main(["generate", *ways, *more, *words, f"output={output}"]) == 0
         assert (output / "000.npz").is_file()
 
 
 @pytest.mark.parametrize("way", ["hub", "starter"])
-def test_what_is_packed_tells_and_makes_as_before(chain, micro_dataset, tmp_path, capsys, way):
+def test_what_is_packed_tells_and_makes_as_before(
+    chain, clip, micro_dataset, tmp_path, capsys, way
+):
     """With all that both directions need: pieces of sentences, statistics of both latents."""
     run, packed = Run(chain["joint_diffusion"]), tmp_path / "packed"
     if way == "hub":
@@ -171,7 +180,7 @@ def test_what_is_packed_tells_and_makes_as_before(chain, micro_dataset, tmp_path
         words = ["export", f"run={run.folder}", "format=starter", f"output={packed}", "bits=16"]
         assert main([*words, f"dataset={micro_dataset}"]) == 0
     stick = tmp_path / "stick.npy"
-    np.save(stick, read_motion(run.folder.parent / "clips" / "000.npz").joints)
+    np.save(stick, read_motion(clip).joints)
     said = []
     for place in (run.folder, packed):
         table = tmp_path / f"{place.name}.tsv"
@@ -181,11 +190,10 @@ def test_what_is_packed_tells_and_makes_as_before(chain, micro_dataset, tmp_path
     assert way == "starter" or said[0] == said[1]
 
 
-def test_joints_and_features_of_one_motion_have_one_caption(chain, tmp_path, capsys):
+def test_joints_and_features_of_one_motion_have_one_caption(chain, clip, tmp_path):
     from lead.representation import joints_to_features
 
-    clips = chain["joint_diffusion"].parent / "clips"
-    motion = read_motion(clips / "000.npz")
+    motion = read_motion(clip)
     turn = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]], dtype=np.float32)
     np.save(tmp_path / "joints.npy", motion.joints)
     np.save(tmp_path / "turned.npy", motion.joints @ turn + np.float32([2, 0.5, -3]))
