@@ -24,11 +24,13 @@ class InversionOptions:
     (both included). ``weighting`` is a factor of the loss at timestep t: none, alpha_bar (the share
     of signal), or snr (alpha-bar / (1 - alpha-bar), which undoes how the estimate of the clean
     latent magnifies an error of the noise). ``window_min`` is the shortest window as a share of its
-    motion. ``at_once`` is how many words share one optimisation; more are taken in turn.
+    motion. The word is the mean over the share ``averaged`` of the steps, the last ones (over one
+    at the least): a single batch draws it to its own clips. ``at_once`` is how many words share one
+    optimisation; more are taken in turn.
     """
 
     objective: Annotated[str, one_of(OBJECTIVES)] = "lead"
-    steps: Some = 20
+    steps: Some = 120
     lr: Annotated[float, Field(gt=0, le=100)] = 0.3
     batch_size: Some = 4
     windows: Some = 4
@@ -37,6 +39,7 @@ class InversionOptions:
     timestep_max: Timestep = 999
     weighting: Annotated[str, one_of(WEIGHTINGS)] = "none"
     latent: Annotated[str, one_of(LATENTS)] = "sample"
+    averaged: Annotated[float, Field(ge=0, le=1)] = 0.5
     at_once: Some = 100
 
     def __post_init__(self) -> None:

@@ -58,6 +58,8 @@ class InversionStage(pl.LightningModule):
         )
         self.register_buffer("scale", starts.square().mean(dim=1, keepdim=True).sqrt())
         self.vectors = nn.Parameter(starts / self.scale)
+        self.register_buffer("total", torch.zeros_like(starts))
+        self.kept = max(1, round(options.averaged * options.steps))
 
     def words(self) -> dict[str, Tensor]:
         """The vector (width,) of each word as it is now."""
@@ -70,6 +72,14 @@ class InversionStage(pl.LightningModule):
         self._check_finite(losses, int(step))
         self.log("loss", losses.mean(), prog_bar=True, logger=False, batch_size=len(losses))
         return losses.sum()
+
+    @torch.no_grad()
+    def on_train_batch_end(self, *_: object) -> None:
+        """Sum the vectors of the last ``kept`` steps; behind the last of all, take their mean."""
+        if self.global_step > self.options.steps - self.kept:
+            self.total += self.vectors
+        if self.global_step == self.options.steps:
+            self.vectors.copy_(self.total / self.kept)
 
     @torch.no_grad()
     def measure(self) -> Tensor:

@@ -89,6 +89,7 @@ def test_a_draw_uses_every_window_and_template_before_one_twice(make_concept):
         ({"latent": "max"}, "'latent': unknown 'max'"),
         *[({"lr": value}, "'lr' takes") for value in (0.0, -1.0, math.nan, math.inf, 1e300, "1")],
         *[({"window_min": value}, "'window_min' takes") for value in (0.0, -1.0, 1.5, math.nan)],
+        *[({"averaged": value}, "'averaged' takes") for value in (-0.1, 1.5, math.nan, "1")],
         *[
             ({name: value}, f"'{name}' takes")
             for name in ("steps", "batch_size", "windows", "at_once")

@@ -77,6 +77,21 @@ def test_the_first_adam_step_moves_each_entry_by_lr_of_the_starting_size(model, 
     )
 
 
+@pytest.mark.parametrize(("averaged", "kept"), [(0.0, 1), (0.1, 1), (0.5, 3), (1.0, 6)])
+def test_a_word_is_the_mean_of_the_last_steps(model, make_concept, averaged, kept):
+    """Runs of 1 to 6 steps, which draw alike, end where one of six steps comes by."""
+    options = {"objective": "mld", "lr": 0.1}
+    path = [
+        invert([make_concept()], model, InversionOptions(**options, steps=steps, averaged=0))[0]
+        for steps in range(1, 7)
+    ]
+    asked = InversionOptions(**options, steps=6, averaged=averaged)
+    (word,) = invert([make_concept()], model, asked)
+    wanted = torch.stack([of.vector for of in path[-kept:]]).mean(dim=0)
+    torch.testing.assert_close(word.vector, wanted, rtol=1e-5, atol=1e-5)
+    assert word.about["averaged"] == averaged
+
+
 def test_the_step_goes_down_the_slope(model, make_concept):
     """The sign of each entry's step against finite differences of the loss."""
     learner = stage(model, [make_concept()])
