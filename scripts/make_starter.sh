@@ -35,15 +35,9 @@ train flow-longer "vae=$run-vae" "init=$run-flow" dataset=datasets/mix-both-side
 data=bandai_namco
 train classifier dataset=datasets/bandai_namco seed=1234
 
-word() { # word, init, style
-  [ -f "$out/words/$1.safetensors" ] ||
-    lead invert "run=$run-projector" dataset=datasets/mix split=heldout "style=$3" "word=<$1>" "init=$2" \
-      templates=style inversion=lead inversion.lr=0.1 inversion.steps=100 "output=$out/words/$1.safetensors" progress=false
-}
-mkdir -p "$out/words"
-word elderly old elderly
-word childish child childish
-word chimpira tough chimpira
+[ -f "$out/words/chimpira.safetensors" ] ||
+  lead invert "run=$run-projector" concepts=scripts/starter_words.yaml templates=action dataset=datasets/mix \
+    "output=$out/words" overwrite=true progress=false
 lead export "run=$run-projector" format=starter dataset=datasets/mix "beside=[$run-flow-longer]" \
   "words=[$out/words/elderly.safetensors,$out/words/childish.safetensors,$out/words/chimpira.safetensors]" \
   "bits=${BITS:-8}" "output=$starter" overwrite=true

@@ -82,7 +82,7 @@ def test_a_word_is_the_mean_of_the_last_steps(model, make_concept, averaged, kep
     """Runs of 1 to 6 steps, which draw alike, end where one of six steps comes by."""
     options = {"objective": "mld", "lr": 0.1}
     path = [
-        invert([make_concept()], model, InversionOptions(**options, steps=steps, averaged=0))[0]
+        invert([make_concept()], model, InversionOptions(**options, steps=steps, averaged=0.0))[0]
         for steps in range(1, 7)
     ]
     asked = InversionOptions(**options, steps=6, averaged=averaged)
