@@ -11,7 +11,7 @@ from lead.cli.main import main
 from lead.data.packed import PackedDataset
 from lead.evaluation.classifier import divide_held_out
 from lead.studies.words import study as evaluate_words
-from lead.studies.words.concepts import studied_concepts
+from lead.studies.words.concepts import _exemplars, studied_concepts
 from lead.studies.words.options import StudyOptions
 
 SMALL = (
@@ -77,6 +77,26 @@ def test_concepts_are_clips_that_the_classifier_never_saw(styled):
             assert plain == f"an elderly person {actions[asked.request.content]}"
             assert asked.request.style == "elderly"
             assert asked.sentence == f"a <*> person {actions[asked.request.content]}"
+
+
+def test_exemplars_are_of_contents_drawn_at_random_evenly():
+    contents = {name: list(range(10 * at, 10 * at + 6)) for at, name in enumerate("abcdefg")}
+    options = StudyOptions(**compose("evaluate", ["study=table3"])["study"]).styles
+    seen = set()
+    for seed in range(20):
+        lots = _exemplars(contents, options, seed)
+        places = [place for lot in lots for place in lot]
+        assert len(lots) == 10 and len(set(places)) == len(places) == 40  # of 42 clips
+        used = Counter()
+        for lot in lots:
+            assert len({place // 10 for place in lot}) == 4
+            used.update(place // 10 for place in lot)
+            assert max(used.values()) - min(used[at] for at in range(7)) <= 1
+        seen.add(tuple(sorted(place // 10 for place in lots[0])))
+    assert len(seen) > 10  # of 35 choices
+    (lot,) = _exemplars({"a": [1, 2, 3], "b": [4]}, options, 0)  # fewer contents than clips
+    assert sorted(lot) == [1, 2, 3, 4]
+    assert _exemplars({"a": [1, 2, 3]}, options, 0) == []
 
 
 def test_where_exemplars_show_everything_the_sentences_do_too(styled):

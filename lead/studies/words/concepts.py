@@ -70,28 +70,39 @@ def _styles(dataset: PackedDataset, options: StyleOptions, seed: int) -> list[St
                     raise RequestError(
                         f"{dataset.folder}: study.styles.{kind} has nothing for '{name}': add it"
                     )
-    if not any(_exemplars(contents, options) for contents in by_style.values()):
+    lots = {
+        style: _exemplars(contents, options, derive_seed(seed, "exemplars", style))
+        for style, contents in by_style.items()
+    }
+    if not any(lots.values()):
         raise RequestError(
             f"{dataset.folder}: no style has {options.clips} clips that the classifier has "
             "never seen: lower study.styles.clips"
         )
     return [
-        _style_concept(dataset, split, options, style, contents, number, exemplars, seed)
-        for style, contents in by_style.items()
-        for number, exemplars in enumerate(_exemplars(contents, options))
+        _style_concept(dataset, split, options, style, by_style[style], number, exemplars, seed)
+        for style, of in lots.items()
+        for number, exemplars in enumerate(of)
     ]
 
 
-def _exemplars(contents: Mapping[str, list[int]], options: StyleOptions) -> list[list[int]]:
-    """Clips of one style in lots of ``clips``, each of different contents as far as there are.
+def _exemplars(
+    contents: Mapping[str, list[int]], options: StyleOptions, seed: int
+) -> list[list[int]]:
+    """Clips of one style in lots of ``clips``, of contents drawn at random, the least used first.
 
-    Every content has its turn before one comes again; no clip is in two lots.
+    So those of a lot are different as far as there are; no clip is in two lots.
     """
-    turns = max(map(len, contents.values()))
-    order = [of[turn] for turn in range(turns) for of in contents.values() if turn < len(of)]
-    size = options.clips
-    lots = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
-    return lots[: options.concepts]
+    rng, left = np.random.default_rng(seed), {key: list(of) for key, of in contents.items()}
+    lots: list[list[int]] = []
+    while len(lots) < options.concepts and sum(map(len, left.values())) >= options.clips:
+        lot: list[int] = []
+        while len(lot) < options.clips:
+            drawn = rng.permutation([content for content, of in left.items() if of]).tolist()
+            drawn.sort(key=lambda content: len(contents[content]) - len(left[content]))
+            lot += [left[content].pop(0) for content in drawn[: options.clips - len(lot)]]
+        lots.append(lot)
+    return lots
 
 
 def _style_concept(
