@@ -23,7 +23,6 @@ from lead.generation.lead_model import keeps_time, load_vae
 from lead.representation.normalizer import Normalizer, load_normalizer
 from lead.training.datamodule import StepDataModule, latent_data, validation_split
 from lead.training.fit import choose_precision
-from lead.training.generated_latents import Regeneration
 from lead.training.stage import Description, TrainRequest
 
 TOGETHER = 64  # clips
@@ -97,18 +96,15 @@ class LatentInputs:
             path = self.request.run / "weights" / "normalizer.safetensors"
             write_tensors(path, self.statistics.state_dict())
 
-    def data(self, regenerate: Regeneration | None = None) -> StepDataModule:
-        """The training and validation splits.
-
-        ``regenerate`` adds what a diffusion run makes of each latent.
-        """
+    def data(self) -> StepDataModule:
+        """The training and validation splits."""
         request = self.request
         if self.timed:
             made = {split: self._timed(split) for split in dict.fromkeys(self.splits)}
             train, validation = (made[split] for split in self.splits)
             train.longest = validation.longest = max(train.longest, validation.longest)
         else:
-            train, validation = (self._whole(split, regenerate) for split in self.splits)
+            train, validation = (self._whole(split) for split in self.splits)
         return latent_data(
             *(train, validation, request.options.batch_size, request.trainer.max_steps),
             *(request.seed, self.dataset.split("train").weights),
@@ -116,15 +112,11 @@ class LatentInputs:
 
     # Of whole clips
 
-    def _whole(self, split: str, regenerate: Regeneration | None) -> LatentDataset:
+    def _whole(self, split: str) -> LatentDataset:
         key = f"{self.encoder.fingerprint} pooled"
         texts, rows = cached_texts(self.dataset, split, key, self._embed)
-        latents = LatentDataset(
-            *(self.dataset.split(split), self._posteriors(split), texts, rows, self.request.seed)
-        )
-        if regenerate is not None:
-            latents.generated = regenerate(self.dataset, split, latents)
-        return latents
+        packed = self.dataset.split(split)
+        return LatentDataset(packed, self._posteriors(split), texts, rows, self.request.seed)
 
     def _posteriors(self, split: str) -> tuple[Tensor, Tensor]:
         run = self.run
