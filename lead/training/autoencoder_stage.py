@@ -27,7 +27,7 @@ from lead.training.datamodule import StepDataModule, validation_split
 from lead.training.losses import check_finite, masked_smooth_l1
 from lead.training.optimization import Weight
 from lead.training.processes import share_of_batch
-from lead.training.randomness import StepDraws, step_draws
+from lead.training.randomness import StepDraws
 from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
 
 CLIPS_OF_RESCALING = 256
@@ -63,6 +63,7 @@ class AutoencoderStage(Stage):
     """
 
     options_type = AutoencoderOptions
+    purpose = "autoencoder"
 
     def __init__(
         self,
@@ -114,24 +115,16 @@ class AutoencoderStage(Stage):
             batch = batch.to(self.device)
             yield self.normalizer.normalize(_joints(batch)), batch.mask
 
-    def training_step(self, batch: MotionBatch, _index: int) -> Tensor:
-        """One optimisation step, with noise on the latents."""
-        terms, _ = self._terms(batch, step_draws(self, "autoencoder"))
-        logged = {f"train/{name}": value for name, value in terms.items()}
-        self.log_dict(logged, batch_size=len(batch.ids), sync_dist=True)
-        self.log("loss", terms["loss"], prog_bar=True, logger=False, batch_size=len(batch.ids))
-        return terms["loss"]
+    def losses(self, batch: MotionBatch, index: int | None) -> dict[str, Tensor | float]:
+        """In training with noise on the latents.
 
-    def validation_step(self, batch: MotionBatch, _index: int) -> None:
-        """Losses without noise, and the measures of reconstruction and feet, real ones beside."""
+        In validation without, and beside it the measures of reconstruction and feet, real ones too.
+        """
+        if index is None:
+            return self._terms(batch, self.draws(None))[0]
         terms, rebuilt = self._terms(batch, None)
         check_finite(terms["loss"], self.global_step, batch.ids)
-        values = {name: float(value) for name, value in terms.items()} | self._measures(
-            batch, rebuilt
-        )
-        self.log_dict(
-            {f"val/{name}": value for name, value in values.items()}, batch_size=len(batch.ids)
-        )
+        return terms | self._measures(batch, rebuilt)
 
     def _terms(
         self, batch: MotionBatch, draws: StepDraws | None

@@ -19,7 +19,6 @@ from lead.evaluation.extractor.parts import judge_entry, keep_beside_weights
 from lead.evaluation.extractor.words import EncodedCaptions, WordVectors
 from lead.training.caption_readers import CaptionReader, read_sentences, read_words
 from lead.training.datamodule import StepDataModule, validation_split
-from lead.training.losses import check_finite
 from lead.training.matching import LOSSES, contrastive_loss, margin_loss
 from lead.training.optimization import Positive
 from lead.training.pairs import (
@@ -99,21 +98,15 @@ class EvaluatorStage(Stage):
             lambda: keep_beside_weights(request.run, dataset.normalizer, reader.vocabulary),
         )
 
-    def training_step(self, batch: PairBatch, _index: int) -> Tensor:
-        """One optimisation step."""
+    def losses(self, batch: PairBatch, index: int | None) -> dict[str, Tensor]:
+        """In validation vectors are kept for retrieval over the whole split."""
         text, motion = self._embed(batch)
-        mentions = batch.mentions.to(self.device)
-        loss = self._loss(*rows_of_batch(text, motion, mentions))  # rows are compared with all
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids))
-        return loss
-
-    def validation_step(self, batch: PairBatch, _index: int) -> None:
-        """The same loss; vectors are kept for retrieval over the whole split."""
-        text, motion = self._embed(batch)
-        loss = self._loss(text, motion, batch.mentions.to(self.device))
-        check_finite(loss, self.global_step, batch.ids)
-        self.log("val/loss", loss, batch_size=len(batch.ids))
-        self._seen.append((text.cpu(), motion.cpu()))
+        rows = (text, motion, batch.mentions.to(self.device))
+        if index is None:
+            rows = rows_of_batch(*rows)  # each is compared with those of all processes
+        else:
+            self._seen.append((text.cpu(), motion.cpu()))
+        return {"loss": self._loss(*rows)}
 
     def on_validation_epoch_end(self) -> None:
         """R-precision in pools of 32, a mean over several shuffles of the clips."""

@@ -19,13 +19,12 @@ from lead.training.losses import (
     REDUCTIONS,
     VARIANCE_LOSSES,
     alignment_loss,
-    check_finite,
     reconstruction_loss,
     variance_loss,
 )
 from lead.training.optimization import Weight
 from lead.training.processes import longest_rows, rows_of_batch
-from lead.training.randomness import StepDraws, step_draws, validation_draws
+from lead.training.randomness import StepDraws
 from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
 
 
@@ -54,6 +53,7 @@ class ProjectorStage(Stage):
     """
 
     options_type = ProjectorOptions
+    purpose = "projector"
 
     def __init__(self, projector: Projector, options: ProjectorOptions, seed: int = 0):
         super().__init__(options, seed)
@@ -80,18 +80,10 @@ class ProjectorStage(Stage):
         module = cls(projector, request.options, request.seed)
         return Prepared(module, inputs.data(), record, inputs.keep)
 
-    def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
-        """One optimisation step."""
-        terms = self._terms(batch, step_draws(self, "projector"), ("projector", self.global_step))
-        self.log_dict({f"train/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
-        self.log("loss", terms["loss"], prog_bar=True, logger=False, batch_size=len(batch.ids))
-        return terms["loss"]
-
-    def validation_step(self, batch: LatentBatch, index: int) -> None:
-        """The same losses, with noise that is equal every time."""
-        terms = self._terms(batch, validation_draws(self, index), ("validation", index))
-        check_finite(terms["loss"], self.global_step, batch.ids)
-        self.log_dict({f"val/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
+    def losses(self, batch: LatentBatch, index: int | None) -> dict[str, Tensor]:
+        """Of the rows of all processes in training."""
+        purpose = ("projector", self.global_step) if index is None else ("validation", index)
+        return self._terms(batch, self.draws(index), purpose)
 
     def _terms(self, batch: LatentBatch, draws: StepDraws, purpose: tuple) -> dict[str, Tensor]:
         options, z, mask = self.options, batch.mu, batch.mask

@@ -20,14 +20,13 @@ from lead.training.clip_captions import ClipCaptions, clip_captions
 from lead.training.datamodule import StepDataModule, validation_split
 from lead.training.losses import (
     alignment_loss,
-    check_finite,
     gaussian_kl,
     held_joints_terms,
     masked_smooth_l1,
 )
 from lead.training.optimization import Weight
 from lead.training.processes import share_of_batch
-from lead.training.randomness import StepDraws, step_draws
+from lead.training.randomness import StepDraws
 from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_normalizer
 
 
@@ -69,6 +68,7 @@ class VaeStage(Stage):
     """
 
     options_type = VaeOptions
+    purpose = "posterior"
 
     def __init__(
         self,
@@ -114,23 +114,9 @@ class VaeStage(Stage):
         record = {"parts": {"vae": description}, "parents": {}, **record}
         return Prepared(module, data, record, keep_normalizer(request, dataset))
 
-    def training_step(self, batch: MotionBatch, _index: int) -> Tensor:
-        """One optimisation step; the posterior is sampled."""
-        terms = self._terms(batch, step_draws(self, "posterior"))
-        logged = {f"train/{name}": value for name, value in terms.items()}
-        self.log_dict(logged, batch_size=len(batch.ids), sync_dist=True)
-        self.log("loss", terms["loss"], prog_bar=True, logger=False, batch_size=len(batch.ids))
-        return terms["loss"]
-
-    def validation_step(self, batch: MotionBatch, _index: int) -> None:
-        """Losses with the posterior's mean."""
-        terms = self._terms(batch, None)
-        check_finite(terms["loss"], self.global_step, batch.ids)
-        self.log_dict(
-            {f"val/{name}": value for name, value in terms.items()},
-            batch_size=len(batch.ids),
-            prog_bar=False,
-        )
+    def losses(self, batch: MotionBatch, index: int | None) -> dict[str, Tensor]:
+        """In training of a sample of the posterior, in validation of its mean."""
+        return self._terms(batch, self.draws(None) if index is None else None)
 
     def _terms(self, batch: MotionBatch, draws: StepDraws | None) -> dict[str, Tensor]:
         options = self.options

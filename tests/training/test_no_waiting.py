@@ -110,7 +110,7 @@ def test_a_step_reads_nothing_back_and_sends_nothing(
     stage, make_values, train_chain, tmp_path, monkeypatch, on_meta
 ):
     module, batch = stage_and_batch(stage, make_values, train_chain, tmp_path, monkeypatch)
-    monkeypatch.setattr(f"lead.training.{stage}_stage.step_draws", Draws)
+    monkeypatch.setattr("lead.training.stage.step_draws", Draws)
     module.to(META).train()
     batch = batch.to(META)
     module.on_fit_start()
