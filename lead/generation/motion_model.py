@@ -374,6 +374,35 @@ class MotionModel(MotionCoder):
             self.need("project")
 
 
+@dataclass(frozen=True, kw_only=True)
+class CodedModel(MotionModel):
+    """A system beside the ``coder`` of its latents, which reads sentences word by word."""
+
+    coder: MotionCoder
+    precision: str = "fp32"  # of its own network
+
+    @property
+    def code(self) -> str:
+        """How tables call the coder."""
+        return self.coder.code
+
+    def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The latents (batch, tokens, ...), and minus infinity: there is but one."""
+        return self.coder.posterior(x, mask)
+
+    def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
+        """Features of latents as ``sample`` gives them."""
+        return self.coder.decode_batch(latents, mask)
+
+    def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> list[Tensor]:
+        """Of each sentence its pooled vector, then its words: (1 + words, dim)."""
+        return read_words(self.text_encoder, texts, words)
+
+    def fast(self, device: torch.device) -> torch.autocast:
+        """Within it the network computes in ``precision``."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
 def load_text_encoder(run: Run) -> TextEncoder:
     """The text encoder of a run; RequestError where the one found here is another."""
     encoder = run.build_text_encoder()
