@@ -21,6 +21,7 @@ from lead.models.blocks.flow_layers import (
 )
 from lead.models.blocks.positions import sinusoid
 from lead.models.blocks.rms_norm import RmsNorm
+from lead.models.blocks.skip_stack import check_text
 
 TIME_WAVES = 256
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -112,11 +113,7 @@ class FlowTransformer(nn.Module):
         ``unconditional_local`` of the local condition; None means that all are conditional.
         Raises RequestError for text of another width.
         """
-        if text_embedding.shape[-1] != self.text_dim:
-            raise RequestError(
-                f"text embeddings are {text_embedding.shape[-1]} wide, the flow was trained with "
-                f"{self.text_dim}: use the text encoder of its run"
-            )
+        check_text(text_embedding, self.text_dim, "flow")
         given = time.new_ones(len(time)) if conditional is None else conditional.to(time)
         text = text_embedding.to(z_t.dtype)
         pooled = self.text_layer(text[:, 0] * (self.text_scale * given[:, None]))

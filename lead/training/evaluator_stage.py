@@ -10,6 +10,7 @@ from lead.core.building import build, known_name
 from lead.core.schema import Count, one_of
 from lead.core.seeding import make_generator
 from lead.data.caption_kinds import KIND
+from lead.data.latents import keep
 from lead.data.packed import PackedDataset
 from lead.data.shared_captions import Readable, readable_captions
 from lead.evaluation import metrics
@@ -24,7 +25,6 @@ from lead.training.optimization import Positive
 from lead.training.pairs import (
     PairBatch,
     PairDataset,
-    keep_pairs,
     share_a_caption,
 )
 from lead.training.processes import rows_of_batch
@@ -158,7 +158,7 @@ def _pairs(
         for own, readable in zip(labels, places, strict=True)
     ]
     return StepDataModule(
-        *(train, train.frames, validation, validation.frames, keep_pairs),
+        *(train, train.frames, validation, validation.frames, keep),
         *(options.batch_size, request.trainer.max_steps, seed),
         weights=train.clips.split.weights * np.array(often),
     )

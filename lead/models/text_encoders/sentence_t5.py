@@ -5,7 +5,6 @@ pooling (mean over words) and of the dense layer (1024 -> 768 without bias for t
 """
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Annotated, Literal
@@ -20,14 +19,14 @@ from lead.core.freezing import freeze
 from lead.core.reading import check_regular, read_json_value, read_tensors
 from lead.core.schema import FileName, Schema, read_file
 from lead.core.sizes import Some
-from lead.models.text_encoders.base import TextEmbedding, TextEncoder, mean_of_words
-from lead.models.text_encoders.loading import folder_fingerprint, load_model, load_tokenizer
+from lead.models.text_encoders.base import TextEmbedding, mean_of_words
+from lead.models.text_encoders.loading import FolderEncoder, load_model, load_tokenizer
 from lead.models.text_encoders.locate import TRANSFORMERS_FILES, locate_model
 
 SPACE = "▁"
 
 
-class SentenceT5Encoder(TextEncoder):
+class SentenceT5Encoder(FolderEncoder):
     """Sentence-T5: T5 encoder, dense layer, mean over words, unit length.
 
     The dense layer is linear, so it is applied to each word before the mean instead of after it:
@@ -42,12 +41,10 @@ class SentenceT5Encoder(TextEncoder):
         batch_size: Some = 32,
         max_words: Some = 256,
     ):
-        super().__init__()
-        self.name = name
-        self.batch_size = batch_size
-        self.max_words = max_words
         files = (*TRANSFORMERS_FILES, "*_Dense/*.bin")
-        self._folder = locate_model(name, path=path, hub=hub, files=files)
+        folder = locate_model(name, path=path, hub=hub, files=files)
+        super().__init__(f"sentence_t5 {max_words}", name, folder, batch_size)
+        self.max_words = max_words
         self.dense = _load_dense(self._folder, name)
         self.tokenizer = load_tokenizer(self._folder, name)
         self.model = load_model("T5EncoderModel", self._folder, name)
@@ -55,11 +52,6 @@ class SentenceT5Encoder(TextEncoder):
         self.dim = self.dense.out_features
         self._check()
         freeze(self)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 (hex) of weights and tokenizer."""
-        return folder_fingerprint(f"sentence_t5 {self.max_words}", self._folder)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Word pieces and the end mark."""
