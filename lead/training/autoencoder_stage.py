@@ -26,7 +26,7 @@ from lead.representation.normalizer import Normalizer
 from lead.training.datamodule import StepDataModule, validation_split
 from lead.training.losses import check_finite, masked_smooth_l1
 from lead.training.optimization import Weight
-from lead.training.processes import share_of_batch
+from lead.training.processes import in_whole_batch
 from lead.training.randomness import StepDraws
 from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
 
@@ -147,7 +147,9 @@ class AutoencoderStage(Stage):
                 "latents": masked_mean(z.square(), real),
             }
         if draws is not None:
-            terms = _in_whole_batch(terms, mask, real)
+            masks = dict.fromkeys(("positions", "joints", "raw_joints"), mask) | {"latents": real}
+            masks |= dict.fromkeys(("velocities", "feet", "standing"), mask[:, 1:])
+            terms = in_whole_batch(terms, masks | {"accelerations": mask[:, 2:]})
         weights = {name: getattr(options, f"{name}_weight", 1.0) for name in terms}
         loss = sum(weights[name] * term for name, term in terms.items() if weights[name])
         return {"loss": loss, **terms}, held
@@ -192,14 +194,3 @@ class AutoencoderStage(Stage):
 def _joints(batch: MotionBatch) -> Tensor:
     """Positions (batch, frames, joints, 3) in metres."""
     return batch.x.unflatten(-1, (-1, 3))
-
-
-def _in_whole_batch(terms: dict[str, Tensor], mask: Tensor, real: Tensor) -> dict[str, Tensor]:
-    """Each term such that its mean over processes is its mean over the frames of all of them."""
-    counts = (mask.sum(), mask[:, 1:].sum(), mask[:, 2:].sum(), real.sum())
-    frames, moves, turns, tokens = share_of_batch(torch.stack(counts))
-    shares = {
-        **{"positions": frames, "joints": frames, "raw_joints": frames, "latents": tokens},
-        **{"velocities": moves, "feet": moves, "standing": moves, "accelerations": turns},
-    }
-    return {name: term * shares[name] for name, term in terms.items()}

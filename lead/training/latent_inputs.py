@@ -12,7 +12,7 @@ from lead.core.batches import MotionBatch
 from lead.core.building import build, check_fit
 from lead.core.files import content_hash, write_tensors
 from lead.core.runs import Run
-from lead.data.cache import cached_array, cached_posteriors, cached_texts
+from lead.data.cache import cached_array, cached_posteriors
 from lead.data.clips import ClipDataset, length_sorted_batches, pad_clips
 from lead.data.joints import JointDataset, pad_joints
 from lead.data.latents import LatentDataset, TimedLatents
@@ -21,6 +21,7 @@ from lead.data.words import CaptionWords, caption_words
 from lead.generation.flow_coders import latent_frame
 from lead.generation.lead_model import keeps_time, load_vae
 from lead.representation.normalizer import Normalizer, load_normalizer
+from lead.training.clip_captions import pooled_captions
 from lead.training.datamodule import StepDataModule, latent_data, validation_split
 from lead.training.fit import choose_precision
 from lead.training.stage import Description, TrainRequest
@@ -113,8 +114,7 @@ class LatentInputs:
     # Of whole clips
 
     def _whole(self, split: str) -> LatentDataset:
-        key = f"{self.encoder.fingerprint} pooled"
-        texts, rows = cached_texts(self.dataset, split, key, self._embed)
+        texts, rows = pooled_captions(self.dataset, split, self.encoder)
         packed = self.dataset.split(split)
         return LatentDataset(packed, self._posteriors(split), texts, rows, self.request.seed)
 
@@ -135,9 +135,6 @@ class LatentInputs:
     @cached_property
     def _vae(self) -> torch.nn.Module:
         return load_vae(self.run).to(self.device)
-
-    def _embed(self, texts: list[str]) -> Tensor:
-        return self.encoder.encode(texts).pooled[:, None]
 
     # Of latents that keep time
 

@@ -25,7 +25,7 @@ from lead.training.losses import (
     masked_smooth_l1,
 )
 from lead.training.optimization import Weight
-from lead.training.processes import share_of_batch
+from lead.training.processes import in_whole_batch
 from lead.training.randomness import StepDraws
 from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_normalizer
 
@@ -145,7 +145,10 @@ class VaeStage(Stage):
                 text = self.captions.draw(batch.ids, step).to(z.device)
                 terms["align"] = alignment_loss(self.text_layer(z), text)
         if draws is not None:
-            terms = _in_whole_batch(terms, batch.mask)
+            frames, moves = batch.mask, batch.mask[:, 1:]
+            masks = dict.fromkeys(("features", "joints", "held", "path", "bones"), frames)
+            masks |= dict.fromkeys(("held_velocities", "feet_velocities", "standing"), moves)
+            terms = in_whole_batch(terms, {name: masks[name] for name in terms if name in masks})
         weights = {
             "features": 1.0,
             "joints": options.joints_weight,
@@ -154,17 +157,6 @@ class VaeStage(Stage):
             **options.held_weights,
         }
         return {"loss": sum(weights[name] * term for name, term in terms.items()), **terms}
-
-
-def _in_whole_batch(terms: dict[str, Tensor], mask: Tensor) -> dict[str, Tensor]:
-    """Each term such that its mean over processes is its mean over the frames of all of them."""
-    frames, moves = share_of_batch(torch.stack([mask.sum(), mask[:, 1:].sum()]))
-    shares = {
-        **{"features": frames, "joints": frames},
-        **{"held": frames, "path": frames, "bones": frames},
-        **{"held_velocities": moves, "feet_velocities": moves, "standing": moves},
-    }
-    return {name: term * shares[name] if name in shares else term for name, term in terms.items()}
 
 
 def _captions_to_align(
