@@ -262,7 +262,7 @@ def test_matched_moments_are_those_of_the_training_latents(rows, world, monkeypa
         ({"controls": "[guidance22]"}, "unknown control 'guidance22': did you mean 'guidance2'?"),
         ({"run": "vae", "controls": "[moments]"}, "is a vae run, which generates nothing"),
         ({"protocol.pool_size": 32}, "clips do not fill a pool of 32"),
-        ({"protocol.crop": "some"}, "crop is 'some': whole, random or once"),
+        ({"protocol.crop": "some"}, "unknown 'some'"),
     ],
 )
 def test_what_cannot_be_judged_is_one_line(world, judge, refused, options, message):
