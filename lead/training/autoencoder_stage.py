@@ -1,6 +1,7 @@
 """Stage 1 of flows: train the auto-encoder of joint positions (after ACMDM)."""
 
 from copy import deepcopy
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -10,7 +11,6 @@ from torch import Tensor, nn
 
 from lead.core.batches import MotionBatch
 from lead.core.building import build
-from lead.core.files import write_tensors
 from lead.core.masks import masked_mean
 from lead.data.joints import JointDataset, pad_joints
 from lead.data.packed import PackedDataset
@@ -28,7 +28,7 @@ from lead.training.losses import check_finite, masked_smooth_l1
 from lead.training.optimization import Weight
 from lead.training.processes import in_whole_batch
 from lead.training.randomness import StepDraws
-from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
+from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_statistics
 
 CLIPS_OF_RESCALING = 256
 STANDING = 0.1  # m/s; a foot below it stands
@@ -94,9 +94,8 @@ class AutoencoderStage(Stage):
             *(train, train.lengths, validation, validation.lengths, pad_joints),
             *(options.batch_size, request.trainer.max_steps, request.seed, train.split.weights),
         )
-        path = request.run / "weights" / "normalizer.safetensors"
         record = {"parts": {"autoencoder": description}, "parents": {}}
-        return Prepared(module, data, record, lambda: write_tensors(path, normalizer.state_dict()))
+        return Prepared(module, data, record, partial(keep_statistics, request.run, normalizer))
 
     def parts(self) -> dict[str, nn.Module]:
         """The auto-encoder with latents of unit variance; training goes on without."""

@@ -1,5 +1,6 @@
 """The judge of styles and contents: cross-entropy on real clips."""
 
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -21,7 +22,7 @@ from lead.training.labelled_clips import (
     evened,
 )
 from lead.training.optimization import Share
-from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_normalizer
+from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_statistics
 
 
 class ClassifierOptions(StageOptions):
@@ -71,7 +72,8 @@ class ClassifierStage(Stage):
         )
         record = {"parts": {"network": description}, "parents": {}}
         module = cls(network, options, request.seed)
-        return Prepared(module, data, record, keep_normalizer(request, dataset))
+        keep = partial(keep_statistics, request.run, dataset.normalizer)
+        return Prepared(module, data, record, keep)
 
     def losses(self, batch: LabelledBatch, index: int | None) -> dict[str, Tensor]:
         """In validation it is noted, too, whether each clip was named rightly."""

@@ -69,14 +69,9 @@ class DiffusionStage(Stage):
             **{"latent_tokens": vae["latent_tokens"], "timesteps": schedule.num_train_timesteps},
         )
         denoiser = build("denoiser", description, "model.denoiser")
-        record = {
-            "parts": {"denoiser": description, "schedule": request.models["schedule"]},
-            "parents": {"vae": vae_run.as_parent(request.run)},
-            **inputs.record,
-            "sampling": request.options.sampling,
-        }
+        parts = {"denoiser": description, "schedule": request.models["schedule"]}
         module = cls(denoiser, schedule, request.options, request.seed)
-        return Prepared(module, data, record, inputs.keep)
+        return inputs.prepared(module, data, parts, vae_run)
 
     def losses(self, batch: LatentBatch, index: int | None) -> dict[str, Tensor]:
         """At random timesteps; only in training some captions are dropped."""

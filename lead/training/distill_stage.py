@@ -113,13 +113,8 @@ class DistillStage(Stage):
         student = build("denoiser", description, "stage")
         student.load_state_dict(teacher.state_dict(), strict=False)  # all but the guidance layer
         module = cls(student, teacher, schedule, options, request.seed)
-        record = {
-            "parts": {"denoiser": description, "schedule": run.description("schedule")},
-            "parents": {"diffusion": run.as_parent(request.run)},
-            **inputs.record,
-            "sampling": options.sampling,
-        }
-        return Prepared(module, inputs.data(), record, inputs.keep)
+        parts = {"denoiser": description, "schedule": run.description("schedule")}
+        return inputs.prepared(module, inputs.data(), parts, run)
 
     def on_fit_start(self) -> None:
         """Lightning moves only what it can see."""

@@ -71,14 +71,8 @@ class FlowStage(Stage):
             }
             data = inputs.data()
         flow = build("flow", description, "model.flow")
-        record = {
-            "parts": {"flow": description},
-            "parents": {run.stage: run.as_parent(request.run)},
-            **inputs.record,
-            "sampling": request.options.sampling,
-        }
         module = cls(flow, path, request.options, request.seed)
-        return Prepared(module, data, record, inputs.keep)
+        return inputs.prepared(module, data, {"flow": description}, run)
 
     def losses(self, batch: LatentBatch, index: int | None) -> dict[str, Tensor]:
         """At random times; only in training some rows lose their caption."""

@@ -106,14 +106,9 @@ class JointDiffusionStage(Stage):
         }
         network = build("joint_denoiser", description, "model.joint_denoiser")
         schedule = build("schedule", request.models["schedule"], "model.schedule")
-        record = {
-            "parts": {"joint_denoiser": description, "schedule": request.models["schedule"]},
-            "parents": {run.stage: run.as_parent(request.run) for run in (motions, sentences)},
-            **inputs.record,
-            "sampling": request.options.sampling,
-        }
+        parts = {"joint_denoiser": description, "schedule": request.models["schedule"]}
         module = cls(network, schedule, request.options, request.seed)
-        return Prepared(module, data, record, inputs.keep)
+        return inputs.prepared(module, data, parts, motions, sentences)
 
     def losses(self, batch: LatentBatch, index: int | None) -> dict[str, Tensor]:
         """In training a context for each row; in validation motion from text, and the reverse."""

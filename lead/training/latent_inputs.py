@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from lead.core.batches import MotionBatch
 from lead.core.building import build, check_fit
-from lead.core.files import content_hash, write_tensors
+from lead.core.files import content_hash
 from lead.core.runs import Run
 from lead.data.cache import cached_array, cached_posteriors
 from lead.data.clips import ClipDataset, length_sorted_batches, pad_clips
@@ -24,7 +24,13 @@ from lead.representation.normalizer import Normalizer, load_normalizer
 from lead.training.clip_captions import pooled_captions
 from lead.training.datamodule import StepDataModule, latent_data, validation_split
 from lead.training.fit import choose_precision
-from lead.training.stage import Description, TrainRequest
+from lead.training.stage import (
+    Description,
+    Prepared,
+    Stage,
+    TrainRequest,
+    keep_statistics,
+)
 
 TOGETHER = 64  # clips
 
@@ -94,8 +100,17 @@ class LatentInputs:
     def keep(self) -> None:
         """Write the statistics of a VAE's latents beside the weights of the new run."""
         if self.statistics is not None:
-            path = self.request.run / "weights" / "normalizer.safetensors"
-            write_tensors(path, self.statistics.state_dict())
+            keep_statistics(self.request.run, self.statistics)
+
+    def prepared(
+        self, module: Stage, data: StepDataModule, parts: dict[str, Description], *below: Run
+    ) -> Prepared:
+        """The training of ``module`` on what these inputs give, which stands on the runs below."""
+        record = {"parts": parts, "parents": {}, **self.record}
+        record["parents"] = {run.stage: run.as_parent(self.request.run) for run in below}
+        if hasattr(self.request.options, "sampling"):
+            record["sampling"] = self.request.options.sampling
+        return Prepared(module, data, record, self.keep)
 
     def data(self) -> StepDataModule:
         """The training and validation splits."""

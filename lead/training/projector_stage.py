@@ -72,13 +72,8 @@ class ProjectorStage(Stage):
             "text_dim": inputs.encoder.dim,
         }
         projector = build("projector", description, "model.projector")
-        record = {
-            "parts": {"projector": description},
-            "parents": {earlier.stage: earlier.as_parent(request.run)},
-            **inputs.record,
-        }
         module = cls(projector, request.options, request.seed)
-        return Prepared(module, inputs.data(), record, inputs.keep)
+        return inputs.prepared(module, inputs.data(), {"projector": description}, earlier)
 
     def losses(self, batch: LatentBatch, index: int | None) -> dict[str, Tensor]:
         """Of the rows of all processes in training."""

@@ -15,6 +15,7 @@ from lead.core.freezing import trainable_parameters
 from lead.core.schema import ClosedSchema
 from lead.core.sizes import Some
 from lead.data.packed import PackedDataset
+from lead.representation.normalizer import Normalizer
 from lead.training.datamodule import StepDataModule
 from lead.training.fit import TrainerOptions
 from lead.training.losses import check_finite
@@ -139,10 +140,9 @@ class Prepared:
     keep: Callable[[], None] = lambda: None
 
 
-def keep_normalizer(request: TrainRequest, dataset: PackedDataset) -> Callable[[], None]:
-    """Writes how motions were normalised beside the weights; for ``Prepared.keep``."""
-    path = request.run / "weights" / "normalizer.safetensors"
-    return lambda: write_tensors(path, dataset.normalizer.state_dict())
+def keep_statistics(run: Path, statistics: Normalizer, name: str = "normalizer") -> None:
+    """Write how motions, or latents, were normalised beside the weights of a run."""
+    write_tensors(run / "weights" / f"{name}.safetensors", statistics.state_dict())
 
 
 def stage_class(name: str) -> type[Stage]:

@@ -1,5 +1,6 @@
 """Stage 1: train the motion VAE (LEAD 4.1.2, after MLD)."""
 
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -27,7 +28,7 @@ from lead.training.losses import (
 from lead.training.optimization import Weight
 from lead.training.processes import in_whole_batch
 from lead.training.randomness import StepDraws
-from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_normalizer
+from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_statistics
 
 
 class VaeOptions(StageOptions):
@@ -112,7 +113,8 @@ class VaeStage(Stage):
             *(options.batch_size, request.trainer.max_steps, request.seed, weights),
         )
         record = {"parts": {"vae": description}, "parents": {}, **record}
-        return Prepared(module, data, record, keep_normalizer(request, dataset))
+        keep = partial(keep_statistics, request.run, dataset.normalizer)
+        return Prepared(module, data, record, keep)
 
     def losses(self, batch: MotionBatch, index: int | None) -> dict[str, Tensor]:
         """In training of a sample of the posterior, in validation of its mean."""
