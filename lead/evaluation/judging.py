@@ -18,9 +18,7 @@ from lead.evaluation.embeddings import (
     Vectors,
     WithScores,
     chunks,
-    embed_crops,
-    embed_generated,
-    embed_texts,
+    cut,
 )
 from lead.evaluation.estimate import Estimate, estimate
 from lead.evaluation.judge import Judge
@@ -45,12 +43,21 @@ class _Asked:
     bar: tqdm
 
     def vectors(self, requests: Sequence[Request], tallies: Tallies) -> dict[str, np.ndarray]:
-        """Vectors (requests, dim) of every row; rows that share latents meet chunk by chunk."""
+        """Vectors (requests, dim) of every row; rows that share latents meet chunk by chunk.
+
+        Those in ``tallies`` are measured physically, too.
+        """
         parts: dict[str, list[np.ndarray]] = {name: [] for name in self.generators}
         for chunk in chunks(requests):
             for name, generate in self.generators.items():
-                made = embed_generated(self.judge, self.real, generate, chunk, tallies.get(name))
-                parts[name].append(made)
+                motions = generate(
+                    [request.caption for request in chunk],
+                    [request.crop.frames for request in chunk],
+                    [request.seed for request in chunk],
+                )
+                if name in tallies:
+                    tallies[name].add_all(motions, [self.real.groups(r.crop) for r in chunk])
+                parts[name].append(self.judge.embed_motions(motions))
                 self.bar.update(len(chunk))
         return {name: np.concatenate(rows) for name, rows in parts.items()}
 
@@ -144,7 +151,10 @@ def _embed_fixed(
     tallies: Tallies,
     sharing: Sharing,
 ) -> dict[str, Vectors]:
-    """Vectors of what does not change over replications: sentences, real and rebuilt crops."""
+    """Vectors of what does not change over replications: sentences, real and rebuilt crops.
+
+    The crops of the first are measured physically, too, rebuilt ones against the real.
+    """
     requests = [request for one in drawn for request in one.requests]
     crops = [request.crop for request in requests]
     first = {request.crop for request in drawn[0].requests}
@@ -156,13 +166,18 @@ def _embed_fixed(
     def embed(task: int) -> tuple[np.ndarray, list[Clip]]:
         name, part = parts[task]
         tally = PhysicalTally(real.fps, real.skeleton)
-        rows = embed_crops(judge, real, part, tally, first, reconstructions.get(name))
-        return rows, tally.clips
+        originals = [cut(real, crop) for crop in part]
+        motions = reconstructions[name](originals) if name in reconstructions else originals
+        for crop, motion, original in zip(part, motions, originals, strict=True):
+            if crop in first:
+                tally.add(motion, None if name == REAL else original, real.groups(crop))
+        return judge.embed_motions(motions), tally.clips
 
     done = sharing.run([len(part) for _, part in parts], embed)
     for (name, _), (_, clips) in zip(parts, done, strict=True):
         tallies[name].clips.extend(clips)
-    fixed = {"text": embed_texts(judge, requests)}
+    said = [*dict.fromkeys((request.caption, request.tokens) for request in requests)]
+    fixed = {"text": Vectors(said, judge.embed_texts(*zip(*said, strict=True)))}
     for name, own in keys.items():
         rows = [found for (of, _), (found, _) in zip(parts, done, strict=True) if of == name]
         fixed[name] = Vectors(own, np.concatenate(rows))

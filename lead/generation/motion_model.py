@@ -289,7 +289,7 @@ class MotionModel(MotionCoder):
         """
         project = self.can("project") if project is None else project
         self.check(texts, frames, project=project)
-        lap = lap or _unheard
+        lap = lap or (lambda _: None)  # nobody asked
         condition = self.embed([*texts, NULL_TEXT])
         lap("embed sentences")
         asked = (texts, frames, seeds, sampling or self.sampling)
@@ -455,7 +455,3 @@ def latent_noise(
         for text, seed, shape in zip(texts, seeds, shapes, strict=True)
     ]
     return pad_sequence(rows, batch_first=True)
-
-
-def _unheard(part: str) -> None:
-    """Nobody asked how long the parts take."""

@@ -68,10 +68,10 @@ class ClipTextEncoder(FolderEncoder):
 
         Attention is causal and padding follows the end mark, so that no real word sees padding.
         """
-        tower = self.model.text_model
+        tower, words = self.model.text_model, inputs_embeds.shape[1]
         hidden = tower.encoder(
             inputs_embeds=tower.embeddings(inputs_embeds=inputs_embeds),
-            attention_mask=causal_mask(inputs_embeds),
+            attention_mask=inputs_embeds.new_full((1, 1, words, words), -torch.inf).triu(1),
         ).last_hidden_state
         hidden = tower.final_layer_norm(hidden)
         pooled = self.model.text_projection(at_end_mark(hidden, mask))
@@ -96,15 +96,6 @@ class ClipTextEncoder(FolderEncoder):
                 f"{place} has words of {config.hidden_size} and sentences of "
                 f"{config.projection_dim} dimensions: use a CLIP where the two are equal"
             )
-
-
-def causal_mask(
-    inputs_embeds: Float[Tensor, "batch words width"],
-) -> Float[Tensor, "1 1 words words"]:
-    """Additive attention mask: each word sees itself and the words before it."""
-    words = inputs_embeds.shape[1]
-    everywhere = inputs_embeds.new_full((1, 1, words, words), float("-inf"))
-    return everywhere.triu(diagonal=1)
 
 
 def at_end_mark(
