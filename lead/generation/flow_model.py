@@ -98,7 +98,10 @@ class FlowModel(CodedModel):
 
     @torch.no_grad()
     def with_kept(self, features: np.ndarray, kept: np.ndarray) -> "FlowModel":
-        """The same model, whose clips have the latents of which all frames are kept."""
+        """The same model, whose every clip has the frames of features (frames, F) that are kept.
+
+        ``kept`` (frames,) is true there; frames that share a latent with one that is not are new.
+        """
         x = torch.tensor(features, device=self.device)[None]
         z, _ = self.posterior(x, torch.ones_like(x[..., 0], dtype=torch.bool))
         frames = self.coder.latent_frame.frames
@@ -128,7 +131,7 @@ class FlowModel(CodedModel):
         return self._carry(noise, read[:-1], mask, sampling, chosen)
 
     def timeline_spans(self, frames: Sequence[int]) -> list[tuple[int, int]]:
-        """Seams stand between two latents."""
+        """First frame and the one behind the last of each sentence: seams are between latents."""
         return seam_frames(frames, self.coder.latent_frame.frames, self.frame_limits[0])
 
     @torch.no_grad()
