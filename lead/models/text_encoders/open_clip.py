@@ -4,7 +4,6 @@ The layout is the one open_clip publishes: ``open_clip_config.json`` beside
 ``open_clip_model.safetensors``. Only the text half of the weights is read.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -73,16 +72,12 @@ class OpenClipTextEncoder(FolderEncoder):
         self._check()
         freeze(self)
 
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """Start mark, word pieces, and one end mark, within the model's 77 positions."""
-        return [self.add_marks(self.pieces(text)) for text in texts]
-
     def pieces(self, text: str, *, spaced: bool = True) -> list[int]:  # noqa: ARG002
         """Word pieces; CLIP's end with the word and know nothing of spaces."""
         return self.tokenizer.encode(text)
 
     def add_marks(self, ids: list[int]) -> list[int]:
-        """Start mark, the ids, and one end mark."""
+        """Start mark, the ids, and one end mark, within the model's 77 positions."""
         start, end = self.tokenizer.sot_token_id, self.tokenizer.eot_token_id
         row = [start, *ids[: self.max_words - 2], end]
         return row[: row.index(end) + 1]

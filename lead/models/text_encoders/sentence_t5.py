@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import Field, RootModel
+from pydantic import ConfigDict, Field, RootModel
 from torch import Tensor, nn
 
 from lead.core.errors import RequestError
@@ -106,13 +106,9 @@ class _Modules(RootModel[list[_Module]]):
 
 
 class _Pooling(Schema):
+    model_config = ConfigDict(extra="allow")  # pooling_mode_WAY: true, one of them
+
     pooling_mode: str | None = None
-    pooling_mode_cls_token: bool = False
-    pooling_mode_max_tokens: bool = False
-    pooling_mode_mean_tokens: bool = False
-    pooling_mode_mean_sqrt_len_tokens: bool = False
-    pooling_mode_weightedmean_tokens: bool = False
-    pooling_mode_lasttoken: bool = False
 
 
 _Width = Annotated[int, Field(ge=1, le=8192)]
@@ -135,8 +131,8 @@ def _load_dense(folder: Path, name: str) -> nn.Linear:
             f"{advice}"
         )
     pooling = read_file(_Pooling, modules["Pooling"] / "config.json", advice)
-    chosen = [key for key, value in pooling if value is True]
-    if chosen != ["pooling_mode_mean_tokens"] and pooling.pooling_mode != "mean":
+    ways = {key for key, value in pooling if key.startswith("pooling_mode_") and value is True}
+    if ways != {"pooling_mode_mean_tokens"} and pooling.pooling_mode != "mean":
         raise RequestError(f"text encoder '{name}': {folder} does not pool by the mean of words")
     config = read_file(_Dense, modules["Dense"] / "config.json", advice)
     activation = config.activation_function.rpartition(".")[2]
