@@ -90,8 +90,7 @@ class FlowTransformer(nn.Module):
         self.final_norm = RmsNorm(width)
         self.final_modulation = nn.Linear(width, 2 * width)
         self.output_layer = nn.Linear(width, patch * channels)
-        silent = [block.modulation for block in self.blocks]
-        silent += [b.text_attention.down for b in self.blocks if b.text_attention is not None]
+        silent = [layer for block in self.blocks for layer in block.silent]
         silent += [self.final_modulation, self.output_layer]
         start_silent(self, (self.time_layers[0], self.time_layers[2]), silent)
 

@@ -131,7 +131,7 @@ class JointDenoiser(nn.Module):
             for _ in range(layers)
         )
         sides = (self.motion, self.text)
-        silent = [layer for block in self.blocks for layer in block.silent()]
+        silent = [layer for block in self.blocks for layer in block.silent]
         silent += [layer for of in sides for layer in (of.final_modulation, of.output_layer)]
         times = [layer for of in sides for layer in (of.time_layers[0], of.time_layers[2])]
         start_silent(self, times, silent)
