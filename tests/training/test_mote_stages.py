@@ -18,6 +18,7 @@ from lead.interop.hub import pack_run
 from lead.models.joint_denoiser import CLEAN
 from lead.representation.normalizer import load_normalizer
 from lead.studies.benchmark.rewriting import compare
+from lead.studies.meeting import RIDGE, ridge
 from lead.training.joint_diffusion_stage import (
     CONTEXTS,
     JointDiffusionOptions,
@@ -270,3 +271,28 @@ def test_content_words_kept_and_sentences_word_for_word():
     assert row["content_words"].mean == pytest.approx(100 * (1 + 2 / 3) / 2)
     assert row["content_words"].count == 2
     assert row["word_for_word"].mean == pytest.approx(100 / 3)
+
+
+def test_both_spaces_are_drawn_and_one_is_sought_by_the_other(
+    chain, micro_dataset, tmp_path, capsys
+):
+    asked = [f"run={chain['joint_diffusion']}", f"dataset={micro_dataset}", "split=train"]
+    picture = tmp_path / "spaces.png"
+    options = ["label=captions", "method=pca", "device=cpu", f"output={picture}"]
+    capsys.readouterr()
+    assert main(["report", "latents", *asked, *options]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    names = ("motion", "sentence", "motion_after", "sentence_after", "latents", "after the blocks")
+    assert all(f"\n{name} " in said for name in names)
+    header = picture.with_suffix(".csv").read_text().splitlines()[0]
+    assert header.split(",")[2::2] == [f"{name}_x" for name in names[:4]]
+
+
+def test_the_map_between_spaces_is_ridge_regression():
+    """Least squares with rows that pull every weight to zero say the same."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 4)) + 5, rng.normal(size=(30, 3)) - 2
+    pull = np.sqrt(RIDGE * (x - x.mean(0)).var(0).sum() * 30 / 4) * np.eye(4)
+    rows = np.vstack([x - x.mean(0), pull])
+    weights, *_ = np.linalg.lstsq(rows, np.vstack([y - y.mean(0), np.zeros((4, 3))]), rcond=None)
+    np.testing.assert_allclose(ridge(x, y)(x + 1), (x + 1 - x.mean(0)) @ weights, atol=1e-10)
