@@ -1,6 +1,5 @@
 """Moving pictures of a clip: GIF and WebP with Pillow, MP4 by mp4.py."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,18 +22,17 @@ def write_animation(
     fps: float | int = 20,
     *,
     format: str = "gif",
-    parents: Sequence[int] | None = None,
-    size: Sequence[int] = SIZE,
+    skeleton: str = "humanml3d",
+    size: tuple[int, int] = SIZE,
 ) -> None:
     """Write a clip as ``gif``, ``webp`` or ``mp4``, atomically; equal input makes equal bytes.
 
-    joints (frames, J, 3) metres, y up; ``parents`` default to HumanML3D's. The camera stands still
-    and sees all of the clip. A GIF has one palette and loops, as a WebP does; clips faster than 50
-    fps lose frames in it, not time. An MP4 is H.264 as browsers, phones and slides play it. Raises
-    RequestError for wrong shapes, values that are not finite, fps or size.
+    joints (frames, J, 3) metres, y up; ``size`` even numbers of pixels. The camera stands still and
+    sees all of the clip. A GIF has one palette and loops, as a WebP does; clips faster than 50 fps
+    lose frames in it, not time. An MP4 is H.264 as browsers, phones and slides play it.
     """
     encode = {"gif": _gif, "webp": _webp, "mp4": _mp4}[format]
-    scene = prepare_scene(joints, caption, fps, parents=parents, size=size)
+    scene = prepare_scene(joints, caption, fps, skeleton=skeleton, size=size)
     with atomic_path(path) as temporary:
         encode(scene, temporary)
 

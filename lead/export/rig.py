@@ -13,6 +13,7 @@ from lead.representation.joint_rotations import JointRotations, fit_joint_rotati
 from lead.representation.rotations import quaternion_inverse, quaternion_multiply
 
 GROUND = "root"  # what the node below the hips is called
+WORTH_A_REMARK = 0.001  # metres
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +122,21 @@ def at_rate(motion: Motion, fps: float | int | None) -> Motion:
     times = sample_positions(motion.frames, motion.fps, float(fps))
     features = resample_linear(motion.features, *times)
     return replace(motion, joints=figure_at(motion, fps).positions, features=features, fps=fps)
+
+
+def rotation_remark(*figures: JointRotations) -> str | None:
+    """One line on how far the joints have moved, or None where it is less than a millimetre.
+
+    Bones of generated motions change their lengths a little from frame to frame.
+    """
+    errors = np.concatenate([figure.errors for figure in figures])
+    if errors.max() < WORTH_A_REMARK:
+        return None
+    joint = figures[0].skeleton.joint_names[int(errors.max(axis=0).argmax())]
+    return (
+        f"constant bone lengths move the joints by {1000 * errors.mean():.1f} mm on average, by up "
+        f"to {1000 * errors.max():.0f} mm ({joint})"
+    )
 
 
 def _heading(rotations: Float[torch.Tensor, "frames 4"]) -> Float[torch.Tensor, "frames 4"]:

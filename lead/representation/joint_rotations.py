@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lead.representation.bone_sides import BoneSides
+from lead.representation.kinematics import bone_vectors
 from lead.representation.rest_pose import t_pose_directions, t_pose_tips
 from lead.representation.rotations import (
     quaternion_inverse,
@@ -123,7 +124,7 @@ def _fit_figure(
 
     The shape is what all frames agree on best, turned so that it comes closest to the T-pose.
     """
-    bones = places - places[:, torch.tensor((0, *tree.parents[1:]))]
+    bones = bone_vectors(places, tree)
     lengths = bones.norm(dim=-1).median(dim=0).values
     offsets = t_pose_directions(tree) * lengths[:, None]
     for children in tree.children:

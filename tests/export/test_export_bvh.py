@@ -166,13 +166,6 @@ def test_bones_that_change_length_are_owned_up_to(tmp_path, dancer):
     assert f"by up to {largest:.0f} mm (right_wrist)" in remark
 
 
-@pytest.mark.parametrize("scale", [0, -1.0, float("nan"), float("inf")])
-def test_a_scale_that_is_none_is_refused(tmp_path, dancer, scale):
-    with pytest.raises(RequestError, match="scale must be a number above 0"):
-        write_bvh(tmp_path / "clip.bvh", dancer(), scale)
-    assert list(tmp_path.iterdir()) == []
-
-
 def quaternions(rotation: Rotation) -> np.ndarray:
     return rotation.as_quat(scalar_first=True)[:, None]
 
