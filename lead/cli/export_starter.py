@@ -23,14 +23,14 @@ def export_starter(config: dict) -> int:
 def _pack(config: dict, output: Path) -> int:
     from lead.core.runs import Run
     from lead.data.packed import open_dataset
-    from lead.interop.starter import Ingredients, folder_sizes, pack_starter
+    from lead.interop.starter import folder_sizes, pack_starter
 
     run = Run(Path(config["run"]))
     dataset = open_dataset(config["dataset"] or run.default_dataset)
     words = [Path(path) for path in split_list(config["words"])]
     beside = [Run(Path(path)) for path in split_list(config["beside"])]
-    ingredients = Ingredients(run, dataset, beside, words)
-    packed = pack_starter(ingredients, output, bits=config["bits"], overwrite=config["overwrite"])
+    options = {key: config[key] for key in ("bits", "overwrite")}
+    packed = pack_starter(run, dataset, output, beside=beside, words=words, **options)
     sizes = folder_sizes(packed.folder)
     for name, size in sizes.items():
         print(f"{size / 1e6:8.2f} MB  {name}")
