@@ -168,10 +168,9 @@ class MoteModel(MotionModel):
             return self.generate(texts, frames, seeds, sampling)
         x = torch.tensor(clip, device=self.device)[None]
         z, _ = self.posterior(x, torch.ones_like(x[..., 0], dtype=torch.bool))
-        texts, most = [NULL_TEXT] * count, strength * self.noise_levels
+        texts = [NULL_TEXT] * count
         noise, mask = self._motion_noise(texts, frames, seeds, z.device)
-        steps = self._steps(sampling)
-        steps = replace(steps, timesteps=[t for t in steps.timesteps if t < most])
+        steps = self._steps(sampling, strength)
         if steps.timesteps:
             noised = add_noise(z.expand_as(noise), noise, steps.timesteps[0], self.schedule)
             nobody = torch.zeros(count, dtype=torch.bool, device=z.device)
@@ -213,6 +212,30 @@ class MoteModel(MotionModel):
     ) -> list[Caption]:
         """A sentence of each seed, about no motion: text alone."""
         return self._told(seeds, None, None, sampling, beams)
+
+    @torch.no_grad()
+    def reword(
+        self,
+        texts: Sequence[str],
+        seeds: Sequence[int],
+        *,
+        strength: float = 0.5,
+        beams: int = 1,
+        sampling: Sampling | None = None,
+    ) -> list[Caption]:
+        """A sentence like each of ``texts``: of its latents, with some noise on them and off again.
+
+        ``strength`` is as in ``vary``: 0 writes the sentence again from its latents.
+        """
+        y = self.sentences.encode(*padded(self.read(texts, {})))
+        steps = self._steps(sampling or TELLING, strength)
+        if steps.timesteps:
+            y = add_noise(y, self._text_noise(seeds), steps.timesteps[0], self.schedule)
+            nobody = torch.zeros(len(y), dtype=torch.bool, device=y.device)
+            motion = y.new_zeros(len(y), 1, self.network.channels)
+            with self._fast(y.device):
+                y = sample_sentence(self.network, y, motion, nobody, steps)
+        return self.sentences.write(y.float(), beams=beams)
 
     def _told(
         self,
@@ -258,15 +281,19 @@ class MoteModel(MotionModel):
     def _fast(self, device: torch.device) -> torch.autocast:
         return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def _steps(self, sampling: Sampling) -> Steps:
-        """How a batch is denoised; RequestError for all but DDIM without fresh noise."""
+    def _steps(self, sampling: Sampling, strength: float = 1.0) -> Steps:
+        """How a batch is denoised, from a share of the timesteps on.
+
+        RequestError for all but DDIM without fresh noise.
+        """
         if sampling.sampler != "ddim" or sampling.eta:
             raise RequestError(
                 f"sampler '{sampling.sampler}' with eta={sampling.eta:g} draws noise at each step: "
                 "MoTe's runs take sampling=ddim50, eta=0"
             )
         asked = (sampling.sampler, sampling.steps, sampling.timesteps)
-        timesteps = visited_timesteps(*asked, self.schedule)
+        most = strength * self.noise_levels
+        timesteps = [t for t in visited_timesteps(*asked, self.schedule) if t < most]
         return Steps(self.schedule, timesteps, sampling.guidance_scale)
 
     def _motion_noise(

@@ -212,6 +212,18 @@ class MotionModel(MotionCoder):
         """A sentence of each seed, about no motion."""
         raise RequestError(REFUSALS["caption"])
 
+    def reword(
+        self,
+        texts: Sequence[str],
+        seeds: Sequence[int],
+        *,
+        strength: float = 0.5,
+        beams: int = 1,
+        sampling: Sampling | None = None,
+    ) -> list[Caption]:
+        """A sentence like each of ``texts``; ``strength`` 0 to 1 is how far it may be from it."""
+        raise RequestError(REFUSALS["caption"])
+
     def make(
         self, task: str, frames: Sequence[int], seeds: Sequence[int], sampling: Sampling
     ) -> list[GeneratedMotion]:

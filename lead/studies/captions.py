@@ -1,4 +1,4 @@
-"""Motions -> sentences: the work of `lead caption`."""
+"""Motions, sentences or nothing -> sentences: the work of `lead caption`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,33 +15,43 @@ class CaptionRequest(InferenceRequest):
     run: str
     count: int
     beams: int
+    strength: float
 
 
-def caption_files(names: Sequence[str], request: CaptionRequest, output: Path) -> list[str]:
-    """Write sentences of motion files, or of none where no names are given; the lines to say.
+def caption_files(
+    names: Sequence[str], texts: Sequence[str], request: CaptionRequest, output: Path
+) -> list[str]:
+    """Write sentences of motion files, others like ``texts``, or of neither; the lines to say.
 
-    ``output`` is a table: file, seed, score, sentence. Raises RequestError for a run that writes no
-    sentences, and for a file that is no motion of its kind.
+    ``output`` is a table: file (or text), seed, score, sentence. Raises RequestError for a run that
+    writes no sentences, and for a file that is no motion of its kind.
     """
     model = load_for_inference(request)
     model.need("caption")
     model.check_sampling(request.sampling)
     ways = {"beams": request.beams, "sampling": request.sampling}
+    seeds = [request.seed + number for number in range(request.count)]
     if names:
-        files = motion_files(names)
-        clips = [read_features(file, model) for file in files]
-        seeds = [request.seed] * len(clips)
-        found = model.caption(clips, seeds, count=request.count, **ways)
+        whence = [plain(file) for file in motion_files(names)]
+        clips = [read_features(Path(file), model) for file in motion_files(names)]
+        found = model.caption(clips, [request.seed] * len(clips), count=request.count, **ways)
+    elif texts:
+        whence = list(texts)
+        told = [
+            model.reword(texts, [seed] * len(texts), strength=request.strength, **ways)
+            for seed in seeds
+        ]
+        found = [list(own) for own in zip(*told, strict=True)]
     else:
-        files = [Path("-")]
-        found = [model.write(range(request.seed, request.seed + request.count), **ways)]
+        whence = ["-"]
+        found = [model.write(seeds, **ways)]
     rows = [
-        (plain(file), request.seed + number, caption.score, caption.text)
-        for file, own in zip(files, found, strict=True)
+        (name, request.seed + number, caption.score, caption.text)
+        for name, own in zip(whence, found, strict=True)
         for number, caption in enumerate(own)
     ]
     with atomic_path(output) as temporary:
         lines = ["file\tseed\tscore\tsentence"]
-        lines += [f"{file}\t{seed}\t{score:.4f}\t{text}" for file, seed, score, text in rows]
+        lines += [f"{name}\t{seed}\t{score:.4f}\t{text}" for name, seed, score, text in rows]
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return [f"{file}: {text} ({score:.2f})" for file, _, score, text in rows]
+    return [f"{name}: {text} ({score:.2f})" for name, _, score, text in rows]

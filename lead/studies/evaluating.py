@@ -26,6 +26,8 @@ def evaluate(named: Run | None, request: EvaluateRequest, output: Path | None) -
         from lead.studies.benchmark.captioning import judge_captions as measure
     elif named.stage == "classifier":
         from lead.studies.benchmark.classifier import measure_classifier as measure
+    elif named.stage == "text_autoencoder":
+        from lead.studies.benchmark.rewriting import measure_rewriting as measure
     elif request.sentences is not None:
         from lead.studies.sentences import measure_sentences as measure
     elif request.study is not None:

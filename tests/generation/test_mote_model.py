@@ -6,6 +6,7 @@ import torch
 
 from lead.core.errors import RequestError
 from lead.generation import Sampling, load_motion_model
+from lead.generation.motion_model import padded
 from lead.inversion import InversionOptions
 from lead.inversion.objectives import Noised
 from lead.representation import constant_bones, features_to_joints, joints_to_features
@@ -155,3 +156,18 @@ def test_what_it_cannot_is_refused(model, flow_run):
     ):
         with pytest.raises(RequestError):
             ask()
+
+
+def test_a_sentence_without_noise_is_written_again_and_with_all_of_it_is_a_new_one(model):
+    latents = model.sentences.encode(*padded(model.read(TEXTS, {})))
+    again = [caption.text for caption in model.sentences.write(latents)]
+    same = model.reword(TEXTS, SEEDS, strength=0.0, sampling=FEW)
+    assert [caption.text for caption in same] == again
+    half = model.reword(TEXTS, SEEDS, strength=0.7, sampling=FEW)
+    for text, seed, one in zip(TEXTS, SEEDS, half, strict=True):
+        (alone,) = model.reword([text], [seed], strength=0.7, sampling=FEW)
+        assert alone.text == one.text
+    shuffled = [*TEXTS[1:], TEXTS[0]]  # so much noise that the sentence beneath hardly counts
+    new, other = (model.reword(of, SEEDS, strength=1.0, sampling=FEW) for of in (TEXTS, shuffled))
+    for one, two in zip(new, other, strict=True):
+        assert one.score == pytest.approx(two.score, abs=0.5)

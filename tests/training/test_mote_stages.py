@@ -1,6 +1,7 @@
 """MoTe's two trainings: contexts and losses written out, and the chain through the verbs."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from lead.export.motion_file import read_motion
 from lead.interop.hub import pack_run
 from lead.models.joint_denoiser import CLEAN
 from lead.representation.normalizer import load_normalizer
+from lead.studies.benchmark.rewriting import compare
 from lead.training.joint_diffusion_stage import (
     CONTEXTS,
     JointDiffusionOptions,
@@ -228,3 +230,43 @@ def test_a_model_of_one_direction_writes_no_captions(world, tmp_path, flow_run, 
     asked = ["caption", f"run={flow_run.folder}", f"motions={figure}", f"output={tmp_path / 'o'}"]
     assert main(asked) == 2
     assert "writes no sentences" in capsys.readouterr().err
+
+
+def test_other_sentences_from_the_command_line(chain, tmp_path, capsys):
+    table = tmp_path / "like.tsv"
+    (tmp_path / "said.txt").write_text("a person walks\n\nsomeone jumps\n")
+    run = [f"run={chain['joint_diffusion']}", "sampling.steps=2", "device=cpu", f"output={table}"]
+    asked = [*run, f"texts={tmp_path / 'said.txt'}", "count=2", "strength=0.3"]
+    assert main(["caption", *asked]) == 0, capsys.readouterr().err
+    rows = list(csv.DictReader(table.open(), delimiter="\t"))
+    wanted = [(text, seed) for text in ("a person walks", "someone jumps") for seed in "12"]
+    assert [(row["file"], row["seed"]) for row in rows] == wanted
+    for words, line in (
+        (["text= "], "text is empty"),
+        (["text=a", "motions=b.npz"], "one of"),
+        (["text=a", "strength=2"], "strength"),
+    ):
+        assert main(["caption", *run, "overwrite=true", *words]) == 2
+        said = capsys.readouterr().err
+        assert line in said and len(said.splitlines()) == 1
+
+
+def test_a_text_autoencoder_is_measured_by_what_it_leaves_of_captions(
+    chain, micro_dataset, tmp_path
+):
+    output = tmp_path / "rebuilt.json"
+    asked = [f"run={chain['text_autoencoder']}", f"dataset={micro_dataset}", f"output={output}"]
+    assert main(["evaluate", *asked, "clips=3", "split=train", "device=cpu"]) == 0
+    rows = json.loads(output.read_text())["rows"]
+    assert [*rows] == [f"{kind}, 3 captions" for kind in ("cmu", "humanml3d", "kit_ml")]
+    for row in rows.values():
+        assert row["word_for_word"]["count"] == 3 and 0 <= row["bleu_4_raw"]["mean"] <= 100
+
+
+def test_content_words_kept_and_sentences_word_for_word():
+    wanted = ["A person kicks twice.", "a man waves his right hand", "the person is"]
+    row = compare(wanted, ["a person kicks twice", "he waves the left hand twice", "a person was"])
+    # kicks, twice: 2 of 2; waves, right, hand: 2 of 3; the third has no content word
+    assert row["content_words"].mean == pytest.approx(100 * (1 + 2 / 3) / 2)
+    assert row["content_words"].count == 2
+    assert row["word_for_word"].mean == pytest.approx(100 / 3)
