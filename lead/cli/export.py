@@ -30,11 +30,11 @@ def run(overrides: Sequence[str]) -> int:
     """Convert motion files."""
     config, files = compose_with_words("export", overrides)
     if config["format"] == "starter":
-        from lead.cli.export_starter import export_starter
+        from lead.cli.export_runs import export_starter
 
         return export_starter(config)
     if config["format"] == "mld" or config["run"] is not None:
-        from lead.cli.export_checkpoint import export_checkpoint
+        from lead.cli.export_runs import export_checkpoint
 
         return export_checkpoint(config)
     paths = [Path(file) for file in (*files, config["motion"]) if file is not None]

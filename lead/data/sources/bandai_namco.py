@@ -31,6 +31,7 @@ from lead.data.source import (
 )
 from lead.data.splits import (
     HELD_OUT,
+    SHARES,
     check_fractions_beside_held_out,
     check_frame_limits,
     stratified_splits,
@@ -52,9 +53,7 @@ class BandaiNamcoSource(Source):
 
     source: Path | str
     held_out: Sequence[str] = ("dataset-1:chimpira", "dataset-1:childish", "dataset-2:elderly")
-    splits: Mapping[str, float] = field(
-        default_factory=lambda: {"train": 0.8, "val": 0.05, "test": 0.15}
-    )
+    splits: Mapping[str, float] = field(default_factory=SHARES.copy)
     captions_per_clip: Annotated[int, Field(ge=1)] = 8
     captions: Path | str | None = None
     cache: Path | str | None = None

@@ -31,9 +31,7 @@ from lead.data.source import (
     problems,
     usable,
 )
-from lead.data.splits import check_fractions, check_frame_limits, stratified_splits
-
-_DEFAULT_SPLITS = {"train": 0.8, "val": 0.05, "test": 0.15}
+from lead.data.splits import SHARES, check_fractions, check_frame_limits, stratified_splits
 
 
 @dataclass
@@ -50,7 +48,7 @@ class BvhSource(Source):
     source: Path | str
     captions: Path | str | None = None
     template: str | None = None
-    splits: Mapping[str, float] = field(default_factory=lambda: dict(_DEFAULT_SPLITS))
+    splits: Mapping[str, float] = field(default_factory=SHARES.copy)
     seed: int = 0
     skeleton_map: str | None = None  # shipped name or YAML file; None: by joint names
     units: Literal[(*METRES, "auto")] = "auto"
