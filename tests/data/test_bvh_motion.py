@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation, Slerp
 
 from lead.core.errors import RequestError
-from lead.data.bvh import BvhMotion, read_bvh, resample
 from lead.data.bvh.kinematics import (
     forward_kinematics,
     local_positions,
     local_rotations,
     rotation_matrices,
 )
-from lead.data.bvh.resampling import sample_positions
+from lead.data.bvh.parser import BvhMotion, read_bvh
+from lead.data.bvh.resampling import resample, sample_positions
 
 AXES = "XYZ"
 

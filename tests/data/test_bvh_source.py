@@ -10,9 +10,10 @@ from scipy.spatial.transform import Rotation
 
 from lead.core.building import build
 from lead.core.errors import RequestError
-from lead.data.bvh import load_bvh_joints, read_bvh
 from lead.data.bvh.caption_tables import name_words, read_caption_table
+from lead.data.bvh.joints import load_bvh_joints
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
+from lead.data.bvh.parser import read_bvh
 from lead.data.loading import load_items
 from lead.data.source import Item, LoadedClip, Rejected
 from lead.data.sources.bvh import BvhSource

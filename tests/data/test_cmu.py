@@ -18,9 +18,11 @@ from scipy.spatial.transform import Rotation
 
 from lead.core.building import build
 from lead.core.errors import RequestError
-from lead.data.acclaim import read_acclaim, read_skeleton
-from lead.data.bvh import bvh_to_joints, read_bvh
+from lead.data.acclaim.motion import read_acclaim
+from lead.data.acclaim.skeleton import read_skeleton
+from lead.data.bvh.joints import bvh_to_joints
 from lead.data.bvh.kinematics import local_rotations
+from lead.data.bvh.parser import read_bvh
 from lead.data.caption_kinds import count_dataset, table_lines
 from lead.data.cmu.pieces import LONGEST, SHORTEST, pieces_of, windows_between
 from lead.data.cmu.sentences import Cut, Sentences, read_sentences
