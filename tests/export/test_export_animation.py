@@ -96,12 +96,11 @@ def test_a_webp_shows_exactly_what_was_drawn(tmp_path: Path) -> None:
         assert np.array_equal(frame, np.asarray(drawn))
 
 
-def test_a_figure_that_stands_still_keeps_its_frames(tmp_path: Path) -> None:
+def test_a_figure_that_stands_still_keeps_its_time(tmp_path: Path) -> None:
     write_gif(tmp_path / "clip.gif", np.repeat(walk(1), 15, axis=0), "", 20, size=SIZE)
     frames, times, _, _ = frames_of(tmp_path / "clip.gif")
-    assert times == [50] * 15
-    assert np.array_equal(frames[0], frames[9])
-    assert not np.array_equal(frames[9], frames[10])  # half a second: the clock moves
+    assert times == [500, 250]  # of equal pictures one stays; after half a second the clock moves
+    assert not np.array_equal(*frames)
 
 
 def test_one_frame_is_a_picture(tmp_path: Path) -> None:
@@ -122,7 +121,7 @@ def test_a_real_clip_stays_small(tmp_path: Path, sample_data: Path) -> None:
     joints = np.load(sample_data / "humanml3d" / "new_joints" / "012314.npy")[:128]
     caption = "a person runs forward, turns around and walks back with the hands on the knees"
     write_gif(tmp_path / "clip.gif", joints, caption)
-    assert (tmp_path / "clip.gif").stat().st_size < 150_000
+    assert (tmp_path / "clip.gif").stat().st_size < 175_000
 
 
 class Film:
