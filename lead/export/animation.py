@@ -41,18 +41,12 @@ def write_animation(
 def _gif(scene: Scene, path: Path) -> None:
     shown = _at_most(scene, GIF_FPS)
     palette, nearest = _palette()
-    frames = [Image.fromarray(nearest[_cell(np.asarray(p))], "P") for p in render(scene, shown)]
-    for frame in frames:
+    first, *rest = (Image.fromarray(nearest[_cell(np.asarray(p))]) for p in render(scene, shown))
+    for frame in (first, *rest):
         frame.putpalette(palette)
     times = [10 * time for time in _durations(scene, len(shown), per_second=100)]
-    frames[0].save(
-        *(path, "GIF"),
-        save_all=True,
-        append_images=frames[1:],
-        duration=times,
-        loop=0,
-        optimize=True,
-    )
+    some = {"save_all": True, "append_images": rest, "duration": times}
+    first.save(path, "GIF", loop=0, optimize=True, **some)
 
 
 def _webp(scene: Scene, path: Path) -> None:
