@@ -9,7 +9,11 @@ from jaxtyping import Float
 
 from lead.export.joint_names import joint_names
 from lead.export.motion_file import Motion
-from lead.representation.joint_rotations import JointRotations, fit_joint_rotations
+from lead.representation.joint_rotations import (
+    JointRotations,
+    continuous_signs,
+    fit_joint_rotations,
+)
 from lead.representation.rotations import quaternion_inverse, quaternion_multiply
 
 GROUND = "root"  # what the node below the hips is called
@@ -146,6 +150,4 @@ def _heading(rotations: Float[torch.Tensor, "frames 4"]) -> Float[torch.Tensor, 
         turn.norm(dim=-1, keepdim=True) > 1e-9, turn, turn.new_tensor([1.0, 0, 0, 0])
     )
     turn = torch.nn.functional.normalize(turn, dim=-1)
-    flips = (turn[1:] * turn[:-1]).sum(-1, keepdim=True).sign()
-    signs = torch.cat([torch.ones_like(turn[:1, :1]), flips + (flips == 0)])
-    return turn * signs.cumprod(dim=0)
+    return torch.from_numpy(continuous_signs(turn.numpy()[:, None]))[:, 0]

@@ -80,7 +80,7 @@ def fit_joint_rotations(
     return JointRotations(
         skeleton=tree,
         offsets=offsets.numpy(),
-        rotations=_continuous_signs(rotations.numpy()),
+        rotations=continuous_signs(rotations.numpy()),
         positions=positions.numpy(),
         errors=(positions - places).norm(dim=-1).numpy(),
     )
@@ -139,7 +139,7 @@ def _fit_figure(
     return offsets
 
 
-def _continuous_signs(
+def continuous_signs(
     rotations: Float[np.ndarray, "frames joints 4"],
 ) -> Float[np.ndarray, "frames joints 4"]:
     """The same rotations, each quaternion with the sign nearest to the frame before; w > 0 first.
