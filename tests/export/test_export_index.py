@@ -45,8 +45,8 @@ def test_lists_each_clip_for_programs_and_people(tmp_path: Path) -> None:
     write_index(
         folder,
         [
-            entry({"npz": "0.npz", "gif": folder / "0.gif"}),
-            entry({"webp": Path("sub/1.webp")}, "a person sits"),
+            entry({"npz": "0.npz", "gif": "0.gif"}),
+            entry({"webp": "sub/1.webp"}, "a person sits"),
         ],
     )
     clips = json.loads((folder / "index.json").read_text(encoding="utf-8"))["clips"]
