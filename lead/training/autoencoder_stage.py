@@ -91,7 +91,7 @@ class AutoencoderStage(Stage):
         normalizer = train.statistics()
         module = cls(autoencoder, normalizer, dataset.skeleton, options, train, request.seed)
         data = StepDataModule(
-            *(train, train.lengths, validation, validation.lengths, pad_joints),
+            *(train, train.longest, validation, validation.longest, pad_joints),
             *(options.batch_size, request.trainer.max_steps, request.seed, train.split.weights),
         )
         record = {"parts": {"autoencoder": description}, "parents": {}}

@@ -63,7 +63,7 @@ def test_crops_are_parts_of_the_clip_and_change_with_the_step(dataset):
     starts = set()
     for step in range(6):
         clip, full = cropped[step, 0][1], whole[step, 0][1]
-        assert len(clip) == min(24, len(full)) == cropped.lengths[0]
+        assert len(clip) == min(24, len(full)) == cropped.longest[0]
         fits = [s for s in range(len(full) - 23) if (full[s : s + 24] == clip).all()]
         assert fits and (cropped[step, 0][1] == clip).all()
         starts.add(fits[0])
