@@ -23,11 +23,24 @@ class FastMldDenoiser(FastDenoiser):
         dtype = own.encoder.dtype
         first, middle = positions[:tokens], (time + positions[tokens]).to(dtype)
         words = (words + positions[tokens + 1 :]).to(dtype)
+        words, ignored = _in_fours(words, tokens + 1 + words.shape[1])
 
         def predict(z_t: Tensor, timestep: Tensor) -> Tensor:
             moment = middle[timeline.place(timestep)].expand(len(z_t), 1, -1)
             latent = (own.input_layer(z_t) + first).to(dtype)
-            out = own.encoder(torch.cat([latent, moment, words], dim=1), kept=tokens)
+            sequence = torch.cat([latent, moment, words], dim=1)
+            out = own.encoder(sequence, kept=tokens, src_key_padding_mask=ignored)
             return own.output_layer(out).to(z_t.dtype)
 
         return predict
+
+
+def _in_fours(words: Tensor, tokens: int) -> tuple[Tensor, Tensor | None]:
+    """``words`` (rows, words, width), and the mask of ``tokens`` and one more, that nobody reads.
+
+    A processor multiplies the four tokens of one motion, guided or not, faster than its three.
+    """
+    if len(words) > 2 or tokens != 3 or words.device.type != "cpu" or words.dtype != torch.float32:
+        return words, None
+    ignored = torch.tensor([[0, 0, 0, -torch.inf]]).expand(len(words), 4)
+    return torch.cat([words, torch.zeros_like(words[:, :1])], dim=1), ignored
