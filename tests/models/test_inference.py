@@ -148,7 +148,8 @@ def test_a_packed_map_is_the_plain_one(following, rows):
         close(packed(x[None])[0], wanted)
         if following == "none":
             close(packed.add_to(residual, x), residual + wanted)
-    packed.packed, packed.few, packed.weight = None, None, weight  # where there is no packing
+    packed.packed, packed.few, packed.weight = None, (-1, None), weight
+    packed._was_called = True  # where there is no layout
     close(packed(x), wanted)
 
 

@@ -29,7 +29,8 @@ class PackedLinear(nn.Module):
         self.in_features, self.out_features = weight.shape[1], weight.shape[0]
         self.weight = weight.detach().to(dtype).contiguous()
         self.bias = None if bias is None else bias.detach().to(dtype)
-        self.packed, self.few, self.few_rows, self._was_called = None, None, 0, False
+        self.packed, self._was_called = None, False
+        self.few: tuple[int, Tensor | None] = (0, None)  # rows, and the layout for so many
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
@@ -51,9 +52,9 @@ class PackedLinear(nn.Module):
         return self._plain(x).add_(residual)
 
     def _plain(self, x: Tensor) -> Tensor:
-        if self.few is not None and x.numel() == self.few_rows * self.in_features:
-            rows = self.few_rows
-            return torch.ops.mkl._mkl_linear.default(x, self.few, self.weight, self.bias, rows)
+        rows, layout = self.few
+        if layout is not None and x.numel() == rows * self.in_features:
+            return torch.ops.mkl._mkl_linear.default(x, layout, self.weight, self.bias, rows)
         return nn.functional.linear(x, self.weight, self.bias)
 
     def _has_packed(self, x: Tensor) -> bool:
@@ -64,15 +65,16 @@ class PackedLinear(nn.Module):
         if self.weight is None or torch.compiler.is_compiling():
             return self.weight is None
         rows = x.numel() // self.in_features
-        if rows in FEW and not self._was_called and not self.few_rows:
-            self.few = _packed_for(self.weight, rows)
-            self.few_rows = rows if rows == 1 or self.few is not None else 0
-        if rows == self.few_rows:
+        few = rows in FEW and self.dtype == torch.float32
+        if few and not self._was_called and not self.few[0]:
+            layout = _packed_for(self.weight, rows)
+            self.few = (rows if rows == 1 or layout is not None else 0, layout)
+        if rows == self.few[0]:
             return False
         if not self._was_called:
             self._was_called = True
             self.packed = _packed(self.weight)
-            if self.packed is not None and not self.few_rows:
+            if self.packed is not None and not self.few[0]:
                 self.weight = None
         return self.packed is not None
 

@@ -11,8 +11,11 @@ from lead.models.inference.bound import FastDenoiser, Timeline
 class FastMldDenoiser(FastDenoiser):
     """An MldDenoiser whose layers were prepared for inference.
 
-    The last layer computes the latent tokens alone, because nothing else is read.
+    The last layer computes the latent tokens alone, because nothing else is read. ``in_fours`` is
+    for products of libraries: compiled ones are made for the rows that there are.
     """
+
+    in_fours = True
 
     def _bound(
         self, text_embedding: Tensor, timeline: Timeline, time: Tensor, tokens: int
@@ -23,7 +26,9 @@ class FastMldDenoiser(FastDenoiser):
         dtype = own.encoder.dtype
         first, middle = positions[:tokens], (time + positions[tokens]).to(dtype)
         words = (words + positions[tokens + 1 :]).to(dtype)
-        words, ignored = _in_fours(words, tokens + 1 + words.shape[1])
+        ignored = None
+        if self.in_fours and tokens + words.shape[1] == 2:
+            words, ignored = _in_fours(words)
 
         def predict(z_t: Tensor, timestep: Tensor) -> Tensor:
             moment = middle[timeline.place(timestep)].expand(len(z_t), 1, -1)
@@ -35,12 +40,12 @@ class FastMldDenoiser(FastDenoiser):
         return predict
 
 
-def _in_fours(words: Tensor, tokens: int) -> tuple[Tensor, Tensor | None]:
-    """``words`` (rows, words, width), and the mask of ``tokens`` and one more, that nobody reads.
+def _in_fours(words: Tensor) -> tuple[Tensor, Tensor | None]:
+    """A second word for each of ``words`` (rows, 1, width), and a mask by which nobody reads it.
 
     A processor multiplies the four tokens of one motion, guided or not, faster than its three.
     """
-    if len(words) > 2 or tokens != 3 or words.device.type != "cpu" or words.dtype != torch.float32:
+    if len(words) > 2 or words.device.type != "cpu" or words.dtype != torch.float32:
         return words, None
     ignored = torch.tensor([[0, 0, 0, -torch.inf]]).expand(len(words), 4)
-    return torch.cat([words, torch.zeros_like(words[:, :1])], dim=1), ignored
+    return torch.cat([words, torch.zeros_like(words)], dim=1), ignored
