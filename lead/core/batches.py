@@ -42,7 +42,6 @@ class LatentBatch:
     text: Float[Tensor, "batch words text_dim"]
     null_text: Float[Tensor, "one words text_dim"]
     ids: list[str]
-    generated: Float[Tensor, "batch tokens dim"] | None = None  # what the diffusion makes of them
     mask: Bool[Tensor, "batch tokens"] | None = None
     word_mask: Bool[Tensor, "batch words"] | None = None
     null_mask: Bool[Tensor, "one words"] | None = None

@@ -5,7 +5,6 @@ A change of any of them gives another name, so a stale cache is never read. A da
 cannot be written is used without: everything is encoded anew each time, and that is said.
 """
 
-import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -60,27 +59,6 @@ def cached_posteriors(
     logvar = torch.stack([rows[place][1] for place in range(len(clips))])
     keep_tensors(path, {"mu": mu, "logvar": logvar})
     return mu, logvar
-
-
-def cached_generated(
-    dataset: PackedDataset,
-    split: str,
-    keys: Sequence[object],
-    posterior_mean: Tensor,
-    make: Callable[[], Tensor],
-) -> Tensor:
-    """Generated latents of every clip of a split, in the shape of ``posterior_mean``.
-
-    ``keys`` name all that they depend on beside these latents: denoiser, guidance, seed.
-    """
-    own = hashlib.sha256(posterior_mean.contiguous().numpy().tobytes()).hexdigest()
-    key = content_hash(split, own, *map(str, keys))[:16]
-    path = dataset.folder / "cache" / f"generated-{split}-{key}.safetensors"
-    cached = read_or_none(path, ("z",), len(posterior_mean))
-    if cached is None:
-        cached = {"z": make()}
-        keep_tensors(path, cached)
-    return cached["z"]
 
 
 def cached_texts(

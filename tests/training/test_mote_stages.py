@@ -46,7 +46,7 @@ def batch() -> LatentBatch:
     mask = lengths_to_mask(LENGTHS)
     z = torch.randn(4, 5, 6) * mask[..., None]
     words, real = torch.randn(4, 3, 12), torch.ones(4, 3, dtype=torch.bool)
-    own = (z, torch.full_like(z, -torch.inf), words, words[:1], list("abcd"), None)
+    own = (z, torch.full_like(z, -torch.inf), words, words[:1], list("abcd"))
     return LatentBatch(*own, mask, real, real[:1], 7, torch.randn(4, 2, 4))
 
 
