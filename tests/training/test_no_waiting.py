@@ -89,7 +89,7 @@ def stage_and_batch(stage, make_values, train_chain, tmp_path, monkeypatch):
     """The module of a stage as `lead train` makes it, and its first batch."""
     earlier, options = STAGES[stage]
     name = "teacher" if stage == "distill" else earlier
-    words = [f"{name}={train_chain()[earlier]}"] if earlier else []
+    words = [f"{name}={train_chain(stages=[earlier])[earlier]}"] if earlier else []
     made = []
 
     def keep(module, data, run, *_, **__):
