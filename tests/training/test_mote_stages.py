@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from lead.bench.machine import Machine
 from lead.cli.main import main
 from lead.core.batches import LatentBatch
 from lead.core.masks import lengths_to_mask
@@ -14,6 +15,7 @@ from lead.core.runs import Run
 from lead.core.seeding import make_generator
 from lead.diffusion.schedules import scaled_linear
 from lead.export.motion_file import read_motion
+from lead.generation import Sampling
 from lead.interop.hub import pack_run
 from lead.models.joint_denoiser import CLEAN
 from lead.representation.normalizer import load_normalizer
@@ -296,3 +298,20 @@ def test_the_map_between_spaces_is_ridge_regression():
     rows = np.vstack([x - x.mean(0), pull])
     weights, *_ = np.linalg.lstsq(rows, np.vstack([y - y.mean(0), np.zeros((4, 3))]), rcond=None)
     np.testing.assert_allclose(ridge(x, y)(x + 1), (x + 1 - x.mean(0)) @ weights, atol=1e-10)
+
+
+def test_both_directions_are_timed(chain, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("lead.bench.joint.BATCHES", (1, 2))
+    monkeypatch.setattr("lead.generation.mote_model.TELLING", Sampling("ddim", 2, 2.0))
+    machine = Machine("a processor", "2", {"fp32": 1e11}, 1e10)
+    monkeypatch.setattr("lead.bench.machine.measure_machine", lambda setting: machine)
+    file = tmp_path / "bench.json"
+    words = [f"run={chain['joint_diffusion']}", "repeats=1", "frames=12", "device=cpu", "threads=1"]
+    assert main(["bench", "joint", *words, f"output={file}"]) == 0, capsys.readouterr().err
+    rows = json.loads(file.read_text())["rows"]
+    named = {row["name"].rpartition(",")[0]: row for row in rows}
+    assert [*named] == [f"{unit}, batch {n}" for unit in ("motions", "sentences") for n in (1, 2)]
+    assert all((row["plain"] is None) == (row["items"] == 1) and row["ours"] > 0 for row in rows)
+    capsys.readouterr()
+    assert main(["bench", "joint", f"run={chain['vae']}", "device=cpu"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
