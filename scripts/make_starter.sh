@@ -15,9 +15,6 @@ run=checkpoints/starter-$size
 starter=checkpoints/starter
 out=outputs/starter
 source scripts/train_once.sh
-prepare() { # folder in datasets/, options...
-  [ -f "datasets/$1/manifest.json" ] || lead prepare "${@:2}" "output=datasets/$1"
-}
 
 prepare bandai_namco data=bandai_namco "source=$bandai_namco"
 prepare cmu data=cmu "source=$cmu"

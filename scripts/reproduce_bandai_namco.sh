@@ -11,7 +11,7 @@ run=checkpoints/bandai_namco-$size
 data=bandai_namco
 source scripts/train_once.sh
 
-[ -f datasets/bandai_namco/manifest.json ] || lead prepare data=bandai_namco "source=$source"
+prepare bandai_namco data=bandai_namco "source=$source"
 train vae
 train diffusion "vae=$run-vae"
 train projector "diffusion=$run-diffusion"

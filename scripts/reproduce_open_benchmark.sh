@@ -12,9 +12,7 @@ run=${3:-}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 judge=checkpoints/mix-small-evaluator
 parts="parts=[datasets/bandai_namco,datasets/cmu]"
-prepare() { # folder in datasets/, options...
-  [ -f "datasets/$1/manifest.json" ] || lead prepare "${@:2}" "output=datasets/$1"
-}
+source scripts/train_once.sh
 
 prepare bandai_namco data=bandai_namco "source=$bandai_namco"
 prepare cmu data=cmu "source=$cmu"

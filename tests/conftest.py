@@ -1,5 +1,6 @@
 """What all tests share: threads, seeds, limits, no network, and where the sample data lies."""
 
+import fcntl
 import importlib.util
 import os
 import random
@@ -68,7 +69,9 @@ def fixed_seeds() -> Iterator[None]:
     if numpy:
         numpy.random.seed(0)
     if torch:
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
+        if torch.cuda.is_initialized():  # else torch.manual_seed notes the stack for when it is
+            torch.cuda.manual_seed_all(0)
     yield
     random.setstate(before[0])
     if numpy:
@@ -209,10 +212,16 @@ def cmu_folder(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     archive = sample_data / "cmu" / "motions.tar.xz"
     if not archive.is_file():
         pytest.skip(f"no {archive}")
-    folder = tmp_path_factory.mktemp("cmu")
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
-    shutil.copy(archive.with_name("captions.json"), folder)
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (base / "cmu.lock").open("w") as lock:  # 90 MB of xz: once for all workers, to read
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder, made = base / "cmu", base / "cmu-made"
+        if not made.exists():
+            with tarfile.open(archive) as tar:
+                tar.extractall(folder, filter="data")
+            shutil.copy(archive.with_name("captions.json"), folder)
+            made.touch()
     return folder
 
 

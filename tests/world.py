@@ -211,10 +211,11 @@ def trying(world: World, capfd) -> Callable[[list], str | None]:
 
 
 def _listing(folder: Path) -> dict[str, tuple]:
-    """Every file with its size and time, every folder by name."""
+    """Every file with its size and time, every folder by name; twice for each refusal."""
     found = {}
-    for path in folder.rglob("*"):
-        state = path.lstat()
-        is_file = not path.is_dir()
-        found[str(path.relative_to(folder))] = (state.st_size, state.st_mtime_ns) if is_file else ()
+    for place, folders, files in os.walk(folder):
+        found.update((f"{place}/{name}", ()) for name in folders)
+        for path in (f"{place}/{name}" for name in files):
+            state = os.lstat(path)
+            found[path] = (state.st_size, state.st_mtime_ns)
     return found

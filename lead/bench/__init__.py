@@ -3,6 +3,7 @@
 SUBJECTS = {
     "generate": "lead.bench.generate",
     "flow": "lead.bench.flow",
+    "joint": "lead.bench.joint",
     "train": "lead.bench.train",
     "prepare": "lead.bench.prepare",
     "evaluate": "lead.bench.evaluate",

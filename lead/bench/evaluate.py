@@ -101,6 +101,7 @@ def _protocol() -> Protocol:
         multimodality_sets=REPLICATIONS,
         unit_length=4,
         crop="whole",
+        constant_bones=False,
         published={},
     )
 

@@ -1,6 +1,7 @@
 """Flows: the guided velocity, whole motions at batch 1 and 32, and a training step, by size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lead.bench.counts import NUMBER
 from lead.bench.flow_models import (
     CLIPS,
+    SAMPLING,
     SCALE,
     STEPS,
     FlowInput,
@@ -18,8 +20,7 @@ from lead.bench.flow_models import (
     flow_data,
     flow_input,
     flow_model,
-    flow_sampling,
-    fresh_flow,
+    make_flow,
     middle_batch,
 )
 from lead.bench.machine import Machine
@@ -28,7 +29,7 @@ from lead.bench.plain_flow import PlainFlow, plain_flow_step
 from lead.bench.plain_training import clip_text_model, embed_sentences
 from lead.bench.record import Row
 from lead.bench.setting import BenchOptions, Setting
-from lead.bench.timing import alternate, median
+from lead.bench.timing import alternate, in_turns, median
 from lead.bench.train import lengths
 from lead.core.batches import LatentBatch
 from lead.core.masks import lengths_to_mask
@@ -41,6 +42,7 @@ from lead.training.flow_stage import FlowOptions, FlowStage
 BATCHES = (1, 32)
 ENCODED = 2  # sentences and motions that the encoders are timed on; a batch costs in proportion
 TRAINED, FIRST = 3, 2  # steps of a timing, and before it
+SAME_DECODER = "plain has the same decoder, of all motions at once"
 
 
 def measure(setting: Setting, machine: Machine, options: BenchOptions) -> list[Row]:
@@ -52,8 +54,7 @@ def measure(setting: Setting, machine: Machine, options: BenchOptions) -> list[R
         name = f"{size.name} ({numbers / 1e6:.1f} M)"
         for batch in BATCHES:
             given = flow_input(model, [options.frames] * batch, setting.seed)
-            rows += _velocity_rows(name, setting, machine, model, plain, given)
-            rows += _motion_rows(name, setting, machine, model, plain, given)
+            rows += _rows(name, setting, machine, model, plain, given)
         rows.append(_training_row(name, setting, machine, model, size, options.batch))
     return rows
 
@@ -77,7 +78,7 @@ def joints_of(model: FlowModel, given: FlowInput) -> Tensor:
     """What `lead generate` does between the text encoder and the files."""
     texts = [f"sentence {row}" for row in range(len(given.frames))]
     seeds = list(range(len(texts)))
-    sampled = model.sample(texts, given.frames, seeds, flow_sampling(), condition=given.condition)
+    sampled = model.sample(texts, given.frames, seeds, SAMPLING, condition=given.condition)
     return features_to_joints(model.decode(sampled, given.frames))
 
 
@@ -95,62 +96,46 @@ def operations(work: Callable[[], object]) -> int:
     return counter.get_total_flops()
 
 
-def _velocity_rows(
+def _rows(
     name: str,
     setting: Setting,
     machine: Machine,
     model: FlowModel,
     plain: PlainFlow,
     given: FlowInput,
-) -> list[Row]:
-    works = {"plain": lambda: plain_velocity(plain, given)}
+) -> Iterator[Row]:
+    """A velocity, then whole motions: each in the machine's precisions."""
     models = {own: model.prepared(own) for own in machine.flops}
-    works |= {own: lambda own=own: velocity(models[own], given, own) for own in models}
-    wanted = works["plain"]()
-    results = {own: works[own]() for own in machine.flops}
-    seconds, batch = alternate(works, setting), len(given.frames)
-    done = batch * operations(lambda: plain_velocity(plain, flow_input(model, given.frames[:1], 0)))
-    return [
-        Row(
-            f"{name}, velocity, batch {batch}, {own}",
-            *(batch, "velocities", median(seconds[own]), median(seconds["plain"])),
-            machine.floor(float(done), float(NUMBER[own] * _numbers(plain)), own),
-            *(seconds[own], seconds["plain"]),
-            difference=f"{float((results[own] - wanted).abs().max() / wanted.abs().max()):.1e}",
-        )
-        for own in machine.flops
-    ]
-
-
-def _motion_rows(
-    name: str,
-    setting: Setting,
-    machine: Machine,
-    model: FlowModel,
-    plain: PlainFlow,
-    given: FlowInput,
-) -> list[Row]:
-    models = {own: model.prepared(own) for own in machine.flops}
-    works = {"plain": lambda: plain_joints(model, plain, given, given.z)}
-    works |= {own: lambda own=own: joints_of(models[own], given) for own in machine.flops}
-    seconds = alternate(works, setting, warm_up=False)
     batch, one = len(given.frames), flow_input(model, given.frames[:1], 0)
+    weights = sum(weight.numel() for weight in plain.parameters())
+    step = operations(lambda: plain_velocity(plain, one))
     decoded = operations(lambda: model.decode(one.z, one.frames))
-    done = batch * (STEPS * operations(lambda: plain_velocity(plain, one)) + decoded)
-    return [
-        Row(
-            f"{name}, motion, {STEPS} steps, batch {batch}, {own}",
-            *(batch, "motions", median(seconds[own]), median(seconds["plain"])),
-            machine.floor(float(done), float(STEPS * NUMBER[own] * _numbers(plain)), own),
-            *(seconds[own], seconds["plain"]),
-            remark=f"{given.frames[0]} frames; plain has the same decoder, of all motions at once",
-        )
-        for own in machine.flops
-    ]
+    asked = plain_velocity(plain, given)
 
+    def apart(own: str) -> str:
+        got = velocity(models[own], given, own)
+        return f"{float((got - asked).abs().max() / asked.abs().max()):.1e}"
 
-def _numbers(plain: PlainFlow) -> int:
-    return sum(weight.numel() for weight in plain.parameters())
+    velocities = {"plain": lambda: plain_velocity(plain, given)}
+    velocities |= {own: lambda own=own: velocity(models[own], given, own) for own in models}
+    motions = {"plain": lambda: plain_joints(model, plain, given, given.z)}
+    motions |= {own: lambda own=own: joints_of(models[own], given) for own in models}
+    for unit, works, steps, done in (
+        ("velocities", velocities, 1, step),
+        ("motions", motions, STEPS, STEPS * step + decoded),
+    ):
+        of_motions = unit == "motions"
+        seconds = alternate(works, setting, warm_up=not of_motions)
+        what = f"motion, {STEPS} steps" if of_motions else "velocity"
+        for own in models:
+            yield Row(
+                f"{name}, {what}, batch {batch}, {own}",
+                *(batch, unit, median(seconds[own]), median(seconds["plain"])),
+                machine.floor(float(batch * done), float(steps * NUMBER[own] * weights), own),
+                *(seconds[own], seconds["plain"]),
+                difference="" if of_motions else apart(own),
+                remark=f"{given.frames[0]} frames; {SAME_DECODER}" * of_motions,
+            )
 
 
 def _training_row(
@@ -160,7 +145,7 @@ def _training_row(
     batch = asked or size.batch
     frames = lengths(setting.seed, CLIPS)
     data = flow_data(model, frames, setting.seed)
-    flow = fresh_flow(size, model)
+    flow = make_flow(size, model.coder)
     ours_stage = FlowStage(flow, LINEAR, FlowOptions(optimizer=OPTIMIZER))
     drawn: LatentBatch = middle_batch(data, batch)
     plain = PlainFlow(flow)
@@ -170,14 +155,13 @@ def _training_row(
         plain_step(drawn.mu, drawn.text, drawn.mask, drawn.word_mask)
 
     done = operations(step)
-    ours, theirs = [], []
-    for repeat in range(setting.repeats):
-        theirs.append(setting.time(encode) * batch / ENCODED + setting.time(step))
-
-        def planned(steps: int, seed: int = repeat):
-            return flow_batches(data, batch, steps, seed)
-
-        ours.append(seconds_per_step(ours_stage, planned, setting, TRAINED, FIRST))
+    ours, theirs = in_turns(
+        lambda turn: seconds_per_step(
+            ours_stage, partial(flow_batches, data, batch, seed=turn), setting, TRAINED, FIRST
+        ),
+        lambda _: setting.time(encode) * batch / ENCODED + setting.time(step),
+        setting,
+    )
     return Row(
         f"{name}, training step, batch {batch}, {setting.precision}",
         *(batch, "motions", median(ours), median(theirs)),

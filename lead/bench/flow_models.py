@@ -27,6 +27,7 @@ from lead.training.datamodule import StepDataModule
 
 TEXT_DIM, WORDS = 512, 20  # of CLIP ViT-B/32; words of a sentence
 STEPS, SCALE = 16, 3.0
+SAMPLING = Sampling("euler", STEPS, SCALE)  # configs/sampling/euler16.yaml
 CLIPS = 512  # of the made data set
 
 
@@ -61,7 +62,7 @@ def flow_model(size: FlowSize, seed: int) -> tuple[FlowModel, PlainFlow]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         coder = _coder(size.coder)
-        flow = _flow(size, coder)
+        flow = make_flow(size, coder)
     model = FlowModel(
         coder=coder,
         skeleton=coder.skeleton,
@@ -73,12 +74,8 @@ def flow_model(size: FlowSize, seed: int) -> tuple[FlowModel, PlainFlow]:
     return model, PlainFlow(flow).eval()
 
 
-def fresh_flow(size: FlowSize, model: FlowModel) -> FlowTransformer:
-    """One to train."""
-    return _flow(size, model.coder)
-
-
-def _flow(size: FlowSize, coder: FlowCoder) -> FlowTransformer:
+def make_flow(size: FlowSize, coder: FlowCoder) -> FlowTransformer:
+    """A flow for the latents of a coder, none of whose weights is zero."""
     _, joints, channels = coder.latent_frame
     sizes = {"channels": channels, "joints": joints, "text_dim": TEXT_DIM}
     patch = {"patch": 1} if joints == 1 else {}
@@ -120,11 +117,6 @@ def flow_input(model: FlowModel, frames: list[int], seed: int) -> FlowInput:
     text = torch.randn(len(frames), 1 + WORDS, TEXT_DIM, generator=generator)
     words = torch.ones(len(frames), 1 + WORDS, dtype=torch.bool)
     return FlowInput(frames, z * mask[..., None, None], text, mask, words)
-
-
-def flow_sampling() -> Sampling:
-    """As configs/sampling/euler16.yaml."""
-    return Sampling("euler", STEPS, SCALE)
 
 
 def flow_data(model: FlowModel, lengths: np.ndarray, seed: int) -> TimedLatents:

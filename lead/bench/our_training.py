@@ -13,7 +13,7 @@ from lead.data.clips import pad_clips
 from lead.data.latents import LatentDataset
 from lead.data.packed import PackedSplit
 from lead.training.averaging import ExponentialAverage
-from lead.training.datamodule import StepDataModule, latent_data
+from lead.training.datamodule import StepDataModule
 from lead.training.fit import quicken_on_cpu
 from lead.training.optimization import GradientClipping
 from lead.training.quiet import quiet_lightning
@@ -60,11 +60,6 @@ def cached_latents(count: int, text_dim: int, seed: int) -> LatentDataset:
     texts = torch.randn(TEXTS + 1, 1, text_dim, generator=generator)
     rows = {"": 0, **{name: row for row, name in enumerate(names, start=1)}}
     return LatentDataset(split, (mu, logvar - 3), texts, rows, seed)
-
-
-def latent_batches(data: LatentDataset, batch: int, steps: int, seed: int) -> StepDataModule:
-    """The same with a plan of batches; nothing is validated."""
-    return latent_data(data, data, batch, steps, seed)
 
 
 class _Clock(pl.Callback):

@@ -19,8 +19,8 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 class BenchOptions:
     """What `lead bench` was asked for; the values stand in configs/bench.yaml.
 
-    ``teacher`` and ``taught`` are the two models of `distilled`, ``flows`` the FlowSize of each of
-    the ``sizes`` of `flow`.
+    ``teacher`` and ``taught`` are the two models of `distilled`, the first that of `joint`,
+    ``flows`` the FlowSize of each of the ``sizes`` of `flow`.
     """
 
     subject: str

@@ -1,9 +1,11 @@
 """Seconds of several pieces of work, taken in turns so that a busy machine slows all alike."""
 
-import statistics
 from collections.abc import Callable, Mapping
+from statistics import median
 
 from lead.bench.setting import Setting
+
+__all__ = ["alternate", "in_turns", "median"]
 
 
 def alternate(
@@ -20,6 +22,9 @@ def alternate(
     return seconds
 
 
-def median(seconds: list[float]) -> float:
-    """The middle one."""
-    return statistics.median(seconds)
+def in_turns(
+    ours: Callable[[int], float], plain: Callable[[int], float], setting: Setting
+) -> tuple[list[float], list[float]]:
+    """Seconds that both say of themselves, asked ``repeats`` times with the number of the turn."""
+    pairs = [(plain(turn), ours(turn)) for turn in range(setting.repeats)]
+    return [own for _, own in pairs], [other for other, _ in pairs]

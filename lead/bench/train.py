@@ -1,6 +1,8 @@
 """One step of each stage at paper size, beside plain steps with the encoders in the loop."""
 
 from collections.abc import Callable
+from functools import partial
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -14,7 +16,6 @@ from lead.bench.our_training import (
     RandomClips,
     cached_latents,
     clip_data,
-    latent_batches,
     seconds_per_step,
 )
 from lead.bench.plain_models import PlainDenoiser, PlainProjector
@@ -27,7 +28,7 @@ from lead.bench.plain_training import (
 )
 from lead.bench.record import Row
 from lead.bench.setting import BenchOptions, Setting
-from lead.bench.timing import median
+from lead.bench.timing import in_turns, median
 from lead.core.batches import MotionBatch
 from lead.core.seeding import derive_seed
 from lead.data.clips import pad_clips
@@ -35,6 +36,7 @@ from lead.diffusion.schedules import scaled_linear
 from lead.models.denoiser import MldDenoiser
 from lead.models.projector import Projector
 from lead.models.vae import MotionVAE
+from lead.training.datamodule import latent_data
 from lead.training.diffusion_stage import DiffusionOptions, DiffusionStage
 from lead.training.projector_stage import ProjectorOptions, ProjectorStage
 from lead.training.vae_stage import VaeOptions, VaeStage
@@ -71,22 +73,25 @@ def _vae_row(setting: Setting, machine: Machine, clips: RandomClips, batch: int)
     plain_step = plain_vae_step(plain.vae, plain.normalizer)
     ours = VaeStage(MotionVAE(), plain.normalizer, "humanml3d", VaeOptions(optimizer=OPTIMIZER))
     rng = np.random.default_rng(setting.seed)
-    seconds: dict[str, list[float]] = {"ours": [], "plain": []}
-    for repeat in range(setting.repeats):
+
+    def plain_seconds(_: int) -> float:
         drawn = _batch(clips, rng.choice(len(clips), batch), setting)
-        seconds["plain"].append(setting.time(lambda drawn=drawn: plain_step(drawn.x, drawn.mask)))
-        seconds["ours"].append(
-            seconds_per_step(
-                ours, lambda steps, seed=repeat: clip_data(clips, batch, steps, seed), setting, 1
-            )
-        )
+        return setting.time(lambda: plain_step(drawn.x, drawn.mask))
+
+    seconds = in_turns(
+        lambda turn: seconds_per_step(
+            ours, partial(clip_data, clips, batch, seed=turn), setting, steps=1
+        ),
+        plain_seconds,
+        setting,
+    )
     frames = float(clips.lengths.mean())
     operations = 3 * batch * (counts.encoder(int(frames)) + counts.decoder(int(frames)))
     return Row(
         f"stage 1, batch {batch}, {setting.precision}",
-        *(batch, "motions", float(np.mean(seconds["ours"])), float(np.mean(seconds["plain"]))),
+        *(batch, "motions", *map(fmean, seconds)),
         machine.floor(operations, 0, setting.precision),
-        *(seconds["ours"], seconds["plain"]),
+        *seconds,
         remark=f"means over batches of {frames:.0f} frames on average, 196 at most",
     )
 
@@ -129,16 +134,14 @@ def _latent_seconds(
     z = torch.randn(batch, 1, 256, device=setting.device)
     text = torch.randn(batch, 1, TEXT_DIM, device=setting.device)
     plain_step(z, text)
-    ours, plain = [], []
-    for repeat in range(setting.repeats):
-        encoding = setting.time(encode) * batch / ENCODED
-        plain.append(encoding + setting.time(lambda: plain_step(z, text)))
-
-        def planned(steps: int, seed: int = repeat):
-            return latent_batches(data, batch, steps, seed)
-
-        ours.append(seconds_per_step(stage, planned, setting, STEPS, FIRST))
-    return ours, plain
+    planned = partial(latent_data, data, data, batch)
+    return in_turns(
+        lambda turn: seconds_per_step(stage, partial(planned, seed=turn), setting, STEPS, FIRST),
+        lambda _: (
+            setting.time(encode) * batch / ENCODED + setting.time(lambda: plain_step(z, text))
+        ),
+        setting,
+    )
 
 
 def _plain_step(name: str, setting: Setting) -> Callable[[Tensor, Tensor], None]:

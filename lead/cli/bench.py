@@ -1,13 +1,14 @@
 """lead bench SUBJECT [key=value ...] : how fast, beside the floor of this machine and plain code.
 
-SUBJECT          generate | flow | train | prepare | evaluate | import-time | linear | distilled;
-                 also subject=SUBJECT
+SUBJECT          generate | flow | joint | train | prepare | evaluate | import-time | linear |
+                 distilled; also subject=SUBJECT
 repeats=5        timings of each side, taken in turns; the median counts
 batch=N          motions at once (generate: one more row beside 1 and 32; train: default 64;
                  flow: of the training step, default that of each size)
 sizes=[S]        flow: entries of configs/size; small and paper
 source=FOLDER    prepare: BVH recordings (200 of them) in the place of made ones
-run=RUN          distilled: the teacher, with or without projector; default: the starter model
+run=RUN          distilled: the teacher, with or without projector; default: the starter model;
+                 joint: a run of stage=joint_diffusion
 student=RUN      distilled: the run that it taught; default: RUN/distill
 frames=196       length of the motions
 precision=bf16   auto | fp32 | bf16 of the rows that are not fp32 by name
@@ -19,11 +20,11 @@ seed=1           of weights, motions and lengths
 output=FILE      JSON; default: only print
 plot=FILE.png    linear: draw the cost over 1x, 4x and 16x
 
-Models have the paper's sizes and random weights, `distilled` has trained runs: this measures time
-and nothing else. The floor is the operations over the measured rate of matrix products, or the
-bytes over the measured memory bandwidth, whichever takes longer; `plain` is the same work by
-straightforward code, in the same run. `ratio` is plain over ours; `floor` is how many times its
-floor ours takes.
+Models have the paper's sizes and random weights, `distilled` and `joint` trained ones: this
+measures time and nothing else. The floor is the operations over the measured rate of matrix
+products, or the bytes over the measured memory bandwidth, whichever takes longer; `plain` is the
+same work by straightforward code, in the same run. `ratio` is plain over ours; `floor` is how many
+times its floor ours takes.
 """
 
 from collections.abc import Sequence
@@ -44,6 +45,8 @@ def run(overrides: Sequence[str]) -> int:
     _check(config)
     if config["subject"] == "distilled":
         config |= _teacher_and_student(config)
+    if config["subject"] == "joint":
+        config["teacher"] = _named([f"run={config['run'] or 'RUN'}"])
     if config["subject"] == "flow":
         config["flows"] = _flows(config["sizes"])
     files = [Path(config[key]) for key in ("plot", "output") if config[key] is not None]
@@ -81,17 +84,19 @@ def _subject(words: Sequence[str], option: str | None) -> str:
 
 def _teacher_and_student(config: dict) -> dict:
     """The models that both are; RequestError where the student is no run."""
-    from lead.generation.loading import ModelRequest
-
     run = Path(with_default_run({"run": config["run"]})["run"])
     student = Path(config["student"] or run / "distill")
     if not (student / "run.json").is_file():
         raise RequestError(f"student={student} is no run: name one that stage=distill made")
-    teacher, taught = (
-        request(ModelRequest, compose_for_run("generate", words))
-        for words in ([f"run={run}"], [f"run={run}", f"diffusion={student}"])
-    )
+    teacher, taught = _named([f"run={run}"]), _named([f"run={run}", f"diffusion={student}"])
     return {"teacher": teacher, "taught": taught, "student": str(student)}
+
+
+def _named(words: Sequence[str]):
+    """The values by which a named run generates."""
+    from lead.generation.loading import ModelRequest
+
+    return request(ModelRequest, compose_for_run("generate", words))
 
 
 def _flows(sizes: Sequence[str]) -> list:

@@ -1,6 +1,6 @@
 """lead evaluate run=RUN [key=value ...] : measures of real, rebuilt and generated clips.
 
-run=RUN          any run; a vae run by its reconstructions, a classifier run by how often it is right,
+run=RUN          any run; a vae run by its reconstructions, a classifier by how often it is right,
                  a text_autoencoder run by what it leaves of captions, all of clips that they never
                  saw; an evaluator run by what a protocol says of real clips, all and by part
 protocol=P       t2m | t2m67 | open : FID, R-precision, MM-dist, Diversity and MultiModality as well

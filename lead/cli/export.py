@@ -22,7 +22,7 @@ from pathlib import Path
 
 from lead.cli.config import compose_with_words
 from lead.cli.loading import request
-from lead.core.errors import RequestError, did_you_mean
+from lead.core.errors import RequestError
 from lead.core.files import claimed
 
 
@@ -30,11 +30,11 @@ def run(overrides: Sequence[str]) -> int:
     """Convert motion files."""
     config, files = compose_with_words("export", overrides)
     if config["format"] == "starter":
-        from lead.cli.export_starter import export_starter
+        from lead.cli.export_runs import export_starter
 
         return export_starter(config)
     if config["format"] == "mld" or config["run"] is not None:
-        from lead.cli.export_checkpoint import export_checkpoint
+        from lead.cli.export_runs import export_checkpoint
 
         return export_checkpoint(config)
     paths = [Path(file) for file in (*files, config["motion"]) if file is not None]
@@ -43,11 +43,9 @@ def run(overrides: Sequence[str]) -> int:
             "export needs motion=FILE.npz: a file that `lead generate` wrote, BVH or AMC"
         )
 
-    from lead.export.formats import FORMATS, PAGES, TOGETHER, Manner
+    from lead.export.formats import PAGES, TOGETHER, Manner
 
     format = config["format"]
-    if format not in FORMATS:
-        raise RequestError(f"unknown format '{format}': {did_you_mean(format, FORMATS)}")
     request(Manner, config).check(format)
     together = format in (PAGES if config["output"] is None else TOGETHER)
     outputs = _outputs(paths, config, together=together)

@@ -39,7 +39,7 @@ from lead.cli.loading import check_lengths, compose_for_run, request
 from lead.cli.outputs import CLIPS, output_folder
 from lead.cli.prompts import prompts_of
 from lead.cli.stopwatch import Stopwatch
-from lead.core.errors import RequestError, did_you_mean
+from lead.core.errors import RequestError
 from lead.core.files import last_name
 
 
@@ -88,7 +88,4 @@ def _formats(config: dict) -> list[str]:
         formats = ["npz", str(config["format"])]
     if not formats:
         raise RequestError(f"formats is empty: choose of {', '.join(FORMATS)}")
-    for name in formats:
-        if name not in FORMATS:
-            raise RequestError(f"unknown format '{name}': {did_you_mean(name, FORMATS)}")
     return list(dict.fromkeys(formats))

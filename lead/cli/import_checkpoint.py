@@ -43,6 +43,8 @@ def run(overrides: Sequence[str]) -> int:
         raise RequestError("import needs checkpoint=FILE: name the checkpoint")
     if not Path(checkpoint).is_dir():
         check_regular(checkpoint, "checkpoint=")
+    if (config["mean"] is None) != (config["std"] is None):
+        raise RequestError("mean and std go together: name both files")
     output = Path(config["output"] or f"checkpoints/{project}-{config['dataset']}")
     flow = replace(IMPORTED, mark="flow/run.json", names=("autoencoder", "flow"))
     made = {"t2m": RUN, "acmdm": flow}.get(project, IMPORTED)

@@ -1,6 +1,7 @@
 """lead report latents run=RUN [key=value ...] : real clips before and after the projector.
 
-run=RUN          a projector run
+run=RUN          a projector run; or one of stage=joint_diffusion: motions and sentences before and
+                 after its blocks, and how often one is found by the other
 label=L          what colours a clip: a label of the data set (content, style, ...), or verb,
                  the first verb of its first caption; default: the first of content, action, verb
 classes=10       the most frequent ones; clips of others are left out

@@ -8,27 +8,33 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 
+class _Batch:
+    """Tensors and what belongs to them."""
+
+    def to(self, device) -> "_Batch":
+        """The same batch on another device."""
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "_Batch":
+        """In memory that a GPU fetches from without anyone waiting, unless it is there already."""
+        return self._changed(lambda tensor: tensor if tensor.is_cuda else tensor.pin_memory())
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> "_Batch":
+        held = {name: one for name, one in vars(self).items() if isinstance(one, Tensor)}
+        return replace(self, **{name: change(tensor) for name, tensor in held.items()})
+
+
 @dataclass
-class MotionBatch:
+class MotionBatch(_Batch):
     """Padded, normalised motions."""
 
     x: Float[Tensor, "batch frames features"]
     mask: Bool[Tensor, "batch frames"]
     ids: list[str]
 
-    def to(self, device) -> "MotionBatch":
-        """The same batch on another device."""
-        return MotionBatch(
-            self.x.to(device, non_blocking=True), self.mask.to(device, non_blocking=True), self.ids
-        )
-
-    def pin_memory(self) -> "MotionBatch":
-        """In memory that a GPU fetches from without anyone waiting; DataLoader asks for it."""
-        return MotionBatch(self.x.pin_memory(), self.mask.pin_memory(), self.ids)
-
 
 @dataclass
-class LatentBatch:
+class LatentBatch(_Batch):
     """Cached posteriors with the text embedding of one caption each.
 
     Latents of whole clips have one size, and captions are their pooled vectors: masks are None, all
@@ -42,7 +48,6 @@ class LatentBatch:
     text: Float[Tensor, "batch words text_dim"]
     null_text: Float[Tensor, "one words text_dim"]
     ids: list[str]
-    generated: Float[Tensor, "batch tokens dim"] | None = None  # what the diffusion makes of them
     mask: Bool[Tensor, "batch tokens"] | None = None
     word_mask: Bool[Tensor, "batch words"] | None = None
     null_mask: Bool[Tensor, "one words"] | None = None
@@ -70,15 +75,3 @@ class LatentBatch:
             return replace(self, text=text)
         words = torch.where(dropped[:, None], self.null_mask, self.word_mask)
         return replace(self, text=text, word_mask=words)
-
-    def to(self, device) -> "LatentBatch":
-        """The same batch on another device."""
-        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def pin_memory(self) -> "LatentBatch":
-        """In memory that a GPU fetches from without anyone waiting, unless it is there already."""
-        return self if self.mu.is_cuda else self._changed(Tensor.pin_memory)
-
-    def _changed(self, change: Callable[[Tensor], Tensor]) -> "LatentBatch":
-        held = {name: one for name, one in vars(self).items() if isinstance(one, Tensor)}
-        return replace(self, **{name: change(tensor) for name, tensor in held.items()})

@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.schema import check_options, shown
 
-DEPTH = 50  # levels of nesting in a description, and in all of run.json
-
 HOLDS: dict[str, tuple[str, ...]] = {
     "vae": ("vae",),
     "diffusion": ("denoiser", "schedule"),
@@ -92,8 +90,6 @@ NETWORKS = (
 PARTS = (*NETWORKS, "schedule")
 """The kinds that a run describes under ``parts``, each under its own name."""
 
-_SHORT = {dotted: short for names in CLASSES.values() for short, dotted in names.items()}
-
 
 def build(kind: str, description: object, /, where: str = "", **extra: object):
     """Build the object of a kind that ``description`` names.
@@ -152,25 +148,7 @@ def check_fit(options: Mapping, where: str, **wanted: object) -> None:
 
 def known_name(kind: str, name: object) -> str:
     """The short name of a class of this kind; ValueError for a name that is not in the table."""
-    short = _SHORT.get(name, name) if isinstance(name, str) else name
-    if not isinstance(short, str) or short not in CLASSES[kind]:
+    if not isinstance(name, str) or name not in CLASSES[kind]:
         hint = did_you_mean(name[:100] if isinstance(name, str) else "", CLASSES[kind])
         raise ValueError(f"no {kind} is called {shown(name)}: {hint}")
-    return short
-
-
-def with_short_names(value: object, depth: int = DEPTH) -> object:
-    """A JSON value in which classes have their short names; earlier runs have dotted ones.
-
-    Raises ValueError for what is nested more than ``DEPTH`` deep.
-    """
-    if not depth:
-        raise ValueError(f"nested too deeply, {DEPTH} levels are the most")
-    if isinstance(value, list):
-        return [with_short_names(entry, depth - 1) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    plain = {key: with_short_names(entry, depth - 1) for key, entry in value.items()}
-    if isinstance(name := plain.get("_target_"), str):
-        plain["_target_"] = _SHORT.get(name, name)
-    return plain
+    return name

@@ -3,10 +3,11 @@
 Who makes ``PATH`` holds a lock beside it, ``.PATH.lead-lock``; what is half done is called
 ``.PATH.lead-newN``, what it is to replace ``.PATH.lead-old``. The system drops a lock when its
 process ends, however it ends: what lies there unlocked belongs to nobody any more. Where files have
-no locks (some network disks, Windows) nobody is refused, and nothing is cleared.
+no locks (some network disks) nobody is refused, and nothing is cleared.
 """
 
 import errno
+import fcntl
 import hashlib
 import os
 import re
@@ -21,11 +22,6 @@ from itertools import count
 from pathlib import Path
 
 from lead.core.errors import LeadError, RequestError, WorkError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 LONGEST = 180  # bytes of a name that stays whole in the names beside it; systems take 255
 _MARK = ".lead-"
@@ -92,7 +88,7 @@ def sole_writer(place: Path) -> Iterator[None]:
     """
     lock = beside(place, "lock")
     key = os.path.realpath(lock)
-    if fcntl is None or _holders.get(key) == threading.get_ident():
+    if _holders.get(key) == threading.get_ident():
         yield
         return
     process, (descriptor, locked) = os.getpid(), _take(lock, place)
@@ -132,12 +128,10 @@ def _new_file(place: Path) -> tuple[Path, int]:
             continue
         except OSError as error:
             raise cannot_write(place, error) from error
-        if fcntl is not None and _lock(descriptor) is not False and _stands_at(path, descriptor):
+        if _lock(descriptor) is not False and _stands_at(path, descriptor):
             _descriptors.add(descriptor)
             return path, descriptor
         os.close(descriptor)
-        if fcntl is None:  # what is open cannot be renamed there
-            return path, -1
 
 
 def temporary_folder(place: Path) -> Path:
@@ -181,7 +175,7 @@ def scratch_folder(kind: str) -> Iterator[Path]:
     """
     name = f"lead-{kind}-"
     root = Path(tempfile.gettempdir())
-    for left in root.glob(f"{name}*") if fcntl is not None else ():
+    for left in root.glob(f"{name}*"):
         with suppress(LeadError), sole_writer(left):
             shutil.rmtree(left, ignore_errors=True)
     process, place = os.getpid(), root / f"{name}{secrets.token_hex(4)}"
@@ -225,8 +219,6 @@ def _clear(place: Path) -> None:
 
 def _remove_if_left(path: Path) -> bool:
     """Remove a temporary file that nobody holds any more; whether there is none now."""
-    if fcntl is None:
-        return False
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError as error:
@@ -265,17 +257,14 @@ def _take(lock: Path, place: Path) -> tuple[int, bool]:
 
 def _release(path: Path, descriptor: int) -> None:
     """Remove a file that this process holds, if it still has that name, and let go of it."""
-    if descriptor < 0 or _stands_at(path, descriptor):
+    if _stands_at(path, descriptor):
         path.unlink(missing_ok=True)
-    if descriptor >= 0:
-        _descriptors.discard(descriptor)
-        os.close(descriptor)
+    _descriptors.discard(descriptor)
+    os.close(descriptor)
 
 
 def _lock(descriptor: int) -> bool | None:
     """Whether this process holds the lock now; None where files have no locks."""
-    if fcntl is None:
-        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -299,5 +288,4 @@ def _forget() -> None:
     _holders.clear()
 
 
-if fcntl is not None:
-    os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_forget)

@@ -4,16 +4,11 @@ from pathlib import Path
 
 import torch
 
-from lead.core.errors import RequestError, did_you_mean
-
-PRECISIONS = ("auto", "fp32", "bf16")
 CPU_FACTS = Path("/proc/cpuinfo")
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """``fp32`` or ``bf16``; ``auto`` takes bf16 where it is native. RequestError for another."""
-    if name not in PRECISIONS:
-        raise RequestError(f"unknown precision '{name}': {did_you_mean(name, PRECISIONS)}")
+    """``fp32`` or ``bf16``; ``auto`` takes bf16 where it is native."""
     if name != "auto":
         return name
     native = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()

@@ -137,18 +137,14 @@ def read_csv(
 
 
 def read_tensors(
-    path: Path | str,
-    wanted: Callable[[str], bool] | None = None,
-    *,
-    most: int = ARRAY_BYTES,
-    advice: str = "remake it",
+    path: Path | str, wanted: Callable[[str], bool] | None = None, *, advice: str = "remake it"
 ) -> dict:
     """A safetensors file; RequestError where it is missing, WorkError where it is broken.
 
     Broken is, too, what holds a number that is not finite. Only tensors whose name is ``wanted``
     are read, by default all.
     """
-    return _tensors(path, wanted, most, advice)[0]
+    return _tensors(path, wanted, ARRAY_BYTES, advice)[0]
 
 
 def read_described(path: Path | str, entry: str, advice: str) -> tuple[dict, object]:

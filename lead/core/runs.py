@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lead.core.building import build, check_fit, full_options, with_short_names
+from lead.core.building import build, check_fit, full_options
 from lead.core.claims import remove_leftovers
 from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.files import content_hash, write_json, write_tensors
@@ -55,7 +55,7 @@ class Run:
 
     @cached_property
     def contents(self) -> dict[str, Any]:
-        """All of run.json, with short names of classes; RequestError where there is none."""
+        """All of run.json; RequestError where there is none."""
         if not self.exists():
             raise RequestError(
                 f"{self.folder} is not a run directory (no run.json): "
@@ -67,10 +67,7 @@ class Run:
             raise RequestError(
                 f"{self.folder} has layout {shown(version)}, this version reads {SCHEMA_VERSION}"
             )
-        try:
-            return with_short_names(contents)
-        except ValueError as error:
-            raise WorkError(f"{self.file} is {error}: train or import it again") from error
+        return contents
 
     @cached_property
     def record(self) -> RunRecord:
@@ -116,11 +113,7 @@ class Run:
         from lead.core.compact import restore
 
         path = self._saved(part)
-        tensors = restore(read_tensors(path), str(path))
-        for name, tensor in tensors.items():
-            if not tensor.isfinite().all():
-                raise WorkError(f"{path}: {name} holds numbers that are not finite: train it again")
-        return tensors
+        return restore(read_tensors(path), str(path))
 
     def _saved(self, part: str) -> Path:
         path = self.weights_path(part)

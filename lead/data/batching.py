@@ -30,10 +30,6 @@ class BatchPlan:
         weights: Sequence[float] | np.ndarray | None = None,
     ):
         self.lengths = np.asarray(lengths)
-        if len(self.lengths) == 0:
-            raise RequestError("the training split is empty: prepare the dataset again")
-        if batch_size < 1:
-            raise RequestError(f"batch_size is {batch_size}: it must be at least 1")
         self.weights = np.ones(len(self.lengths)) if weights is None else np.asarray(weights)
         self.rows = int(self.weights.sum() + 1e-6)  # shown in an epoch
         if self.rows < 1:

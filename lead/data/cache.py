@@ -5,7 +5,6 @@ A change of any of them gives another name, so a stale cache is never read. A da
 cannot be written is used without: everything is encoded anew each time, and that is said.
 """
 
-import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -41,46 +40,25 @@ def cached_posteriors(
     key = content_hash(dataset.data_hash, split, weights_hash)[:16]
     path = dataset.folder / "cache" / f"posterior-{split}-{key}.safetensors"
     clips = ClipDataset(dataset, split)
-    cached = read_or_none(path, ("mu", "logvar"), len(clips))
-    if cached is not None:
-        return cached["mu"], cached["logvar"]
-    batches = length_sorted_batches(clips.split.frames, batch_size)
-    rows: dict[int, tuple[Tensor, Tensor]] = {}
-    for places in tqdm(batches, desc=f"encode {split} motions", unit="batch", disable=None):
-        mu, logvar = encode(pad_clips([clips[0, place] for place in places]))
-        tokens = next(iter(rows.values()))[0].shape[0] if rows else mu.shape[1]
-        if mu.shape[1] != tokens:
-            raise RequestError(
-                f"this VAE's latents are as long as the motion, of {tokens} and {mu.shape[1]} "
-                "tokens here: stages 2 and 3 take a VAE with one number of tokens for all"
-            )
-        encoded = zip(mu.float().cpu(), logvar.float().cpu(), strict=True)
-        rows.update(zip(places, encoded, strict=True))
-    mu = torch.stack([rows[place][0] for place in range(len(clips))])
-    logvar = torch.stack([rows[place][1] for place in range(len(clips))])
-    keep_tensors(path, {"mu": mu, "logvar": logvar})
-    return mu, logvar
 
+    def make() -> dict[str, Tensor]:
+        batches = length_sorted_batches(clips.split.frames, batch_size)
+        rows: dict[int, tuple[Tensor, Tensor]] = {}
+        for places in tqdm(batches, desc=f"encode {split} motions", unit="batch", disable=None):
+            mu, logvar = encode(pad_clips([clips[0, place] for place in places]))
+            tokens = next(iter(rows.values()))[0].shape[0] if rows else mu.shape[1]
+            if mu.shape[1] != tokens:
+                raise RequestError(
+                    f"this VAE's latents are as long as the motion, of {tokens} and {mu.shape[1]} "
+                    "tokens here: stages 2 and 3 take a VAE with one number of tokens for all"
+                )
+            encoded = zip(mu.float().cpu(), logvar.float().cpu(), strict=True)
+            rows.update(zip(places, encoded, strict=True))
+        both = zip(*(rows[place] for place in range(len(clips))), strict=True)
+        return dict(zip(("mu", "logvar"), map(torch.stack, both), strict=True))
 
-def cached_generated(
-    dataset: PackedDataset,
-    split: str,
-    keys: Sequence[object],
-    posterior_mean: Tensor,
-    make: Callable[[], Tensor],
-) -> Tensor:
-    """Generated latents of every clip of a split, in the shape of ``posterior_mean``.
-
-    ``keys`` name all that they depend on beside these latents: denoiser, guidance, seed.
-    """
-    own = hashlib.sha256(posterior_mean.contiguous().numpy().tobytes()).hexdigest()
-    key = content_hash(split, own, *map(str, keys))[:16]
-    path = dataset.folder / "cache" / f"generated-{split}-{key}.safetensors"
-    cached = read_or_none(path, ("z",), len(posterior_mean))
-    if cached is None:
-        cached = {"z": make()}
-        keep_tensors(path, cached)
-    return cached["z"]
+    cached = cached_tensors(path, ("mu", "logvar"), len(clips), make)
+    return cached["mu"], cached["logvar"]
 
 
 def cached_texts(
@@ -99,17 +77,14 @@ def cached_texts(
     rows = {text: row for row, text in enumerate(texts)}
     key = content_hash(fingerprint, *texts)[:16]
     path = dataset.folder / "cache" / f"text-{split}-{key}.safetensors"
-    cached = read_or_none(path, ("embeddings",), len(texts))
-    if cached is not None:
-        return cached["embeddings"], rows
-    starts = range(0, len(texts), batch_size)
-    parts = [
-        embed(texts[start : start + batch_size]).float().cpu()
-        for start in tqdm(starts, desc=f"embed {split} captions", unit="batch", disable=None)
-    ]
-    embeddings = torch.cat(parts)
-    keep_tensors(path, {"embeddings": embeddings})
-    return embeddings, rows
+
+    def make() -> dict[str, Tensor]:
+        starts = range(0, len(texts), batch_size)
+        shown = tqdm(starts, desc=f"embed {split} captions", unit="batch", disable=None)
+        parts = [embed(texts[start : start + batch_size]).float().cpu() for start in shown]
+        return {"embeddings": torch.cat(parts)}
+
+    return cached_tensors(path, ("embeddings",), len(texts), make)["embeddings"], rows
 
 
 def cached_array(
@@ -133,12 +108,21 @@ def cached_array(
     return array
 
 
-def keep_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write a cache file where that goes, else say that it does not."""
+def cached_tensors(
+    path: Path, names: Sequence[str], rows: int, make: Callable[[], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """The tensors of a cache file, each of so many rows; made where it is missing or not whole."""
+    if path.is_file():
+        with suppress(LeadError):
+            tensors = read_tensors(path)
+            if all(name in tensors and tensors[name].shape[:1] == (rows,) for name in names):
+                return tensors
+    tensors = make()
     try:
         write_tensors(path, tensors)
     except (OSError, LeadError) as error:
         _not_kept(path, error)
+    return tensors
 
 
 def _not_kept(path: Path, error: Exception) -> None:
@@ -152,15 +136,3 @@ def _not_kept(path: Path, error: Exception) -> None:
 @cache
 def _say_once(text: str) -> None:
     tqdm.write(one_line(text), file=sys.stderr)
-
-
-def read_or_none(path: Path, names: Sequence[str], rows: int) -> dict[str, Tensor] | None:
-    """A cache file's tensors; None where it is missing or not whole, so that it is made again."""
-    if not path.is_file():
-        return None
-    try:
-        tensors = read_tensors(path)
-    except LeadError:
-        return None
-    whole = all(name in tensors and tensors[name].shape[:1] == (rows,) for name in names)
-    return tensors if whole else None

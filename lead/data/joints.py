@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from lead.core.batches import MotionBatch
 from lead.core.files import content_hash
-from lead.core.seeding import derive_seed
 from lead.data.cache import cached_array
-from lead.data.clips import length_sorted_batches, pad_clips
+from lead.data.clips import ClipDataset, length_sorted_batches, pad_clips
 from lead.data.packed import PackedDataset, PackedSplit
 from lead.representation import constant_bones, features_to_joints
 from lead.representation.normalizer import Normalizer
@@ -18,36 +16,24 @@ from lead.representation.normalizer import Normalizer
 TOGETHER = 64  # clips
 
 
-class JointDataset(torch.utils.data.Dataset):
+class JointDataset(ClipDataset):
     """Positions in metres of the clips of a split, with constant bones; indexed by (step, place).
 
-    ``crop`` > 0 cuts longer clips to so many frames, at a place that the step and the clip decide.
+    ``crop`` > 0 cuts longer clips to so many frames, at a place that the step and the clip decide;
+    ``longest`` are the frames of each clip as it is served.
     """
 
     def __init__(self, dataset: PackedDataset, split: str, *, crop: int = 0, seed: int = 0):
-        self.split: PackedSplit = dataset.split(split)
-        self.crop, self.seed = crop, seed
+        super().__init__(dataset, split, crop_most=crop, seed=seed)
         self.ends = np.cumsum(self.split.frames)
         self.joints = _cached_joints(dataset, self.split)
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Frames of each clip as it is served."""
-        frames = self.split.frames
-        return np.minimum(frames, self.crop) if self.crop else frames
-
-    def __len__(self) -> int:
-        return len(self.split)
 
     def __getitem__(self, index: tuple[int, int]) -> tuple[str, np.ndarray]:
         """The clip's id and its positions (frames, joints, 3)."""
         step, place = index
-        frames, length = int(self.split.frames[place]), int(self.lengths[place])
-        start = int(self.ends[place]) - frames
-        if frames > length:
-            seed = derive_seed(self.seed, "crop", step, place)
-            start += int(np.random.default_rng(seed).integers(0, frames - length + 1))
-        return self.split.ids[place], np.array(self.joints[start : start + length])
+        end = int(self.ends[place])
+        clip = self.joints[end - int(self.split.frames[place]) : end]
+        return self.split.ids[place], np.array(self._crop(clip, step, place))
 
     def statistics(self) -> Normalizer:
         """Mean of each coordinate over all joints and frames; one deviation, theirs on average."""

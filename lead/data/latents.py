@@ -56,11 +56,6 @@ class LatentDataset(CaptionedLatents):
         self.lengths = [1] * len(self)  # of one size: none is shorter
         self.embeddings = embeddings
         self.null_row = rows[NULL_TEXT]
-        self.generated: Tensor | None = None  # of every clip, where stage 3 reads those
-
-    def first_texts(self) -> Tensor:
-        """Embedding (clips, words, dim) of the first caption of every clip."""
-        return self.embeddings[torch.tensor([rows[0] for rows in self.caption_rows])]
 
     def null_text(self) -> Tensor:
         """Embedding (1, words, dim) of the empty sentence."""
@@ -70,8 +65,7 @@ class LatentDataset(CaptionedLatents):
         """Keep everything on a GPU, where a quarter of its free memory holds it."""
         if device.type != "cuda":
             return
-        named = {name: getattr(self, name) for name in ("mu", "logvar", "embeddings", "generated")}
-        held = {name: tensor for name, tensor in named.items() if tensor is not None}
+        held = {name: getattr(self, name) for name in ("mu", "logvar", "embeddings")}
         room = torch.cuda.mem_get_info(device)[0] // 4
         if sum(tensor.nbytes for tensor in held.values()) <= room:
             for name, tensor in held.items():
@@ -87,7 +81,6 @@ class LatentDataset(CaptionedLatents):
             self.embeddings[self._index(rows)],
             self.null_text(),
             [self.ids[place] for place in places],
-            None if self.generated is None else self.generated[chosen],
         )
 
     def _index(self, places: list[int]) -> Tensor:
@@ -128,7 +121,7 @@ class TimedLatents(CaptionedLatents):
             part = self.latents[self.ends[place] - tokens : self.ends[place]]
             mu[row, :tokens] = torch.from_numpy(np.array(part))
         ids = [self.ids[place] for place in places]
-        own = (mu, torch.full_like(mu, -torch.inf), text, null_text, ids, None)
+        own = (mu, torch.full_like(mu, -torch.inf), text, null_text, ids)
         sentence = None if self.sentences is None else self.sentences[rows]
         return LatentBatch(*own, mask, word_mask, null_mask, self.longest, sentence)
 

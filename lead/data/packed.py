@@ -142,11 +142,6 @@ class PackedDataset:
         """Hash over all features, captions and statistics."""
         return self.manifest.data_hash
 
-    @property
-    def same_motions(self) -> tuple[str, ...]:
-        """Hashes of earlier versions with the same motions and splits and other captions."""
-        return tuple(self.manifest.same_motions)
-
     @cached_property
     def normalizer(self) -> Normalizer:
         """The dataset's own standardisation."""

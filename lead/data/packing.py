@@ -22,7 +22,7 @@ from lead.core.files import atomic_folder, write_json
 from lead.core.reading import map_array
 from lead.data.contents import STATISTICS, part_names, record_contents
 from lead.data.loading import load_all
-from lead.data.source import Caption, LoadedClip, Rejected, Source
+from lead.data.source import LoadedClip, Rejected, Source
 from lead.representation.normalizer import feature_statistics
 from lead.representation.skeletons import get_skeleton
 
@@ -45,21 +45,7 @@ class _Split:
 
     features: list[np.ndarray] = field(default_factory=list)
     frames: int = 0
-    columns: dict[str, list] = field(default_factory=lambda: {name: [] for name in _COLUMNS})
-
-    def add_features(self, features: np.ndarray) -> int:
-        start = self.frames
-        self.features.append(features)
-        self.frames += len(features)
-        return start
-
-    def add_entry(self, name, start, frames, captions: Sequence[Caption], labels) -> None:
-        row = (
-            *(name, start, frames),
-            *([c.text for c in captions], [c.tokens for c in captions], dict(labels)),
-        )
-        for column, value in zip(self.columns.values(), row, strict=True):
-            column.append(value)
+    rows: list[tuple] = field(default_factory=list)  # of the index, in the order of _COLUMNS
 
 
 def pack(
@@ -93,7 +79,7 @@ def pack(
                 report.rejected.extend(
                     _place(result, splits.setdefault(result.split, _Split()), source)
                 )
-        splits = {name: split for name, split in splits.items() if split.columns["id"]}
+        splits = {name: split for name, split in splits.items() if split.rows}
         if not splits:
             raise WorkError(f"'{source.name}' gave no clip: {_first_reason(report.rejected)}")
         _write(folder, source, splits, report)
@@ -113,27 +99,21 @@ def _place(clip: LoadedClip, split: _Split, source: Source) -> list[Rejected]:
     """Put a clip and its tagged segments into a split; returns what does not fit the limits."""
     frames = len(clip.features)
     whole = [c for c in clip.captions if c.text.strip() and c.start == c.end == 0]
-    segments = _segments(clip, source.fps, frames)
-    windows = []
-    if whole:
-        windows.extend(
-            (name, begin, end, whole) for name, begin, end in _windows(clip.id, frames, source)
-        )
-    windows.extend(segments)
-    rejected = []
-    kept = []
-    for name, begin, end, captions in windows:
+    windows = [(*window, whole) for window in _windows(clip.id, frames, source) if whole]
+    rejected, before = [], len(split.rows)
+    for name, begin, end, captions in [*windows, *_segments(clip, source.fps, frames)]:
         if source.min_frames <= end - begin <= source.max_frames:
-            kept.append((name, begin, end, captions))
+            texts, tokens = [c.text for c in captions], [c.tokens for c in captions]
+            row = (name, split.frames + begin, end - begin, texts, tokens, dict(clip.labels))
+            split.rows.append(row)
         else:
             limits = f"{source.min_frames}..{source.max_frames}"
             rejected.append(
                 Rejected(name, clip.id, f"{end - begin} frames, outside {limits}: left out")
             )
-    if kept:
-        start = split.add_features(np.ascontiguousarray(clip.features, dtype=np.float32))
-        for name, begin, end, captions in kept:
-            split.add_entry(name, start + begin, end - begin, captions, clip.labels)
+    if len(split.rows) > before:
+        split.features.append(np.ascontiguousarray(clip.features, dtype=np.float32))
+        split.frames += frames
     return rejected
 
 
@@ -177,8 +157,9 @@ def _write(folder: Path, source: Source, splits: dict[str, _Split], report: Pack
     for name, split in splits.items():
         array, index = (folder / part for part in part_names(name))
         features = _write_features(array, split.features)
-        write_json(index, split.columns)
-        report.clips[name] = len(split.columns["id"])
+        columns = map(list, zip(*split.rows, strict=True))
+        write_json(index, dict(zip(_COLUMNS, columns, strict=True)))
+        report.clips[name] = len(split.rows)
         report.frames[name] = len(features)
         if name == "train" or "train" not in splits:
             train = features

@@ -34,16 +34,16 @@ def plain_form(text: str) -> tuple[str, ...]:
     return min(tuple(_WORD.findall(side.lower())) for side in (text, mirror_caption(text)))
 
 
-def readable_captions(dataset: PackedDataset, train: str = "train", test: str = "test") -> Readable:
+def readable_captions(dataset: PackedDataset) -> Readable:
     """The captions of ``train`` that no clip of ``test`` has; all where there is no such split.
 
     A clip whose captions are all taken away keeps them where they are lines that name a take
     ("walk", "boxing") and no clip of ``test`` has the like from people; else it has none left.
     """
-    split = dataset.split(train)
+    split = dataset.split("train")
     everyone, people = set(), set()
-    if test in dataset.manifest.clips:
-        everyone, people = _forms(dataset.split(test))
+    if "test" in dataset.manifest.clips:
+        everyone, people = _forms(dataset.split("test"))
     readable = Readable([], Counter(), Counter())
     for captions, labels in zip(split.captions, split.labels, strict=True):
         kind, forms = labels.get(KIND, labels.get("part", "captions")), map(plain_form, captions)

@@ -14,6 +14,9 @@ HELD_OUT = "heldout"
 SPLIT = re.compile(r"\w[\w-]*")
 """How a split, and so its files, are called."""
 
+SHARES = {"train": 0.8, "val": 0.05, "test": 0.15}
+"""Of the clips of a collection that has no splits of its own."""
+
 SMALL_STRATUM = 5
 """Strata with fewer members are split together with their siblings (the stratum one level up)."""
 

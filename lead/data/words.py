@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from lead.core.files import content_hash
 from lead.core.masks import lengths_to_mask
-from lead.data.cache import NULL_TEXT, cached_array, keep_tensors, read_or_none
+from lead.data.cache import NULL_TEXT, cached_array, cached_tensors
 from lead.data.packed import PackedDataset
 
 TOGETHER = 256  # sentences
@@ -82,26 +82,18 @@ def sentence_words(
     dataset: PackedDataset, name: str, texts: Collection[str], fingerprint: str, encode: Encode
 ) -> CaptionWords:
     """The same of any sentences; ``name`` says in the name of the cache file which they are."""
-    split, texts = (
-        name,
-        sorted(texts, key=lambda text: (len(text), text)),
-    )  # little padding in a batch
+    texts = sorted(texts, key=lambda text: (len(text), text))  # little padding in a batch
     key = content_hash(fingerprint, "words", *texts)[:16]
-    path = dataset.folder / "cache" / f"words-{split}-{key}.safetensors"
-    cached = read_or_none(path, ("pooled", "counts"), len(texts))
-    if cached is None:
-        cached, tokens = _encoded(texts, encode, split)
-    else:
-        tokens = None
+    path = dataset.folder / "cache" / f"words-{name}-{key}.safetensors"
+    encoded = cache(lambda: _encoded(texts, encode, name))  # once for both files
+    names = ("pooled", "counts")
+    cached = cached_tensors(path, names, len(texts), lambda: encoded()[0])
 
     def fill(array: np.ndarray) -> None:
-        parts = _encoded(texts, encode, split)[1] if tokens is None else tokens
-        np.concatenate(parts, out=array)
+        np.concatenate(encoded()[1], out=array)
 
     shape = (int(cached["counts"].sum()), cached["pooled"].shape[1])
     mapped = cached_array(path.with_suffix(".npy"), shape, "float16", fill)
-    if tokens is not None:
-        keep_tensors(path, cached)
     rows = {text: row for row, text in enumerate(texts)}
     null = _empty_sentence(dataset, fingerprint, encode)
     return CaptionWords(rows, cached["pooled"], mapped, cached["counts"].numpy(), null)
@@ -111,12 +103,12 @@ def _empty_sentence(dataset: PackedDataset, fingerprint: str, encode: Encode) ->
     """Pooled vector, then the words of the empty sentence, from the same cache."""
     key = content_hash(fingerprint, "words", NULL_TEXT)[:16]
     path = dataset.folder / "cache" / f"words-none-{key}.safetensors"
-    cached = read_or_none(path, ("null",), 1)
-    if cached is None:
+
+    def make() -> dict[str, Tensor]:
         words, real, whole = encode([NULL_TEXT])
-        cached = {"null": torch.cat([whole, words[real]])[None].half().float().cpu()}
-        keep_tensors(path, cached)
-    return cached["null"][0]
+        return {"null": torch.cat([whole, words[real]])[None].half().float().cpu()}
+
+    return cached_tensors(path, ("null",), 1, make)["null"][0]
 
 
 def _encoded(

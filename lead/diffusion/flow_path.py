@@ -39,13 +39,6 @@ class FlowPath:
         time = _column(time, data)
         return self.signal_rate(time) * data + self.noise_rate(time) * noise
 
-    def data_from(self, z_t: Latents, velocity: Latents, time: Times) -> Latents:
-        """The data that a point and its velocity speak of: both lines above solved for it."""
-        time = _column(time, z_t)
-        noise, noise_rate = self.noise(time), self.noise_rate(time)
-        determinant = noise_rate * self.signal(time) - noise * self.signal_rate(time)
-        return (noise_rate * z_t - noise * velocity) / determinant
-
 
 def _column(time: Tensor, like: Tensor) -> Tensor:
     return time.reshape(-1, *[1] * (like.ndim - 1)).to(like.dtype)

@@ -9,8 +9,7 @@ import numpy as np
 
 from lead.evaluation.judge import Judge
 from lead.evaluation.real_clips import RealClips
-from lead.evaluation.replication import Crop, Request
-from lead.evaluation.tally import PhysicalTally
+from lead.evaluation.replication import Crop
 from lead.representation import Skeleton
 from lead.representation.features import with_constant_bones
 
@@ -81,54 +80,6 @@ class Vectors:
     def of(self, keys: Iterable) -> np.ndarray:
         """(keys, dim), in their order."""
         return self.rows[[self.places[key] for key in keys]]
-
-
-def embed_texts(judge: Embedder, requests: Iterable[Request]) -> Vectors:
-    """Vectors of every distinct sentence, by (caption, tokens)."""
-    keys = list(dict.fromkeys((request.caption, request.tokens) for request in requests))
-    captions, tokens = zip(*keys, strict=True)
-    return Vectors(keys, judge.embed_texts(captions, tokens))
-
-
-def embed_crops(
-    judge: Embedder,
-    real: RealClips,
-    crops: Sequence[Crop],
-    tally: PhysicalTally,
-    tallied: set[Crop],
-    rebuild: Reconstruct | None = None,
-) -> np.ndarray:
-    """Vectors (crops, dim) of one chunk of crops, or of their reconstructions.
-
-    The crops in ``tallied`` are measured physically too, reconstructions against the crop.
-    """
-    originals = [cut(real, crop) for crop in crops]
-    motions = originals if rebuild is None else rebuild(originals)
-    for crop, motion, original in zip(crops, motions, originals, strict=True):
-        if crop in tallied:
-            tally.add(
-                motion, None if rebuild is None else original, real.groups(crop.clip, crop.frames)
-            )
-    return judge.embed_motions(motions)
-
-
-def embed_generated(
-    judge: Embedder,
-    real: RealClips,
-    generate: Generate,
-    requests: Sequence[Request],
-    tally: PhysicalTally | None,
-) -> np.ndarray:
-    """Vectors (requests, dim) of motions made for one chunk; a ``tally`` measures them too."""
-    motions = generate(
-        [request.caption for request in requests],
-        [request.crop.frames for request in requests],
-        [request.seed for request in requests],
-    )
-    if tally is not None:
-        crops = [request.crop for request in requests]
-        tally.add_all(motions, [real.groups(crop.clip, crop.frames) for crop in crops])
-    return judge.embed_motions(motions)
 
 
 def cut(real: RealClips, crop: Crop) -> np.ndarray:

@@ -18,9 +18,7 @@ from lead.evaluation.embeddings import (
     Vectors,
     WithScores,
     chunks,
-    embed_crops,
-    embed_generated,
-    embed_texts,
+    cut,
 )
 from lead.evaluation.estimate import Estimate, estimate
 from lead.evaluation.judge import Judge
@@ -37,20 +35,69 @@ Values = dict[str, dict[str, list[float]]]  # row -> measure -> a value per repl
 
 @dataclass(frozen=True)
 class _Asked:
-    """Who makes motions for the requests of a protocol, and who judges them."""
+    """Who makes motions for the requests of a protocol, and who judges them.
 
+    ``fixed`` are vectors of what does not change; from ``dim`` on they are those of CLIP-scores.
+    """
+
+    protocol: Protocol
     judge: Embedder
     real: RealClips
     generators: Mapping[str, Generate]
+    fixed: Mapping[str, Vectors]
+    dim: int | None
     bar: tqdm
 
+    def replicate(self, one: Replication, tallies: Tallies) -> dict[str, dict[str, float]]:
+        """Measures of every row; the ``tallies`` measure generated motions physically."""
+        crops = [request.crop for request in one.requests]
+        text = self.fixed["text"].of((request.caption, request.tokens) for request in one.requests)
+        rows = {name: found.of(crops) for name, found in self.fixed.items() if name != "text"}
+        rows |= self.vectors(one.requests, tallies)
+        reference = self.fixed[REAL].of(one.references)
+        return {name: self.measure(one.seed, text, of, reference) for name, of in rows.items()}
+
+    def measure(
+        self, seed: int, text: np.ndarray, motion: np.ndarray, reference: np.ndarray
+    ) -> dict[str, float]:
+        """One replication of one row; the pairs of Diversity are the same for every row."""
+        protocol, dim, scored = self.protocol, self.dim, {}
+        pooled = len(text) // protocol.pool_size * protocol.pool_size
+        if dim is not None:
+            scored["clip_score"] = metrics.clip_score(text[:pooled, dim:], motion[:pooled, dim:])
+            text, motion, reference = (rows[:, :dim] for rows in (text, motion, reference))
+        precision = metrics.r_precision(text, motion, protocol.pool_size, TOP_K)
+        pairs = min(protocol.diversity_pairs, len(motion))
+        return {
+            **{f"r_precision_{k + 1}": float(share) for k, share in enumerate(precision)},
+            "fid": metrics.frechet_distance(reference, motion),
+            "multimodal_distance": metrics.multimodal_distance(text[:pooled], motion[:pooled]),
+            "diversity": metrics.diversity(motion, pairs, make_generator(seed, "diversity")),
+            **scored,
+        }
+
+    def half_fid(self, one: Replication) -> float:
+        """FID of one half of the real motions, in their shuffled order, against the other half."""
+        motion = self.fixed[REAL].of(one.references)[:, : self.dim]
+        half = len(motion) // 2
+        return metrics.frechet_distance(motion[:half], motion[half:])
+
     def vectors(self, requests: Sequence[Request], tallies: Tallies) -> dict[str, np.ndarray]:
-        """Vectors (requests, dim) of every row; rows that share latents meet chunk by chunk."""
+        """Vectors (requests, dim) of every row; rows that share latents meet chunk by chunk.
+
+        Those in ``tallies`` are measured physically, too.
+        """
         parts: dict[str, list[np.ndarray]] = {name: [] for name in self.generators}
         for chunk in chunks(requests):
             for name, generate in self.generators.items():
-                made = embed_generated(self.judge, self.real, generate, chunk, tallies.get(name))
-                parts[name].append(made)
+                motions = generate(
+                    [request.caption for request in chunk],
+                    [request.crop.frames for request in chunk],
+                    [request.seed for request in chunk],
+                )
+                if name in tallies:
+                    tallies[name].add_all(motions, [self.real.groups(r.crop) for r in chunk])
+                parts[name].append(self.judge.embed_motions(motions))
                 self.bar.update(len(chunk))
         return {name: np.concatenate(rows) for name, rows in parts.items()}
 
@@ -92,13 +139,13 @@ def run_protocol(
     hidden = not (work and sharing.is_first)
     pace = {} if sys.stderr.isatty() else {"delay": LOG_SECONDS, "mininterval": LOG_SECONDS}
     with tqdm(total=work, desc="judge", unit="motion", disable=hidden, **pace) as bar:
-        asked = _Asked(judge, real, generators, bar)
+        asked = _Asked(protocol, judge, real, generators, fixed, dim, bar)
 
         def judged(task: int) -> object:
             if task >= len(drawn):
                 return asked.vectors(parts[task - len(drawn)], {})
             first = {name: tallies[name] for name in generators} if task == 0 else {}
-            measured = _judge_replication(protocol, asked, drawn[task], fixed, first, dim)
+            measured = asked.replicate(drawn[task], first)
             return measured, {name: tally.clips for name, tally in first.items()}
 
         done = sharing.run(costs, judged)
@@ -113,7 +160,7 @@ def run_protocol(
         grouped=grouped(tallies),
         replications=values,
         multimodality=repeated,
-        half_fid=estimate([_half_fid(fixed, one, dim) for one in drawn], protocol.quantile),
+        half_fid=estimate([asked.half_fid(one) for one in drawn], protocol.quantile),
         seeds=[one.seed for one in drawn],
         clips=len(real),
         pools=len(real) // protocol.pool_size,
@@ -144,7 +191,10 @@ def _embed_fixed(
     tallies: Tallies,
     sharing: Sharing,
 ) -> dict[str, Vectors]:
-    """Vectors of what does not change over replications: sentences, real and rebuilt crops."""
+    """Vectors of what does not change over replications: sentences, real and rebuilt crops.
+
+    The crops of the first are measured physically, too, rebuilt ones against the real.
+    """
     requests = [request for one in drawn for request in one.requests]
     crops = [request.crop for request in requests]
     first = {request.crop for request in drawn[0].requests}
@@ -156,68 +206,28 @@ def _embed_fixed(
     def embed(task: int) -> tuple[np.ndarray, list[Clip]]:
         name, part = parts[task]
         tally = PhysicalTally(real.fps, real.skeleton)
-        rows = embed_crops(judge, real, part, tally, first, reconstructions.get(name))
-        return rows, tally.clips
+        originals = [cut(real, crop) for crop in part]
+        motions = reconstructions[name](originals) if name in reconstructions else originals
+        for crop, motion, original in zip(part, motions, originals, strict=True):
+            if crop in first:
+                tally.add(motion, None if name == REAL else original, real.groups(crop))
+        return judge.embed_motions(motions), tally.clips
 
     done = sharing.run([len(part) for _, part in parts], embed)
     for (name, _), (_, clips) in zip(parts, done, strict=True):
         tallies[name].clips.extend(clips)
-    fixed = {"text": embed_texts(judge, requests)}
+    said = [*dict.fromkeys((request.caption, request.tokens) for request in requests)]
+    fixed = {"text": Vectors(said, judge.embed_texts(*zip(*said, strict=True)))}
     for name, own in keys.items():
         rows = [found for (of, _), (found, _) in zip(parts, done, strict=True) if of == name]
         fixed[name] = Vectors(own, np.concatenate(rows))
     return fixed
 
 
-def _judge_replication(
-    protocol: Protocol,
-    asked: _Asked,
-    one: Replication,
-    fixed: Mapping[str, Vectors],
-    tallies: Tallies,
-    dim: int | None,
-) -> dict[str, dict[str, float]]:
-    """Measures of every row; the ``tallies`` measure generated motions physically."""
-    crops = [request.crop for request in one.requests]
-    text = fixed["text"].of((request.caption, request.tokens) for request in one.requests)
-    rows = {name: vectors.of(crops) for name, vectors in fixed.items() if name != "text"}
-    rows |= asked.vectors(one.requests, tallies)
-    reference = fixed[REAL].of(one.references)
-    return {
-        name: _measure(protocol, one.seed, text, motion, reference, dim)
-        for name, motion in rows.items()
-    }
-
-
 def _by_measure(replications: Sequence[Mapping[str, Mapping[str, float]]]) -> Values:
     return {
         name: {key: [one[name][key] for one in replications] for key in row}
         for name, row in replications[0].items()
-    }
-
-
-def _measure(
-    protocol: Protocol,
-    seed: int,
-    text: np.ndarray,
-    motion: np.ndarray,
-    reference: np.ndarray,
-    dim: int | None,
-) -> dict[str, float]:
-    """One replication of one row; the pairs of Diversity are the same for every row."""
-    pooled = len(text) // protocol.pool_size * protocol.pool_size
-    scored = {}
-    if dim is not None:
-        scored["clip_score"] = metrics.clip_score(text[:pooled, dim:], motion[:pooled, dim:])
-        text, motion, reference = (rows[:, :dim] for rows in (text, motion, reference))
-    precision = metrics.r_precision(text, motion, protocol.pool_size, TOP_K)
-    pairs = min(protocol.diversity_pairs, len(motion))
-    return {
-        **{f"r_precision_{k + 1}": float(share) for k, share in enumerate(precision)},
-        "fid": metrics.frechet_distance(reference, motion),
-        "multimodal_distance": metrics.multimodal_distance(text[:pooled], motion[:pooled]),
-        "diversity": metrics.diversity(motion, pairs, make_generator(seed, "diversity")),
-        **scored,
     }
 
 
@@ -242,13 +252,6 @@ def _judge_same_text(
             )
             repeated[name].append(spread.tolist())
     return repeated
-
-
-def _half_fid(fixed: Mapping[str, Vectors], one: Replication, dim: int | None) -> float:
-    """FID of one half of the real motions, in their shuffled order, against the other half."""
-    motion = fixed[REAL].of(one.references)[:, :dim]
-    half = len(motion) // 2
-    return metrics.frechet_distance(motion[:half], motion[half:])
 
 
 def _estimates(

@@ -3,8 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Annotated
+
+from pydantic import Field
 
 from lead.core.errors import RequestError
+from lead.core.schema import one_of
 from lead.evaluation.estimate import Estimate
 from lead.evaluation.table import Column
 
@@ -28,10 +32,7 @@ SINKS = (
 
 TOP_K = 3
 REAL = "Real"
-COUNTS = (
-    *("version", "pool_size", "replications", "diversity_pairs", "unit_length"),
-    *(f"multimodality_{size}" for size in ("texts", "repeats", "pairs", "sets")),
-)
+Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -52,37 +53,28 @@ class Protocol:
     """
 
     name: str
-    version: int
+    version: Count
     datasets: Sequence[str]
     split: str
-    pool_size: int
-    replications: int
-    confidence: float
-    diversity_pairs: int
-    multimodality_texts: int
-    multimodality_repeats: int
-    multimodality_pairs: int
-    multimodality_sets: int
-    unit_length: int
-    crop: str
+    pool_size: Annotated[int, Field(ge=TOP_K)]
+    replications: Count
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    diversity_pairs: Count
+    multimodality_texts: Count
+    multimodality_repeats: Count
+    multimodality_pairs: Count
+    multimodality_sets: Count
+    unit_length: Count
+    crop: Annotated[str, one_of(("whole", "random", "once"))]
     constant_bones: bool
     published: Mapping[str, Mapping]
 
     def __post_init__(self) -> None:
-        for name in COUNTS:
-            if getattr(self, name) < 1:
-                raise RequestError(f"protocol.{name} is {getattr(self, name)}: it starts at 1")
-        if self.pool_size < TOP_K:
-            raise RequestError(f"protocol.pool_size is {self.pool_size}: top {TOP_K} needs as many")
         if self.multimodality_pairs > self.multimodality_repeats:
             raise RequestError(
                 f"protocol.multimodality_pairs is {self.multimodality_pairs}: it cannot be above "
                 f"multimodality_repeats, {self.multimodality_repeats}"
             )
-        if not 0 < self.confidence < 1:
-            raise RequestError(f"protocol.confidence is {self.confidence}: it lies between 0 and 1")
-        if self.crop not in ("whole", "random", "once"):
-            raise RequestError(f"protocol.crop is '{self.crop}': whole, random or once")
 
     def judge_of(self, dataset: str) -> str:
         """The published judge of a data set by its name, else the data set itself."""

@@ -11,6 +11,15 @@ from lead.representation import Skeleton
 
 
 @dataclass(frozen=True)
+class Crop:
+    """A part of a real clip: its place among the clips, first frame and number of frames."""
+
+    clip: int
+    start: int
+    frames: int
+
+
+@dataclass(frozen=True)
 class RealClips:
     """Motions with their captions, in a fixed order. Features are un-normalised, each (frames, F).
 
@@ -33,9 +42,9 @@ class RealClips:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def groups(self, clip: int, frames: int) -> dict[str, str]:
+    def groups(self, crop: Crop) -> dict[str, str]:
         """The groups of a part of a clip, by kind."""
-        return groups_of(self.labels[clip] if self.labels else {}, frames / self.fps)
+        return groups_of(self.labels[crop.clip] if self.labels else {}, crop.frames / self.fps)
 
 
 def real_clips(

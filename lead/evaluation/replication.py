@@ -6,16 +6,7 @@ import numpy as np
 
 from lead.core.seeding import derive_seed
 from lead.evaluation.protocol import Protocol
-from lead.evaluation.real_clips import RealClips
-
-
-@dataclass(frozen=True)
-class Crop:
-    """A part of a real clip: its place among the clips, first frame and number of frames."""
-
-    clip: int
-    start: int
-    frames: int
+from lead.evaluation.real_clips import Crop, RealClips
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Estimates as a table: Markdown for people, rows for a CSV file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,26 +45,35 @@ def format_table(rows: Rows, columns: Sequence[Column]) -> str:
 
     Columns that no row has are left out. Raises RequestError where nothing is left to show.
     """
-    columns = _present(rows, columns)
+    columns = shown_columns(rows.values(), columns)
     lines = [["", *(column.heading for column in columns)]]
-    for name, row in rows.items():
-        lines.append(
-            [name.replace("|", r"\|"), *(column.show(row.get(column.key)) for column in columns)]
-        )
+    lines += [
+        [name, *(column.show(row.get(column.key)) for column in columns)]
+        for name, row in rows.items()
+    ]
+    return "\n".join(aligned(lines, range(1, 1 + len(columns)))) + "\n"
+
+
+def shown_columns(rows: Collection[Collection[str]], columns: Sequence[Column]) -> list[Column]:
+    """The columns that a row has a value for; RequestError where none is left."""
+    found = [column for column in columns if any(column.key in row for row in rows)]
+    if not found:
+        keys = ", ".join(column.key for column in columns)
+        raise RequestError(f"the table is empty: no row has a value for any of {keys}")
+    return found
+
+
+def aligned(lines: Sequence[Sequence[str]], numbers: Container[int]) -> list[str]:
+    """Lines of a Markdown table, the heading first, that line up; ``numbers`` to the right."""
+    lines = [[cell.replace("|", r"\|") for cell in cells] for cells in lines]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join(_line(cells, widths) for cells in (lines[0], rule, *lines[1:])) + "\n"
-
-
-def _present(rows: Rows, columns: Sequence[Column]) -> list[Column]:
-    present = [column for column in columns if any(column.key in row for row in rows.values())]
-    if not present:
-        raise RequestError("the table is empty: no row has a value for any of its columns")
-    return present
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    name, *values = cells
-    aligned = [name.ljust(widths[0])]
-    aligned += [value.rjust(width) for value, width in zip(values, widths[1:], strict=True)]
-    return f"| {' | '.join(aligned)} |"
+    rule = ["-" * (w - 1) + ":" if at in numbers else "-" * w for at, w in enumerate(widths)]
+    return [
+        "| "
+        + " | ".join(
+            cell.rjust(width) if at in numbers else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        + " |"
+        for cells in (lines[0], rule, *lines[1:])
+    ]

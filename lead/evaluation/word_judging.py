@@ -6,7 +6,7 @@ measures of sets (R-precision, FID, MM-dist, Diversity) are taken once a seed, a
 are over seeds.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,42 +55,35 @@ class Request:
     content: str = ""
 
 
-@dataclass(frozen=True)
-class Score:
-    """One measure of one motion."""
-
-    seed: int
-    concept: str
-    measure: str
-    value: float
-
-
 @dataclass
 class Row:
-    """All that was measured of one row: of its motions, and of the set of each seed."""
+    """All that was measured of one row: of its motions, and of the set of each seed.
 
-    scores: list[Score] = field(default_factory=list)
+    ``scores`` are, by measure, the seed, concept and value of each motion.
+    """
+
+    scores: dict[str, list[tuple[int, str, float]]] = field(default_factory=dict)
     sets: dict[str, list[float]] = field(default_factory=dict)
 
     def concept_means(self, measure: str) -> dict[str, float]:
         """Mean of a measure for each concept, over its motions and seeds."""
-        return self._means(measure, lambda score: score.concept)
+        return _means((concept, value) for _, concept, value in self.scores[measure])
 
     def seed_means(self, measure: str) -> dict[int, float]:
         """Mean of a measure for each seed, over all motions."""
-        return self._means(measure, lambda score: score.seed)
+        return _means((seed, value) for seed, _, value in self.scores[measure])
 
     @property
     def measures(self) -> list[str]:
         """The measures of single motions."""
-        return list(dict.fromkeys(score.measure for score in self.scores))
+        return [*self.scores]
 
-    def _means(self, measure: str, key: Callable[[Score], Hashable]) -> dict:
-        values: dict[Hashable, list[float]] = {}
-        for score in self.scores:
-            if score.measure == measure:
-                values.setdefault(key(score), []).append(score.value)
-        return {name: float(np.mean(of)) for name, of in values.items()}
+
+def _means(pairs: Iterable[tuple[Hashable, float]]) -> dict:
+    values: dict[Hashable, list[float]] = {}
+    for key, value in pairs:
+        values.setdefault(key, []).append(value)
+    return {key: float(np.mean(of)) for key, of in values.items()}
 
 
 class WordJudge:
@@ -115,10 +108,10 @@ class WordJudge:
         """Judge the motions of one row and seed, one for each request."""
         row = self.rows.setdefault(name, Row())
         for measure, values in self._of_motions(requests, motions).items():
-            row.scores += [
-                Score(seed, request.concept, measure, float(value))
+            row.scores.setdefault(measure, []).extend(
+                (seed, request.concept, float(value))
                 for request, value in zip(requests, values, strict=True)
-            ]
+            )
         for measure, value in self._of_set(requests, motions, seed).items():
             row.sets.setdefault(measure, []).append(value)
 

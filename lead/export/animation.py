@@ -1,14 +1,13 @@
 """Moving pictures of a clip: GIF and WebP with Pillow, MP4 by mp4.py."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from lead.core.files import atomic_path
 from lead.export.figure import COLOURS
-from lead.export.gif import gif_blocks
 from lead.export.mp4 import write_mp4
 from lead.export.scene import Scene, prepare_scene, render
 
@@ -23,18 +22,18 @@ def write_animation(
     fps: float | int = 20,
     *,
     format: str = "gif",
-    parents: Sequence[int] | None = None,
-    size: Sequence[int] = SIZE,
+    skeleton: str = "humanml3d",
+    size: tuple[int, int] = SIZE,
 ) -> None:
     """Write a clip as ``gif``, ``webp`` or ``mp4``, atomically; equal input makes equal bytes.
 
-    joints (frames, J, 3) metres, y up; ``parents`` default to HumanML3D's. The camera stands still
-    and sees all of the clip. A GIF has one palette and loops, as a WebP does; clips faster than 50
-    fps lose frames in it, not time. An MP4 is H.264 as browsers, phones and slides play it. Raises
-    RequestError for wrong shapes, values that are not finite, fps or size.
+    joints (frames, J, 3) metres, y up; ``size`` even numbers of pixels. The camera stands still and
+    sees all of the clip. GIF and WebP loop; of equal pictures a GIF keeps one for the time of all,
+    and clips faster than 50 fps lose frames in it, not time. An MP4 is H.264 as browsers, phones
+    and slides play it.
     """
     encode = {"gif": _gif, "webp": _webp, "mp4": _mp4}[format]
-    scene = prepare_scene(joints, caption, fps, parents=parents, size=size)
+    scene = prepare_scene(joints, caption, fps, skeleton=skeleton, size=size)
     with atomic_path(path) as temporary:
         encode(scene, temporary)
 
@@ -42,10 +41,12 @@ def write_animation(
 def _gif(scene: Scene, path: Path) -> None:
     shown = _at_most(scene, GIF_FPS)
     palette, nearest = _palette()
-    pictures = (nearest[_cell(np.asarray(picture))] for picture in render(scene, shown))
-    hundredths = _durations(scene, len(shown), per_second=100)
-    with path.open("wb") as stream:
-        stream.writelines(gif_blocks(pictures, hundredths, palette))
+    first, *rest = (Image.fromarray(nearest[_cell(np.asarray(p))]) for p in render(scene, shown))
+    for frame in (first, *rest):
+        frame.putpalette(palette)
+    times = [10 * time for time in _durations(scene, len(shown), per_second=100)]
+    some = {"save_all": True, "append_images": rest, "duration": times}
+    first.save(path, "GIF", loop=0, optimize=True, **some)
 
 
 def _webp(scene: Scene, path: Path) -> None:

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lead.core.errors import RequestError
 from lead.core.files import atomic_path
 from lead.export.motion_file import Motion
-from lead.export.rig import Rig, make_rig
-from lead.export.rotation_error import rotation_remark
+from lead.export.rig import Rig, make_rig, rotation_remark
 
 METRES = 1.0
 CENTIMETRES = 100.0
@@ -29,10 +27,7 @@ def write_bvh(
     hips' offset is zero, so that positions mean the same to readers that add them to it and to
     those that put them in its place. Bones keep the clip's median lengths; the text and seed find
     no place in a BVH file. Returns a remark where that moves the joints, see ``rotation_remark``.
-    Raises RequestError where ``scale`` is not above 0.
     """
-    if not 0 < scale < np.inf:
-        raise RequestError(f"scale must be a number above 0 (units in a metre), got {scale}")
     scale = float(scale)
     rig = make_rig(motion, **rigging)
     angles = np.degrees(euler_zxy(rig.rotations))

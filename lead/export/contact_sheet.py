@@ -8,16 +8,15 @@ import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image, ImageDraw
 
-from lead.core.errors import RequestError
 from lead.core.files import atomic_path
-from lead.export.body import Body, body_of
 from lead.export.caption import get_font, line_height
-from lead.export.checks import finite_array, frame_rate, picture_size
 from lead.export.figure import (
     BACKGROUND,
     FAINT_TEXT,
     GRID,
     OVERSAMPLE,
+    Body,
+    body_of,
     draw_figure,
     draw_floor,
     draw_shadow,
@@ -38,30 +37,21 @@ def write_contact_sheet(
     frames_per_clip: int = 6,
     *,
     fps: float | int = 20,
-    parents: Sequence[int] | None = None,
-    cell: Sequence[int] = CELL,
+    skeleton: str = "humanml3d",
+    cell: tuple[int, int] = CELL,
 ) -> None:
     """Write a PNG with one cell per clip: poses spread along the way walked, time below each.
 
     ``clips`` are (joints, caption) with joints (frames, J, 3) in metres, y up. The sheet measures
     ``columns`` cells by as many rows as the clips need. Where a figure stays in place or turns
-    back, its poses are moved apart sideways. Raises RequestError that names the clip.
+    back, its poses are moved apart sideways. There has to be a clip.
     """
-    width, height = picture_size(cell)
-    if not clips:
-        raise RequestError("a contact sheet needs at least one clip")
-    if columns < 1 or frames_per_clip < 1:
-        raise RequestError(
-            f"columns and frames_per_clip must be at least 1, got {columns} and {frames_per_clip}"
-        )
-    fps = frame_rate(fps)
+    width, height = cell
     columns = min(columns, len(clips))
-    body = body_of(parents)
+    body = body_of(skeleton)
     sheet = Image.new("RGB", (columns * width, ceil(len(clips) / columns) * height), BACKGROUND)
     for number, (joints, caption) in enumerate(clips):
-        name = f"joints of clip {number} ({caption[:40]!r})"
-        joints = finite_array(name, joints, ("frames", len(body.parents), 3))
-        picture = draw_poses(joints, caption, body, frames_per_clip, fps, (width, height))
+        picture = draw_poses(joints, caption, body, frames_per_clip, float(fps), cell)
         ImageDraw.Draw(picture).rectangle((0, 0, width - 1, height - 1), outline=GRID)
         sheet.paste(picture, (number % columns * width, number // columns * height))
     with atomic_path(path) as temporary:

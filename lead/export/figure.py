@@ -6,13 +6,15 @@ of colour vision.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-from lead.export.body import Body
 from lead.export.camera import Camera
+from lead.representation.skeletons import get_skeleton
 
 Colour = tuple[int, int, int]
 Pixels = Float[np.ndarray, "joints 3"]  # u, v, pixels per metre
@@ -41,6 +43,36 @@ BONE_WIDTH, JOINT_RADIUS, HEAD_RADIUS = 0.24, 0.15, 0.45  # in mean bone lengths
 SHADOW_RADIUS, FLOOR_BEYOND = 0.9, 2.5  # in mean bone lengths; of floor around the path
 GRID_STEPS = (0.5, 1.0, 2.0, 5.0)  # metres
 GRID_LINES = 24  # at most, in either direction
+
+
+@dataclass(frozen=True)
+class Body:
+    """Parents of the joints, a side of each ("left", "right", "middle"), and the head."""
+
+    parents: tuple[int, ...]
+    sides: tuple[str, ...]
+    head: int
+
+    @property
+    def bones(self) -> list[tuple[int, int]]:
+        """(parent, joint) of every joint that has a parent."""
+        return [(parent, joint) for joint, parent in enumerate(self.parents) if parent >= 0]
+
+    def bone_length(self, joints: np.ndarray) -> float:
+        """Mean length of the bones in metres: the unit for widths and margins."""
+        parents, children = zip(*self.bones, strict=True)
+        joints = joints.astype(np.float64)
+        lengths = np.linalg.norm(joints[:, list(children)] - joints[:, list(parents)], axis=-1)
+        return max(float(np.median(lengths, axis=0).mean()), 1e-3)
+
+
+@cache
+def body_of(skeleton: str) -> Body:
+    """The body of a skeleton, by the names of its joints; RequestError for an unknown one."""
+    tree = get_skeleton(skeleton)
+    sides = (name.partition("_")[0] for name in tree.joint_names)
+    sides = tuple(side if side in ("left", "right") else "middle" for side in sides)
+    return Body(tree.parents, sides, tree.joint_names.index("head"))
 
 
 def on_floor(points: Float[np.ndarray, "*shape 3"]) -> Float[np.ndarray, "*shape 3"]:

@@ -17,7 +17,6 @@ from lead.export.joint_names import NAMES
 from lead.export.motion_file import Motion, write_motion
 from lead.export.player import write_player
 from lead.export.rig import at_rate
-from lead.representation import get_skeleton
 
 SHEET_CELL = (960, 400)  # pixels of the picture that shows a single clip
 SHEET_POSES = 8
@@ -36,7 +35,10 @@ class Manner(Schema):
     root: bool = False
 
     def check(self, *formats: str) -> None:
-        """RequestError for a choice that none of the formats leaves open."""
+        """RequestError for an unknown format, and a choice that none of them leaves open."""
+        for name in formats:
+            if name not in FORMATS:
+                raise RequestError(f"unknown format '{name}': {did_you_mean(name, FORMATS)}")
         for name in self._chosen():
             if not set(CHOICES[name]) & set(formats):
                 raise RequestError(
@@ -61,11 +63,9 @@ def export_motion(
 ) -> str | None:
     """Write ``motion`` to ``path`` in one of FORMATS, atomically.
 
-    Returns one line on what the format could not keep, if there is anything. Raises RequestError
-    for an unknown format, WorkError where the disk refuses.
+    Returns one line on what the format could not keep, if there is anything. Raises WorkError where
+    the disk refuses.
     """
-    if format not in FORMATS:
-        raise RequestError(f"unknown format '{format}': {did_you_mean(format, FORMATS)}")
     [motion], chosen = (manner or Manner()).of(format, motion)
     return FORMATS[format](path, motion, **chosen)
 
@@ -79,8 +79,8 @@ def export_together(
 
 
 def _moving_picture(path: Path | str, motion: Motion, format: str) -> None:
-    parents = get_skeleton(motion.skeleton).parents
-    write_animation(path, motion.joints, motion.text, motion.fps, format=format, parents=parents)
+    what = {"format": format, "skeleton": motion.skeleton}
+    write_animation(path, motion.joints, motion.text, motion.fps, **what)
 
 
 def _write_sheet(path: Path | str, motion: Motion) -> None:
@@ -90,7 +90,7 @@ def _write_sheet(path: Path | str, motion: Motion) -> None:
         columns=1,
         frames_per_clip=SHEET_POSES,
         fps=motion.fps,
-        parents=get_skeleton(motion.skeleton).parents,
+        skeleton=motion.skeleton,
         cell=SHEET_CELL,
     )
 

@@ -15,8 +15,7 @@ from lead.core.errors import RequestError
 from lead.core.files import atomic_path
 from lead.export.capsule_body import Mesh, capsule_body
 from lead.export.motion_file import Motion
-from lead.export.rig import GROUND, Rig, make_rig
-from lead.export.rotation_error import rotation_remark
+from lead.export.rig import GROUND, Rig, make_rig, rotation_remark
 from lead.representation.rotations import (
     quaternion_between,
     quaternion_inverse,

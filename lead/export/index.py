@@ -6,9 +6,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from lead.core.errors import RequestError
 from lead.core.files import atomic_path, write_json
-from lead.core.reading import plain_text
 
 SCHEMA = 1
 PICTURES = ("gif", "webp", "png")  # what the page shows, the first that a clip has
@@ -50,7 +48,7 @@ class IndexEntry:
     seed: int
     frames: int
     fps: float | int
-    files: Mapping[str, str | Path]
+    files: Mapping[str, str]  # names in the folder, with forward slashes
     remark: str = ""
 
     @property
@@ -64,14 +62,9 @@ def write_index(
 ) -> None:
     """Write index.json and index.html into ``folder``, each atomically.
 
-    The page needs no network and no script; it can be moved with its folder. Relative names in
-    ``files`` are relative to ``folder``. Raises RequestError for a file that is not there.
+    The page needs no network and no script; it can be moved with its folder.
     """
     folder = Path(folder)
-    for number, entry in enumerate(entries):
-        plain_text(f"the text of clip {number}", entry.text)
-        plain_text(f"the remark on clip {number}", entry.remark)
-    files = [_names_within(folder, entry.files) for entry in entries]
     clips = [
         {
             "text": entry.text,
@@ -79,12 +72,12 @@ def write_index(
             "frames": entry.frames,
             "fps": entry.fps,
             "seconds": round(entry.seconds, 3),
-            "files": names,
+            "files": dict(entry.files),
         }
         | ({"remark": entry.remark} if entry.remark else {})
-        for entry, names in zip(entries, files, strict=True)
+        for entry in entries
     ]
-    cards = [_card(entry, names) for entry, names in zip(entries, files, strict=True)]
+    cards = [*map(_card, entries)]
     page = _PAGE.format(
         title=escape(title),
         count="1 clip" if len(cards) == 1 else f"{len(cards)} clips",
@@ -95,29 +88,16 @@ def write_index(
         temporary.write_text(page, encoding="utf-8")
 
 
-def _names_within(folder: Path, files: Mapping[str, str | Path]) -> dict[str, str]:
-    """Each file's name relative to ``folder``, with forward slashes."""
-    names = {}
-    for kind, file in files.items():
-        place = (folder / file).resolve()
-        if not place.is_file():
-            raise RequestError(f"{folder / file} is missing: write the clip before the index")
-        if not place.is_relative_to(folder.resolve()):
-            raise RequestError(f"{file} is not inside {folder}: the index links only its own files")
-        names[kind] = place.relative_to(folder.resolve()).as_posix()
-    return names
-
-
-def _card(entry: IndexEntry, names: Mapping[str, str]) -> str:
+def _card(entry: IndexEntry) -> str:
     links = " · ".join(
-        f'<a href="{_link(name)}">{escape(kind)}</a>' for kind, name in names.items()
+        f'<a href="{_link(name)}">{escape(kind)}</a>' for kind, name in entry.files.items()
     )
     facts = f"seed {entry.seed} · {entry.frames} frames · {entry.seconds:.1f} s · {links}"
     text = escape(entry.text)
     if entry.remark:
         facts = f"{escape(entry.remark)}<br>{facts}"
     return (
-        f"<figure>\n{_shown(text, names)}"
+        f"<figure>\n{_shown(text, entry.files)}"
         f"<figcaption>{text}<br><small>{facts}</small></figcaption>\n</figure>"
     )
 

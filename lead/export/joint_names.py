@@ -1,6 +1,6 @@
 """What the joints of a written skeleton are called, so that other programs recognise them."""
 
-from lead.core.errors import RequestError, did_you_mean
+from lead.core.errors import RequestError
 from lead.representation.skeletons import HUMANML3D, Skeleton
 
 # lead's name without its side; Mixamo's; the humanoid bone of VRM and Unity; SMPL's.
@@ -27,11 +27,8 @@ def joint_names(skeleton: Skeleton, names: str) -> tuple[str, ...]:
     """The skeleton's joint names in one of the vocabularies of NAMES.
 
     ``smpl`` are those of SMPL's own FBX figures (``L_Hip``), ``vrm`` the humanoid bones of VRM, as
-    Unity has them too. Raises RequestError for another word, and for KIT-ML's skeleton, which has
-    no such names.
+    Unity has them too. Raises RequestError for KIT-ML's skeleton, which has no such names.
     """
-    if names not in NAMES:
-        raise RequestError(f"unknown names '{names}': {did_you_mean(names, NAMES)}")
     if names == "lead":
         return skeleton.joint_names
     if skeleton != HUMANML3D:

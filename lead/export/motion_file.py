@@ -28,11 +28,11 @@ from lead.core.errors import RequestError
 from lead.core.files import atomic_path
 from lead.core.reading import plain_text, read_archive
 from lead.core.schema import Schema, check
-from lead.export.checks import finite_array, frame_rate
 from lead.representation import get_skeleton
 
 SCHEMA = 1
 METRES_MOST = 1e6  # from the origin; what draws a motion takes squares of such numbers
+FPS = (0.1, 1000)
 _PROVENANCE = "provenance."
 
 
@@ -54,8 +54,8 @@ class Motion:
     def __post_init__(self) -> None:
         """Check everything that a reader of the file would rely on."""
         skeleton = get_skeleton(self.skeleton)
-        joints = finite_array("joints", self.joints, ("frames", skeleton.joints, 3))
-        features = finite_array("features", self.features, ("frames", skeleton.features))
+        joints = _finite_array("joints", self.joints, ("frames", skeleton.joints, 3))
+        features = _finite_array("features", self.features, ("frames", skeleton.features))
         if np.abs(joints).max() > METRES_MOST:
             raise RequestError(
                 f"joints hold a value of {np.abs(joints).max():.3g} m, {METRES_MOST:g} is the most"
@@ -70,7 +70,10 @@ class Motion:
         for name, text in self.provenance.items():
             plain_text(f"provenance {name!r:.60}", name)
             plain_text(f"provenance {name!r:.60}", text)
-        object.__setattr__(self, "fps", frame_rate(self.fps))
+        low, high = FPS
+        if not low <= self.fps <= high:
+            raise RequestError(f"fps must be from {low} to {high} frames a second, got {self.fps}")
+        object.__setattr__(self, "fps", float(self.fps))
         object.__setattr__(self, "joints", joints)
         object.__setattr__(self, "features", features)
 
@@ -83,6 +86,32 @@ class Motion:
     def seconds(self) -> float:
         """Time the clip is shown for: frames / fps."""
         return self.frames / self.fps
+
+
+def _finite_array(name: str, value: object, shape: tuple[str | int, ...]) -> np.ndarray:
+    """``value`` as a finite float32 array of ``shape``, e.g. ("frames", 22, 3).
+
+    A word in ``shape`` stands for any length from 1. Raises RequestError that states the shape
+    wanted and the one received, or the first frame (leading index) that is not finite.
+    """
+    array = np.asarray(value)
+    wanted = "(" + ", ".join(map(str, shape)) + ")"
+    if array.dtype.kind not in "fiu":
+        raise RequestError(f"{name} must be numbers of shape {wanted}, got type {array.dtype}")
+    fits = array.ndim == len(shape) and all(
+        length >= 1 if isinstance(want, str) else length == want
+        for want, length in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        raise RequestError(f"{name} must be {wanted}, got {array.shape}")
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, dtype=np.float32)
+    bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+    if bad.any():
+        raise RequestError(
+            f"{name} hold a value that is not finite, first in frame {int(bad.argmax())}"
+        )
+    return array
 
 
 def write_motion(path: Path | str, motion: Motion) -> None:

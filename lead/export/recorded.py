@@ -24,7 +24,7 @@ def read_any_motion(path: Path | str, fps: float | int | None = None) -> Motion:
 
 
 def _read_recorded(path: Path, fps: float) -> Motion:
-    from lead.data.bvh import load_bvh_joints
+    from lead.data.bvh.joints import load_bvh_joints
 
     joints = load_bvh_joints(path, fps=fps)
     if len(joints) < 2:

@@ -9,10 +9,15 @@ from jaxtyping import Float
 
 from lead.export.joint_names import joint_names
 from lead.export.motion_file import Motion
-from lead.representation.joint_rotations import JointRotations, fit_joint_rotations
+from lead.representation.joint_rotations import (
+    JointRotations,
+    continuous_signs,
+    fit_joint_rotations,
+)
 from lead.representation.rotations import quaternion_inverse, quaternion_multiply
 
 GROUND = "root"  # what the node below the hips is called
+WORTH_A_REMARK = 0.001  # metres
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +128,21 @@ def at_rate(motion: Motion, fps: float | int | None) -> Motion:
     return replace(motion, joints=figure_at(motion, fps).positions, features=features, fps=fps)
 
 
+def rotation_remark(*figures: JointRotations) -> str | None:
+    """One line on how far the joints have moved, or None where it is less than a millimetre.
+
+    Bones of generated motions change their lengths a little from frame to frame.
+    """
+    errors = np.concatenate([figure.errors for figure in figures])
+    if errors.max() < WORTH_A_REMARK:
+        return None
+    joint = figures[0].skeleton.joint_names[int(errors.max(axis=0).argmax())]
+    return (
+        f"constant bone lengths move the joints by {1000 * errors.mean():.1f} mm on average, by up "
+        f"to {1000 * errors.max():.0f} mm ({joint})"
+    )
+
+
 def _heading(rotations: Float[torch.Tensor, "frames 4"]) -> Float[torch.Tensor, "frames 4"]:
     """The turn about y in each rotation (w, 0, y, 0), continuous in its sign."""
     turn = rotations * torch.tensor([1.0, 0.0, 1.0, 0.0], dtype=rotations.dtype)
@@ -130,6 +150,4 @@ def _heading(rotations: Float[torch.Tensor, "frames 4"]) -> Float[torch.Tensor, 
         turn.norm(dim=-1, keepdim=True) > 1e-9, turn, turn.new_tensor([1.0, 0, 0, 0])
     )
     turn = torch.nn.functional.normalize(turn, dim=-1)
-    flips = (turn[1:] * turn[:-1]).sum(-1, keepdim=True).sign()
-    signs = torch.cat([torch.ones_like(turn[:1, :1]), flips + (flips == 0)])
-    return turn * signs.cumprod(dim=0)
+    return torch.from_numpy(continuous_signs(turn.numpy()[:, None]))[:, 0]

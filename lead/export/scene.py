@@ -1,21 +1,21 @@
 """A clip on its stage: camera and caption fixed once, then one picture per frame."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-from lead.export.body import Body, body_of
 from lead.export.camera import Camera, fit_camera
 from lead.export.caption import draw_lines, get_font, line_height, wrap_text
-from lead.export.checks import finite_array, frame_rate, picture_size
 from lead.export.figure import (
     BACKGROUND,
     FAINT_TEXT,
     OVERSAMPLE,
     TEXT,
+    Body,
+    body_of,
     draw_figure,
     draw_floor,
     draw_shadow,
@@ -52,22 +52,18 @@ def prepare_scene(
     caption: str,
     fps: float | int,
     *,
-    parents: Sequence[int] | None,
-    size: Sequence[int],
+    skeleton: str,
+    size: tuple[int, int],
 ) -> Scene:
-    """Check a clip and place its camera, which stands still and sees all of it.
+    """Place the camera of a clip, which stands still and sees all of it.
 
-    joints (frames, J, 3) metres, y up. Raises RequestError for wrong shapes, values that are not
-    finite, an impossible fps or size.
+    joints (frames, J, 3) metres, y up.
     """
-    body = body_of(parents)
-    joints = finite_array("joints", joints, ("frames", len(body.parents), 3))
-    width, height = picture_size(size)
-    fps = frame_rate(fps)
-    header = draw_header(caption, (width, height))
+    body = body_of(skeleton)
+    header = draw_header(caption, size)
     unit = body.bone_length(joints)
-    camera = place_camera(joints, unit, (0, header.height, width, height))
-    return Scene(joints, body, unit, fps, (width, height), camera, header)
+    camera = place_camera(joints, unit, (0, header.height, *size))
+    return Scene(joints, body, unit, float(fps), size, camera, header)
 
 
 def render(scene: Scene, frames: Iterable[int]) -> Iterator[Image.Image]:

@@ -25,14 +25,13 @@ from lead.generation.flow_coders import FlowCoder, TimedCoder, load_coder, load_
 from lead.generation.flow_sampling import FlowGuidance, sample_flow
 from lead.generation.masked_words import draw_masked, masking, with_padding
 from lead.generation.motion_model import (
-    MotionModel,
+    CodedModel,
     Sampling,
     Sentences,
     known_captions,
     latent_noise,
     load_text_encoder,
     padded,
-    read_words,
 )
 from lead.generation.timeline import Windows, plan_windows, seam_frames
 from lead.inversion.objectives import WEIGHTINGS, Noised, check_own_loss
@@ -48,33 +47,19 @@ OVERLAP = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowModel(MotionModel):
+class FlowModel(CodedModel):
     """A flow with the coder, and the ``path`` from noise to data, that it was trained on."""
 
     title: ClassVar[str] = "flow"
     coder: FlowCoder
     flow: FlowTransformer
     path: FlowPath = LINEAR
-    precision: str = "fp32"
     kept: tuple[Tensor, Tensor] | None = None  # latents (tokens, ...) and which of them (tokens,)
 
     @property
     def networks(self) -> tuple[nn.Module | None, ...]:
         """Flow, and all of the coder."""
         return self.flow, *self.coder.modules()
-
-    @property
-    def code(self) -> str:
-        """How tables call the coder."""
-        return self.coder.code
-
-    def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The latents (batch, tokens, joints, channels), and minus infinity: there is but one."""
-        return self.coder.posterior(x, mask)
-
-    def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
-        """Features of latents as ``sample`` gives them."""
-        return self.coder.decode_batch(latents, mask)
 
     @property
     def abilities(self) -> frozenset[str]:
@@ -113,16 +98,15 @@ class FlowModel(MotionModel):
 
     @torch.no_grad()
     def with_kept(self, features: np.ndarray, kept: np.ndarray) -> "FlowModel":
-        """The same model, whose clips have the latents of which all frames are kept."""
+        """The same model, whose every clip has the frames of features (frames, F) that are kept.
+
+        ``kept`` (frames,) is true there; frames that share a latent with one that is not are new.
+        """
         x = torch.tensor(features, device=self.device)[None]
         z, _ = self.posterior(x, torch.ones_like(x[..., 0], dtype=torch.bool))
         frames = self.coder.latent_frame.frames
         whole = np.pad(kept, (0, -len(kept) % frames)).reshape(-1, frames).all(axis=1)
         return replace(self, kept=(z[0], torch.tensor(whole, device=self.device)))
-
-    def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> list[Tensor]:
-        """Of each sentence its pooled vector, then its words: (1 + words, dim)."""
-        return read_words(self.text_encoder, texts, words)
 
     @torch.no_grad()
     def sample(
@@ -147,7 +131,7 @@ class FlowModel(MotionModel):
         return self._carry(noise, read[:-1], mask, sampling, chosen)
 
     def timeline_spans(self, frames: Sequence[int]) -> list[tuple[int, int]]:
-        """Seams stand between two latents."""
+        """First frame and the one behind the last of each sentence: seams are between latents."""
         return seam_frames(frames, self.coder.latent_frame.frames, self.frame_limits[0])
 
     @torch.no_grad()
@@ -188,8 +172,10 @@ class FlowModel(MotionModel):
         if self.kept is not None:
             flow = _Keeping(self.flow, self.path, noise, *self.kept)
         word = draw_masked(word_mask, chosen) if sampling.sink_word == "random" else 0
-        fast = torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
-        with fast, masking(self.flow, sampling.sink_threshold, word, guidance.passes):
+        with (
+            self.fast(device),
+            masking(self.flow, sampling.sink_threshold, word, guidance.passes),
+        ):
             return sample_flow(
                 *(flow, noise, text),
                 mask=mask.to(device),
@@ -252,12 +238,8 @@ def _guidance(sampling: Sampling) -> FlowGuidance:
     return FlowGuidance(scale, start, control, sampling.sink_words)
 
 
-def load(
-    run: Run, *, projector_run: Run | None = None, diffusion_run: Run | None = None
-) -> FlowModel:
-    """Load a flow run with the run it stands on; RequestError for parts of LEAD."""
-    if projector_run is not None or diffusion_run is not None:
-        raise RequestError(f"{run.folder} is a {run.stage} run: leave projector and diffusion out")
+def load(run: Run) -> FlowModel:
+    """Load a flow run with the run it stands on."""
     if run.stage != "flow":
         raise RequestError(f"{run.folder} is an {run.stage} run, which knows no text: name a flow")
     coder = load_flow_coder(run)

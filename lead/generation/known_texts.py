@@ -6,7 +6,6 @@ distance to the nearest training caption tells such sentences apart, as far as a
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -45,13 +44,7 @@ class KnownTexts:
 
     def distances(self, embedded: Float[Tensor, "texts dim"]) -> Float[Tensor, " texts"]:
         """1 - cosine to the nearest caption: 0 for a caption itself, about 1 for nothing alike."""
-        vectors = self.vectors.to(embedded)
-        if vectors.shape[1] != embedded.shape[1]:
-            raise WorkError(
-                f"{FILE} has captions of {vectors.shape[1]} numbers, the text encoder gives "
-                f"{embedded.shape[1]}: pack it again"
-            )
-        return 1 - (normalize(embedded, dim=-1) @ vectors.T).amax(dim=1)
+        return 1 - (normalize(embedded, dim=-1) @ self.vectors.to(embedded).T).amax(dim=1)
 
 
 def thin_out(
@@ -106,12 +99,9 @@ def read_known_texts(run: Run) -> KnownTexts | None:
 
     Raises WorkError, naming the file, where it is broken.
     """
-    path = run.folder / FILE
-    return _read(path) if path.is_file() else None
-
-
-def _read(path: Path) -> KnownTexts:
-    advice = "pack it again"
+    path, advice = run.folder / FILE, "pack it again"
+    if not path.is_file():
+        return None
     tensors, entry = read_described(path, _ENTRY, advice)
     facts = check(Facts, entry, str(path), advice)
     vectors = tensors.get("vectors")

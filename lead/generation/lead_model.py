@@ -234,12 +234,7 @@ class LeadModel(VaeCoder, MotionModel):
 def load(
     run: Run, *, projector_run: Run | None = None, diffusion_run: Run | None = None
 ) -> LeadModel:
-    """Load a stage-2 or stage-3 run with the earlier runs it stands on.
-
-    ``projector_run`` adds a projector to a stage-2 run; ``diffusion_run`` a denoiser to a projector
-    that was trained on a VAE alone. Raises RequestError where a part is missing or the parts belong
-    to different VAEs.
-    """
+    """Load a stage-2 or stage-3 run with the runs it stands on, as ``load_motion_model`` says."""
     source = diffusion_run or run
     if source.stage == "vae":
         raise RequestError(

@@ -69,8 +69,12 @@ def load_motion_model(
     to different VAEs.
     """
     stage = (diffusion_run or run).stage
-    system = import_module((CODERS | SYSTEMS).get(stage, LEAD))
-    return system.load(run, projector_run=projector_run, diffusion_run=diffusion_run)
+    system = (CODERS | SYSTEMS).get(stage, LEAD)
+    named = {"projector_run": projector_run, "diffusion_run": diffusion_run}
+    named = {part: of for part, of in named.items() if of is not None}
+    if named and system != LEAD:
+        raise RequestError(f"{run.folder} is a {run.stage} run: leave projector and diffusion out")
+    return import_module(system).load(run, **named)
 
 
 def load_coder(run: Run) -> MotionCoder:

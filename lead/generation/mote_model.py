@@ -21,15 +21,14 @@ from lead.generation.joint_sampling import Steps, sample_both, sample_motion, sa
 from lead.generation.lead_model import VaeCoder, load_coder
 from lead.generation.motion_model import (
     Caption,
+    CodedModel,
     GeneratedMotion,
-    MotionModel,
     Sampling,
     Sentences,
     known_captions,
     latent_noise,
     load_text_encoder,
     padded,
-    read_words,
 )
 from lead.generation.sampling import visited_timesteps
 from lead.generation.sentence_coder import SentenceCoder, load_sentence_coder
@@ -43,7 +42,7 @@ TELLING = Sampling(sampler="ddim", steps=50, guidance_scale=2.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoteModel(MotionModel):
+class MoteModel(CodedModel):
     """The diffusion with both coders: ``coder`` of motions, ``sentences`` of text."""
 
     title: ClassVar[str] = "MoTe"
@@ -51,17 +50,11 @@ class MoteModel(MotionModel):
     sentences: SentenceCoder
     network: JointDenoiser
     schedule: NoiseSchedule
-    precision: str = "fp32"
 
     @property
     def networks(self) -> tuple[nn.Module | None, ...]:
         """The diffusion, and all of both coders."""
         return self.network, *self.coder.modules(), *self.sentences.modules()
-
-    @property
-    def code(self) -> str:
-        """How tables call the coder."""
-        return self.coder.code
 
     @property
     def noise_levels(self) -> int:
@@ -77,14 +70,6 @@ class MoteModel(MotionModel):
         """Those of all parts."""
         return [*super().modules(), *self.sentences.modules()]
 
-    def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The latents (batch, tokens, channels), and minus infinity: there is but one."""
-        return self.coder.posterior(x, mask)
-
-    def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
-        """Features of latents as ``sample`` gives them."""
-        return self.coder.decode_batch(latents, mask)
-
     def prepared(self, precision: str = "fp32", compiled: bool = False) -> "MoteModel":
         """The same model, whose diffusion computes in ``precision``; fp32 is as it was trained."""
         if compiled:
@@ -98,10 +83,6 @@ class MoteModel(MotionModel):
     def check_sampling(self, sampling: Sampling) -> None:
         """RequestError for a sampler, steps or timesteps that no diffusion has."""
         self._steps(sampling)
-
-    def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> list[Tensor]:
-        """Of each sentence its pooled vector, then its words: (1 + words, dim)."""
-        return read_words(self.text_encoder, texts, words)
 
     @torch.no_grad()
     def sample(
@@ -125,7 +106,7 @@ class MoteModel(MotionModel):
         noise, mask = self._motion_noise(texts, frames, seeds, words.device)
         given = torch.tensor([bool(text.strip()) for text in texts], device=words.device)
         sentence = self.sentences.encode(words, word_mask)
-        with self._fast(words.device):
+        with self.fast(words.device):
             return sample_motion(
                 *(self.network, noise, sentence, given, self._steps(sampling)),
                 *(mask, words, word_mask),
@@ -141,7 +122,7 @@ class MoteModel(MotionModel):
             return self._clips(self.sample(texts, frames, seeds, sampling), texts, frames, seeds)
         noise, mask = self._motion_noise(texts, frames, seeds, self.device)
         steps = self._steps(sampling)
-        with self._fast(noise.device):
+        with self.fast(noise.device):
             z, y = sample_both(self.network, noise, self._text_noise(seeds), steps, mask)
         written = [caption.text for caption in self.sentences.write(y.float())]
         return self._clips(z.float(), written, frames, seeds)
@@ -175,7 +156,7 @@ class MoteModel(MotionModel):
             noised = add_noise(z.expand_as(noise), noise, steps.timesteps[0], self.schedule)
             nobody = torch.zeros(count, dtype=torch.bool, device=z.device)
             empty = torch.zeros(count, *self.network.sentence_shape, device=z.device)
-            with self._fast(z.device):
+            with self.fast(z.device):
                 z = sample_motion(self.network, noised.to(z), empty, nobody, steps, mask)
         return self._clips(z.float().expand_as(noise), texts, frames, seeds)
 
@@ -233,7 +214,7 @@ class MoteModel(MotionModel):
             y = add_noise(y, self._text_noise(seeds), steps.timesteps[0], self.schedule)
             nobody = torch.zeros(len(y), dtype=torch.bool, device=y.device)
             motion = y.new_zeros(len(y), 1, self.network.channels)
-            with self._fast(y.device):
+            with self.fast(y.device):
                 y = sample_sentence(self.network, y, motion, nobody, steps)
         return self.sentences.write(y.float(), beams=beams)
 
@@ -250,7 +231,7 @@ class MoteModel(MotionModel):
         given = torch.full((len(noise),), z is not None, device=noise.device)
         motion = noise.new_zeros(len(noise), 1, self.network.channels) if z is None else z
         steps = self._steps(sampling or TELLING)
-        with self._fast(noise.device):
+        with self.fast(noise.device):
             y = sample_sentence(self.network, noise, motion, given, steps, mask)
         return self.sentences.write(y.float(), beams=beams)
 
@@ -277,9 +258,6 @@ class MoteModel(MotionModel):
         self, latents: Tensor, texts: Sequence[str], frames: Sequence[int], seeds: Sequence[int]
     ) -> list[GeneratedMotion]:
         return self._placed(self.decode(latents, frames), texts, frames, seeds)
-
-    def _fast(self, device: torch.device) -> torch.autocast:
-        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def _steps(self, sampling: Sampling, strength: float = 1.0) -> Steps:
         """How a batch is denoised, from a share of the timesteps on.
@@ -313,12 +291,8 @@ class MoteModel(MotionModel):
         return torch.stack(drawn).to(self.device)
 
 
-def load(
-    run: Run, *, projector_run: Run | None = None, diffusion_run: Run | None = None
-) -> MoteModel:
+def load(run: Run) -> MoteModel:
     """Load a run of stage joint_diffusion with both that it stands on."""
-    if projector_run is not None or diffusion_run is not None:
-        raise RequestError(f"{run.folder} is a {run.stage} run: leave projector and diffusion out")
     options = run.options("joint_denoiser")  # what a look tells, before anything large is read
     sentences, encoder = load_sentence_coder(run), load_text_encoder(run)
     coder, facts = load_coder(run.ancestor("vae")), run.record.dataset

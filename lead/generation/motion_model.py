@@ -23,7 +23,6 @@ from lead.core.seeding import make_generator
 from lead.data.cache import NULL_TEXT
 from lead.generation.known_texts import KnownTexts, read_known_texts
 from lead.generation.motion_coder import MotionCoder
-from lead.inversion.objectives import Noised
 from lead.inversion.word import state_hash
 from lead.models.blocks.watching import attends_to_words
 from lead.models.text_encoders import TextEncoder
@@ -50,6 +49,14 @@ REFUSALS = {
     "embed_guidance": "this model is not distilled: name a run of stage=distill",
 }
 """What a model may be able to do, and what is said where it is asked of one that cannot."""
+
+METHODS = {
+    **{"project": "project", "with_projector": "swap_projectors", "with_kept": "keep_frames"},
+    **{"timeline_spans": "timeline", "sample_timeline": "timeline", "word_loss": "learn_words"},
+    **{"caption": "caption", "write": "caption", "reword": "caption"},
+    **{"make": "make", "vary": "make"},
+}
+"""Methods that only some models have, each with the ability that it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -140,16 +147,6 @@ class MotionModel(MotionCoder):
         that is known already.
         """
 
-    def sample_timeline(
-        self, texts: Sequence[str], spans: Sequence[tuple[int, int]], seed: int, sampling: Sampling
-    ) -> Tensor:
-        """Latents (1, tokens, ...) of one motion whose frames first..end are of each sentence."""
-        raise RequestError(REFUSALS["timeline"])
-
-    def timeline_spans(self, frames: Sequence[int]) -> list[tuple[int, int]]:
-        """First frame and the one behind the last of sentences of so many frames each."""
-        raise RequestError(REFUSALS["timeline"])
-
     @property
     def noise_levels(self) -> int:
         """How many levels of noise a word is learned at, from the least."""
@@ -166,82 +163,21 @@ class MotionModel(MotionCoder):
         """How often drawing a batch of latents calls the first of ``networks``."""
         return len(sampling.timesteps or range(sampling.steps))
 
-    def project(self, latents: Tensor, frames: Sequence[int]) -> Tensor:
-        """Latents of motions of so many frames realigned by the projector."""
-        raise RequestError(REFUSALS["project"])
-
-    def with_projector(self, run: Run) -> "MotionModel":
-        """The same model with the projector of another run."""
-        raise RequestError(REFUSALS["swap_projectors"])
-
-    def with_kept(self, features: np.ndarray, kept: np.ndarray) -> "MotionModel":
-        """The same model, whose every clip has the frames of features (frames, F) that are kept.
-
-        ``kept`` (frames,) is true there; frames that share a latent with one that is not are new.
-        """
-        raise RequestError(REFUSALS["keep_frames"])
-
     def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> Sentences:
         """What the network reads of sentences, each (words, dim); gradients reach ``words``."""
         return self.text_encoder.encode_with_words(texts, words).pooled[:, None]
 
-    def word_loss(
-        self, batch: Noised, texts: Sequence[str], words: Mapping[str, Tensor], options: object
-    ) -> Tensor:
-        """What the model loses on each of these latents under its sentence, (batch,).
-
-        ``options`` are InversionOptions; gradients reach ``words``.
-        """
-        raise RequestError(REFUSALS["learn_words"])
-
-    def caption(
-        self,
-        clips: Sequence[np.ndarray],
-        seeds: Sequence[int],
-        *,
-        count: int = 1,
-        beams: int = 1,
-        sampling: Sampling | None = None,
-    ) -> list[list[Caption]]:
-        """``count`` sentences of each clip, un-normalised features (frames, F), by its seed."""
-        raise RequestError(REFUSALS["caption"])
-
-    def write(
-        self, seeds: Sequence[int], *, beams: int = 1, sampling: Sampling | None = None
-    ) -> list[Caption]:
-        """A sentence of each seed, about no motion."""
-        raise RequestError(REFUSALS["caption"])
-
-    def reword(
-        self,
-        texts: Sequence[str],
-        seeds: Sequence[int],
-        *,
-        strength: float = 0.5,
-        beams: int = 1,
-        sampling: Sampling | None = None,
-    ) -> list[Caption]:
-        """A sentence like each of ``texts``; ``strength`` 0 to 1 is how far it may be from it."""
-        raise RequestError(REFUSALS["caption"])
-
-    def make(
-        self, task: str, frames: Sequence[int], seeds: Sequence[int], sampling: Sampling
-    ) -> list[GeneratedMotion]:
-        """Clips of no sentence; with ``task`` "joint" each with the sentence made together."""
-        raise RequestError(REFUSALS["make"])
-
-    def vary(
-        self,
-        clip: np.ndarray,
-        seeds: Sequence[int],
-        sampling: Sampling,
-        by: str = "text",
-        strength: float = 0.5,
-    ) -> list[GeneratedMotion]:
-        """Others like a clip (frames, F), by its ``text`` or from its partly noised latents."""
-        raise RequestError(REFUSALS["make"])
-
     # What all have in common
+
+    def __getattr__(self, name: str) -> Callable:
+        """A method of METHODS that this model has not: called, it refuses in its line."""
+        if name not in METHODS:
+            raise AttributeError(f"{type(self).__name__} has no {name}")
+
+        def refuse(*_: object, **__: object) -> None:
+            raise RequestError(REFUSALS[METHODS[name]])
+
+        return refuse
 
     def can(self, ability: str) -> bool:
         """Whether the model has an ability of REFUSALS; which words are read is seen by all."""
@@ -301,7 +237,7 @@ class MotionModel(MotionCoder):
         """
         project = self.can("project") if project is None else project
         self.check(texts, frames, project=project)
-        lap = lap or _unheard
+        lap = lap or (lambda _: None)  # nobody asked
         condition = self.embed([*texts, NULL_TEXT])
         lap("embed sentences")
         asked = (texts, frames, seeds, sampling or self.sampling)
@@ -386,6 +322,35 @@ class MotionModel(MotionCoder):
             self.need("project")
 
 
+@dataclass(frozen=True, kw_only=True)
+class CodedModel(MotionModel):
+    """A system beside the ``coder`` of its latents, which reads sentences word by word."""
+
+    coder: MotionCoder
+    precision: str = "fp32"  # of its own network
+
+    @property
+    def code(self) -> str:
+        """How tables call the coder."""
+        return self.coder.code
+
+    def posterior(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The latents (batch, tokens, ...), and minus infinity: there is but one."""
+        return self.coder.posterior(x, mask)
+
+    def decode_batch(self, latents: Tensor, mask: Tensor) -> Tensor:
+        """Features of latents as ``sample`` gives them."""
+        return self.coder.decode_batch(latents, mask)
+
+    def read(self, texts: Sequence[str], words: Mapping[str, Tensor]) -> list[Tensor]:
+        """Of each sentence its pooled vector, then its words: (1 + words, dim)."""
+        return read_words(self.text_encoder, texts, words)
+
+    def fast(self, device: torch.device) -> torch.autocast:
+        """Within it the network computes in ``precision``."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
 def load_text_encoder(run: Run) -> TextEncoder:
     """The text encoder of a run; RequestError where the one found here is another."""
     encoder = run.build_text_encoder()
@@ -438,7 +403,3 @@ def latent_noise(
         for text, seed, shape in zip(texts, seeds, shapes, strict=True)
     ]
     return pad_sequence(rows, batch_first=True)
-
-
-def _unheard(part: str) -> None:
-    """Nobody asked how long the parts take."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from lead.core.errors import RequestError, WorkError, one_line
 from lead.core.reading import read_json
 from lead.core.runs import Run
-from lead.interop.portable import copy_beside, portable_record
+from lead.interop.portable import Packing
 from lead.models.text_encoders.locate import PLAIN, from_hub, is_plain
 
 FILES = ("*.json", "*.safetensors", "*.md")
@@ -63,14 +63,9 @@ def pack_run(run: Run, folder: Path, name: str = "") -> Run:
 
     What only resuming needs, and paths of this machine, are left out.
     """
-    run.weights_hash(run.trained_part)  # or says that there are none yet
-    packed = Run(folder)
-    parents = {stage: pack_run(run.ancestor(stage), folder / stage) for stage in run.record.parents}
-    copy_beside(run, folder)
-    for entry in ("weights", "words"):
-        if (run.folder / entry).is_dir():
-            shutil.copytree(run.folder / entry, folder / entry)
-    packed.update(**portable_record(run, parents, folder))
+    packed = Packing(folder).pack(run, folder)
+    if (run.folder / "words").is_dir():
+        shutil.copytree(run.folder / "words", folder / "words")
     if name:
         own = run.folder / CARD
         text = own.read_text(encoding="utf-8") if own.is_file() else card(run, name)

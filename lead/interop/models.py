@@ -1,4 +1,4 @@
-"""VAE and denoiser of MLD and MotionLCM checkpoints as our modules, with equal outputs."""
+"""MLD's, MotionLCM's and the evaluator's checkpoints as our modules, with equal outputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lead.core.building import build
 from lead.core.errors import RequestError, did_you_mean
 from lead.evaluation.extractor import FeatureExtractor
+from lead.evaluation.extractor.official import load_official_extractor, weights_file
 from lead.interop.checkpoint import Checkpoint, read_checkpoint
 from lead.interop.names import DENOISER, EVALUATOR, VAE, from_published
 from lead.models.denoiser import MldDenoiser
@@ -52,6 +53,19 @@ def load_motionlcm(path: Path | str) -> ForeignModels:
     Its denoiser takes ``guidance_scale``. Errors as for ``load_mld``.
     """
     return _load(read_checkpoint(path), "humanml3d", guidance_dim=GUIDANCE_DIM)
+
+
+def load_t2m_evaluator(path: Path | str, dataset: str = "humanml3d") -> FeatureExtractor:
+    """The published evaluator of ``dataset`` (humanml3d or kitml), in evaluation mode.
+
+    ``path`` is ``finest.tar`` or a folder that holds it where its authors put it. Its
+    ``embed_motion`` reads features that are normalised with the evaluator's own statistics (not
+    the data set's), its ``embed_text`` GloVe vectors with one-hot word classes;
+    ``lead.evaluation.judge.load_judge`` brings these along.
+    Nothing in the file is executed. Raises RequestError where it is missing, broken or refused,
+    and lists the tensors that are missing, unexpected or misshapen.
+    """
+    return load_official_extractor(weights_file(path, dataset), dataset)
 
 
 def _load(checkpoint: Checkpoint, dataset: str, guidance_dim: int) -> ForeignModels:

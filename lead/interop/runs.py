@@ -71,14 +71,6 @@ class Origin:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class FlowStatistics:
-    """How positions (3 coordinates) and latents (4 channels) were normalised."""
-
-    positions: Normalizer
-    latents: Normalizer
-
-
 def import_diffusion(
     origin: Origin, output: Path, text_encoder: dict, statistics: Normalizer, overwrite: bool
 ) -> tuple[Run, Run]:
@@ -114,12 +106,13 @@ def import_flow(
     autoencoder: Path,
     output: Path,
     text_encoder: dict,
-    statistics: FlowStatistics,
+    statistics: tuple[Normalizer, Normalizer],
     overwrite: bool,
 ) -> tuple[Run, Run]:
     """Write ``output/autoencoder`` and ``output/flow`` of ACMDM's two checkpoints.
 
-    ``origin`` is the flow's. Errors as for ``import_diffusion``, and where the two do not fit.
+    ``origin`` is the flow's, ``statistics`` are those of positions and of latents. Errors as for
+    ``import_diffusion``, and where the two do not fit.
     """
     if DATASETS[origin.dataset] is not HumanML3DSource:
         raise RequestError("ACMDM was published for humanml3d alone: leave dataset out")
@@ -130,13 +123,14 @@ def import_flow(
             f"{origin.checkpoint} works on {flow_part.channels} channels, {autoencoder} has "
             f"{inner.channels}: name the auto-encoder that it was trained on"
         )
-    inner.latent_shift.copy_(statistics.latents.mean)
-    inner.latent_scale.copy_(statistics.latents.std)
+    of_positions, of_latents = statistics
+    inner.latent_shift.copy_(of_latents.mean)
+    inner.latent_scale.copy_(of_latents.std)
     first = Origin(origin.project, autoencoder, origin.dataset)
     with atomic_folder(output, replace=overwrite) as folder:
         below, flow = Run(folder / "autoencoder"), Run(folder / "flow")
         below.save_part("autoencoder", inner.state_dict())
-        below.save_part("normalizer", statistics.positions.state_dict())
+        below.save_part("normalizer", of_positions.state_dict())
         described = {"autoencoder": models.descriptions["autoencoder"]}
         below.update(stage="autoencoder", **first.record(), parts=described, parents={})
         flow.save_part("flow", flow_part.state_dict())
@@ -156,8 +150,8 @@ def import_flow(
 
 def find_flow_statistics(
     autoencoder: Path, positions: tuple[str | None, str | None]
-) -> FlowStatistics:
-    """How ACMDM's positions and latents were normalised.
+) -> tuple[Normalizer, Normalizer]:
+    """How ACMDM's positions (3 coordinates) and latents (4 channels) were normalised.
 
     The latents' mean and deviation stand beside the checkpoint or one folder above, under their
     published names; so do the positions' (three numbers each) unless two files are named. Raises
@@ -173,11 +167,9 @@ def find_flow_statistics(
     def read(names: tuple[Path | str, Path | str], width: int) -> Normalizer:
         return Normalizer(*(read_floats(name, (width,), "get it from ACMDM") for name in names))
 
-    if (positions[0] is None) != (positions[1] is None):
-        raise RequestError("mean and std go together: name both files")
     where = positions if positions[0] else (find("22x3_mean.npy"), find("22x3_std.npy"))
     latents = (find(f"AE_2D_Causal_Post_{name}.npy") for name in ("Mean", "Std"))
-    return FlowStatistics(read(where, 3), read(tuple(latents), 4))
+    return read(where, 3), read(tuple(latents), 4)
 
 
 def _load(origin: Origin) -> tuple[ForeignModels, str]:
@@ -226,8 +218,6 @@ def find_statistics(dataset: str, mean: str | None, std: str | None) -> Normaliz
     Raises RequestError where there is neither, and for arrays that are no statistics of it.
     """
     source = DATASETS[dataset]
-    if (mean is None) != (std is None):
-        raise RequestError("mean and std go together: name both files")
     if mean is None or std is None:
         folder = Path("datasets") / source.name
         if not (folder / "manifest.json").is_file():

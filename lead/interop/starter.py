@@ -12,13 +12,12 @@ Layout of ``checkpoints/starter/``, a run with what it stands on inside::
 Weights are kept in few bits and loaded as float32; what only resuming needs is left out.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from lead.core.compact import compact
 from lead.core.errors import RequestError
 from lead.core.files import atomic_folder
 from lead.core.runs import Run
@@ -32,7 +31,7 @@ from lead.generation.known_texts import (
     thin_out,
     write_known_texts,
 )
-from lead.interop.portable import copy_beside, portable_record
+from lead.interop.portable import Packing
 from lead.inversion import read_word, write_word
 
 LARGEST = 60e6  # bytes of the whole folder, which is under version control
@@ -40,47 +39,41 @@ KEPT_CAPTIONS = 2000
 CARD = "README.md"
 
 
-@dataclass(frozen=True)
-class Ingredients:
-    """What goes into a starter model: its run, and what may be left out."""
-
-    run: Run
-    dataset: PackedDataset  # whose training captions the model knows
-    beside: Sequence[Run] = ()
-    words: Sequence[Path] = ()
-
-    def __post_init__(self) -> None:
-        """Check that the run knows text, and that no two runs would share a folder."""
-        if self.run.record.text_fingerprint is None:
-            raise RequestError(
-                f"{self.run.folder} is a {self.run.stage} run, which knows no text: name one that "
-                "generates"
-            )
-        stages = [run.stage for run in self.beside]
-        for run in self.beside:
-            if stages.count(run.stage) > 1:
-                raise RequestError(f"beside= names several {run.stage} runs: name one of each")
-
-
-def pack_starter(ingredients: Ingredients, output: Path, *, bits: int, overwrite: bool) -> Run:
+def pack_starter(
+    run: Run,
+    dataset: PackedDataset,
+    output: Path,
+    *,
+    beside: Sequence[Run] = (),
+    words: Sequence[Path] = (),
+    bits: int,
+    overwrite: bool,
+) -> Run:
     """Write the folder, whole or not at all; a model card that was there stays.
 
-    Raises RequestError where the folder would have more than LARGEST bytes, and where runs beside
-    each other stand on different runs of one stage.
+    ``dataset`` has the training captions that the model knows. Raises RequestError for a run that
+    knows no text, where the folder would have more than LARGEST bytes, and where runs beside each
+    other are of one stage, or stand on different runs of one.
     """
+    if run.record.text_fingerprint is None:
+        raise RequestError(
+            f"{run.folder} is a {run.stage} run, which knows no text: name one that generates"
+        )
+    for stage, count in Counter(other.stage for other in beside).items():
+        if count > 1:
+            raise RequestError(f"beside= names several {stage} runs: name one of each")
     card = output / CARD
     with atomic_folder(output, replace=overwrite) as folder:
-        packing = _Packing(folder, bits)
-        packed = packing.pack(ingredients.run, folder)
-        readers = {_reader(ingredients.run): _reader(packed)}
-        for run in ingredients.beside:
-            inside = packing.pack(run, folder / run.stage)
-            if run.record.text_fingerprint is not None:
-                readers[_reader(run)] = _reader(inside)
-        for word in map(read_word, ingredients.words):
+        packing = Packing(folder, bits)
+        readers = {_reader(run): _reader(packing.pack(run, folder))}
+        for other in beside:
+            inside = packing.pack(other, folder / other.stage)
+            if other.record.text_fingerprint is not None:
+                readers[_reader(other)] = _reader(inside)
+        for word in map(read_word, words):
             write_word(folder / "words" / f"{word.word.strip('<>')}.safetensors", word)
         for original, inside in readers.items():
-            write_known_texts(inside, _known_texts(original, ingredients.dataset))
+            write_known_texts(inside, _known_texts(original, dataset))
         if card.is_file():
             (folder / CARD).write_bytes(card.read_bytes())
         _check_size(folder, bits)
@@ -97,46 +90,6 @@ def folder_sizes(folder: Path) -> dict[str, int]:
     files = [path for path in folder.rglob("*") if path.is_file()]
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
     return dict(sorted(sizes.items(), key=lambda entry: -entry[1]))
-
-
-class _Packing:
-    """Runs on their way into one folder; what several stand on is packed once."""
-
-    def __init__(self, folder: Path, bits: int):
-        self.folder, self.bits = folder, bits
-        self.sources: dict[Path, Run] = {}
-
-    def pack(self, run: Run, folder: Path) -> Run:
-        """One run with compact weights and all that it stands on.
-
-        The state of its training and paths from elsewhere are left out.
-        """
-        packed, before = Run(folder), self.sources.get(folder)
-        if before is not None:
-            if _weights(before) != _weights(run):
-                raise RequestError(
-                    f"{run.folder} and {before.folder} are different {run.stage} runs: what is "
-                    "packed together stands on the same ones"
-                )
-            return packed
-        self.sources[folder] = run
-        parents = {
-            stage: self.pack(run.ancestor(stage), self.folder / stage)
-            for stage in run.record.parents
-        }
-        parts = [part for part in run.record.parts if run.weights_path(part).is_file()]
-        for path in sorted(run.weights_path("any").parent.glob("*.safetensors")):
-            tensors = run.tensors(path.stem)  # of a part, or statistics, which stay as they are
-            few = compact(tensors, self.bits) if path.stem in parts else tensors
-            packed.save_part(path.stem, few)
-        copy_beside(run, folder)
-        of = {
-            "from": run.folder.resolve().name,
-            "bits": self.bits,
-            "weights": {part: run.weights_hash(part) for part in parts},
-        }
-        packed.update(**{**portable_record(run, parents, folder), "packed": of})
-        return packed
 
 
 def _known_texts(run: Run, dataset: PackedDataset) -> KnownTexts:
@@ -167,10 +120,6 @@ def _known_texts(run: Run, dataset: PackedDataset) -> KnownTexts:
         "far_missed": missed,
     }
     return KnownTexts(vectors, threshold, facts)
-
-
-def _weights(run: Run) -> str:
-    return run.weights_hash(run.trained_part)
 
 
 def _check_size(folder: Path, bits: int) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lead.core.errors import RequestError
-from lead.data.bvh import load_bvh_joints
+from lead.data.bvh.joints import load_bvh_joints
 from lead.representation import joints_to_features
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lead.core.errors import RequestError
 from lead.core.sizes import Dropout, GuidanceDim, Layers, Scale, Size
 from lead.models.blocks.positions import LearnedPositions, sinusoid
-from lead.models.blocks.skip_stack import SkipStack, check_heads, xavier_init
+from lead.models.blocks.skip_stack import SkipStack, check_heads, check_text, xavier_init
 
 
 class NoisePredictor(nn.Module):
@@ -44,14 +44,6 @@ class NoisePredictor(nn.Module):
             scale = guidance_waves(guidance_scale, weight.shape[1]).to(weight)
             waves = waves + self.guidance_layer(scale).to(waves)
         return self.time_embedding(waves)
-
-    def check_text(self, text_embedding: Float[Tensor, "batch words text_dim"]) -> None:
-        """RequestError for text of another width than the denoiser was trained with."""
-        if text_embedding.shape[-1] != self.text_dim:
-            raise RequestError(
-                f"text embeddings are {text_embedding.shape[-1]} wide, the denoiser was trained "
-                f"with {self.text_dim}: use the text encoder of its run"
-            )
 
     def _guidance_layer(self, guidance_dim: int) -> nn.Linear | None:
         """From the waves of a guidance scale to those of the time, zero at first."""
@@ -131,7 +123,7 @@ class MldDenoiser(NoisePredictor):
         self, text_embedding: Float[Tensor, "batch words text_dim"]
     ) -> Float[Tensor, "batch words width"]:
         """The tokens of embedded sentences; RequestError for text of another width."""
-        self.check_text(text_embedding)
+        check_text(text_embedding, self.text_dim, "denoiser")
         text = text_embedding * self.text_scale
         return self.text_layer(torch.relu(text) if self.relu_before_text else text)
 

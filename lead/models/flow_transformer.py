@@ -21,6 +21,7 @@ from lead.models.blocks.flow_layers import (
 )
 from lead.models.blocks.positions import sinusoid
 from lead.models.blocks.rms_norm import RmsNorm
+from lead.models.blocks.skip_stack import check_text
 
 TIME_WAVES = 256
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -89,8 +90,7 @@ class FlowTransformer(nn.Module):
         self.final_norm = RmsNorm(width)
         self.final_modulation = nn.Linear(width, 2 * width)
         self.output_layer = nn.Linear(width, patch * channels)
-        silent = [block.modulation for block in self.blocks]
-        silent += [b.text_attention.down for b in self.blocks if b.text_attention is not None]
+        silent = [layer for block in self.blocks for layer in block.silent]
         silent += [self.final_modulation, self.output_layer]
         start_silent(self, (self.time_layers[0], self.time_layers[2]), silent)
 
@@ -112,11 +112,7 @@ class FlowTransformer(nn.Module):
         ``unconditional_local`` of the local condition; None means that all are conditional.
         Raises RequestError for text of another width.
         """
-        if text_embedding.shape[-1] != self.text_dim:
-            raise RequestError(
-                f"text embeddings are {text_embedding.shape[-1]} wide, the flow was trained with "
-                f"{self.text_dim}: use the text encoder of its run"
-            )
+        check_text(text_embedding, self.text_dim, "flow")
         given = time.new_ones(len(time)) if conditional is None else conditional.to(time)
         text = text_embedding.to(z_t.dtype)
         pooled = self.text_layer(text[:, 0] * (self.text_scale * given[:, None]))

@@ -7,7 +7,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from lead.core.errors import RequestError
 from lead.core.masks import without_padding
 from lead.core.schema import one_of
 from lead.core.sizes import Layers, Scale, Size
@@ -21,6 +20,7 @@ from lead.models.blocks.flow_layers import (
 )
 from lead.models.blocks.positions import sinusoid
 from lead.models.blocks.rms_norm import RmsNorm
+from lead.models.blocks.skip_stack import check_text
 
 TIME_WAVES = 256
 CLEAN = -1  # the timestep of latents without noise
@@ -131,7 +131,7 @@ class JointDenoiser(nn.Module):
             for _ in range(layers)
         )
         sides = (self.motion, self.text)
-        silent = [layer for block in self.blocks for layer in block.silent()]
+        silent = [layer for block in self.blocks for layer in block.silent]
         silent += [layer for of in sides for layer in (of.final_modulation, of.output_layer)]
         times = [layer for of in sides for layer in (of.time_layers[0], of.time_layers[2])]
         start_silent(self, times, silent)
@@ -171,12 +171,8 @@ class JointDenoiser(nn.Module):
         if words is None:
             words, word_mask = common.new_zeros(len(common), 1, self.text_dim), None
             reads = torch.zeros_like(text.given)
-        elif words.shape[-1] != self.text_dim:
-            raise RequestError(
-                f"text embeddings are {words.shape[-1]} wide, the run was trained with "
-                f"{self.text_dim}: use the text encoder of its run"
-            )
         else:
+            check_text(words, self.text_dim, "run")
             reads = text.given & (text.timestep == CLEAN)
         share = reads.to(common)[:, None, None]
         words = words.to(common) * share

@@ -18,7 +18,7 @@ from lead.models.blocks.flow_layers import (
     rotary_waves,
 )
 from lead.models.blocks.rms_norm import RmsNorm, unit_rms
-from lead.models.blocks.skip_stack import check_heads
+from lead.models.blocks.skip_stack import check_heads, check_text
 
 NOTHING = -100  # cross entropy passes over it
 BASE = 100  # of the places of latents: there are few
@@ -104,11 +104,7 @@ class TextAutoencoder(nn.Module):
         word_mask: Bool[Tensor, "batch words"] | None = None,
     ) -> Float[Tensor, "batch latent_tokens latent_dim"]:
         """Latents of sentences, their pooled vector first; padded words are read by nobody."""
-        if text.shape[-1] != self.text_dim:
-            raise RequestError(
-                f"text embeddings are {text.shape[-1]} wide, sentences were trained with "
-                f"{self.text_dim}: use the text encoder of its run"
-            )
+        check_text(text, self.text_dim, "text auto-encoder")
         scale = text.new_full((text.shape[1], 1), self.word_scale)
         scale[0] = self.text_scale
         text, x = text * scale, self.queries.expand(len(text), -1, -1)

@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lead.core.sizes import GuidanceDim, Layers, Scale, Size, SizeOrNone
+from lead.models.blocks.skip_stack import check_text
 from lead.models.denoiser import NoisePredictor
 from lead.models.flow_transformer import TIME_WAVES, FlowTransformer
 
@@ -61,7 +62,7 @@ class TimedDenoiser(FlowTransformer, NoisePredictor):
 
         Errors are those of MldDenoiser.
         """
-        self.check_text(text_embedding)
+        check_text(text_embedding, self.text_dim, "denoiser")
         time = self.time_condition(timestep, z_t, guidance_scale)
         text = text_embedding.to(z_t.dtype)
         condition = time + self.text_layer(text[:, 0] * self.text_scale)

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lead.representation.kinematics import bone_vectors
 from lead.representation.rest_pose import t_pose_directions
 from lead.representation.rotations import quaternion_rotate, rotation_between_sets
 from lead.representation.skeletons import Skeleton
@@ -32,9 +33,8 @@ class BoneSides:
     ):
         self.tree = tree
         self.offsets = offsets
-        bones = places - places[:, torch.tensor((0, *tree.parents[1:]))]
-        self.bones = bones
-        self.directions = torch.nn.functional.normalize(bones, dim=-1)
+        self.bones = bone_vectors(places, tree)
+        self.directions = torch.nn.functional.normalize(self.bones, dim=-1)
 
     def of(self, joint: int) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"], Vectors, Vectors]:
         """The bone at rest, its side there, the side seen, and the side usual where none is seen.

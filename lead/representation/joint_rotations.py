@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lead.representation.bone_sides import BoneSides
+from lead.representation.kinematics import bone_vectors
 from lead.representation.rest_pose import t_pose_directions, t_pose_tips
 from lead.representation.rotations import (
     quaternion_inverse,
@@ -79,7 +80,7 @@ def fit_joint_rotations(
     return JointRotations(
         skeleton=tree,
         offsets=offsets.numpy(),
-        rotations=_continuous_signs(rotations.numpy()),
+        rotations=continuous_signs(rotations.numpy()),
         positions=positions.numpy(),
         errors=(positions - places).norm(dim=-1).numpy(),
     )
@@ -123,7 +124,7 @@ def _fit_figure(
 
     The shape is what all frames agree on best, turned so that it comes closest to the T-pose.
     """
-    bones = places - places[:, torch.tensor((0, *tree.parents[1:]))]
+    bones = bone_vectors(places, tree)
     lengths = bones.norm(dim=-1).median(dim=0).values
     offsets = t_pose_directions(tree) * lengths[:, None]
     for children in tree.children:
@@ -138,7 +139,7 @@ def _fit_figure(
     return offsets
 
 
-def _continuous_signs(
+def continuous_signs(
     rotations: Float[np.ndarray, "frames joints 4"],
 ) -> Float[np.ndarray, "frames joints 4"]:
     """The same rotations, each quaternion with the sign nearest to the frame before; w > 0 first.

@@ -23,14 +23,12 @@ NO_LENGTH = 1e-6  # metres; a shorter bone has no direction
 
 
 @cache
-def _offsets(skeleton: str, device: torch.device, dtype: torch.dtype) -> Tensor:
+def reference_offsets(
+    skeleton: str, device: torch.device, dtype: torch.dtype
+) -> Float[Tensor, "joints 3"]:
+    """The rest pose's bone vectors; sent to each device once."""
     with torch.inference_mode(False):  # what is kept also serves training
         return get_skeleton(skeleton).reference_offsets().to(device, dtype)
-
-
-def reference_offsets_like(joints: Tensor, skeleton: str) -> Float[Tensor, "joints 3"]:
-    """The rest pose's bone vectors where ``joints`` are; sent to each device once."""
-    return _offsets(skeleton, joints.device, joints.dtype)
 
 
 def bone_vectors(joints: Float[Tensor, "*shape joints 3"], skeleton: Skeleton) -> Tensor:
@@ -74,7 +72,7 @@ def constant_bones(joints, skeleton: str = "humanml3d"):
             f"got {tuple(places.shape)}"
         )
     bones = bone_vectors(places, shape)
-    rest = reference_offsets_like(places, skeleton)
+    rest = reference_offsets(skeleton, places.device, places.dtype)
     # Where a bone has no length, so has its gradient none; sqrt(0) would make it NaN.
     squared = (bones * bones).sum(-1, keepdim=True)
     gone = squared < NO_LENGTH**2

@@ -103,10 +103,11 @@ def _perpendicular(vector: Vector) -> Vector:
 def quaternion_to_matrix(quaternion: Quaternion) -> Float[Tensor, "*shape 3 3"]:
     """Rotation matrix (acting on column vectors) of a unit quaternion."""
     w, x, y, z = quaternion.unbind(-1)
+    x2, y2, z2 = 2 * x, 2 * y, 2 * z
     rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        [1 - y * y2 - z * z2, x * y2 - w * z2, x * z2 + w * y2],
+        [x * y2 + w * z2, 1 - x * x2 - z * z2, y * z2 - w * x2],
+        [x * z2 - w * y2, y * z2 + w * x2, 1 - x * x2 - y * y2],
     ]
     return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 

@@ -13,7 +13,7 @@ from lead.inversion import Word
 from lead.representation import get_skeleton
 from lead.service.forms import ClipForm, Settings
 from lead.service.jobs import Job
-from lead.service.studio import Studio, Take, Told
+from lead.service.studio import Studio, Take
 from lead.service.uploads import SECONDS_MOST
 
 
@@ -121,8 +121,8 @@ def job_facts(job: Job, before: int, *, joints: bool = False) -> JobFacts:
         facts["error"] = one_line(job.error)
     if isinstance(job.result, Word):
         facts["word"] = word_facts(job.result)
-    if isinstance(job.result, Told):
-        facts["captions"] = [CaptionFacts(**told._asdict()) for told in job.result.captions]
+    if isinstance(job.result, list):
+        facts["captions"] = [CaptionFacts(**told._asdict()) for told in job.result]
     if isinstance(job.result, Take):
         facts |= {"player": f"/jobs/{job.name}/player", "remarks": list(job.result.remarks)}
         facts["clips"] = _clips(job.name, job.result, joints=joints)

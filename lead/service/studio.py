@@ -35,13 +35,6 @@ class Take:
 
 
 @dataclass(frozen=True)
-class Told:
-    """The answer to a CaptionForm."""
-
-    captions: tuple[Caption, ...]
-
-
-@dataclass(frozen=True)
 class Recipe:
     """How a visitor's word is learned: the objective, and sentences for each kind of word."""
 
@@ -138,7 +131,7 @@ class Studio:
         self.taught = {**dict(kept), word.word: word}
         return word
 
-    def caption(self, form: CaptionForm, data: bytes, report: Report) -> Told:
+    def caption(self, form: CaptionForm, data: bytes, report: Report) -> list[Caption]:
         """Sentences about an uploaded motion. Raises RequestError where the model writes none."""
         self.model.need("caption")
         report(0.0, "reading the motion")
@@ -148,7 +141,7 @@ class Studio:
             (found,) = self.model.caption(
                 [features], [form.seed], count=form.count, sampling=self.sampling
             )
-        return Told(tuple(found))
+        return list(found)
 
     def _sampling(self, form: ClipForm) -> Sampling:
         own = self.sampling

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from lead.core.errors import LeadError, RequestError
-from lead.data.bvh import read_bvh_header
+from lead.data.bvh.parser import read_bvh_header
 from lead.inversion import read_recorded_example
 from lead.studies.words.exemplars import read_features
 

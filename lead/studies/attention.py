@@ -45,17 +45,12 @@ def panel(attention: Attention, top_k: int = 1) -> AttentionPanel:
     words = [word for word, _ in attention.words]
     sinks = attention.sink_ratio(top_k).mean(axis=-1).T
     about = (f"{attention.text} (seed {attention.seed})", words, attention.seconds)
-    return AttentionPanel(*about, _shares(attention), sinks)
+    return AttentionPanel(*about, attention.by_word.mean(axis=(0, 1, 2)).T, sinks)
 
 
 def sinks_file(output: Path) -> Path:
     """Where the SinkRatio of each step, layer and head stands."""
     return output.with_name(f"{output.stem}.sinks.csv")
-
-
-def _shares(attention: Attention) -> np.ndarray:
-    """(words, latents)."""
-    return attention.by_word.mean(axis=(0, 1, 2)).T
 
 
 def _write_words(path: Path, made: Sequence[Attention]) -> None:

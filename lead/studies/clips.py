@@ -16,7 +16,6 @@ from lead.generation.loading import InferenceRequest, load_for_inference, with_w
 from lead.generation.motion_model import GeneratedMotion, MotionModel, Sampling
 from lead.inversion import Word, read_word
 from lead.models.text_encoders.learned_words import check_taught, words_in
-from lead.representation import get_skeleton
 from lead.studies.continuing import Keeping, with_motion
 from lead.studies.free import Free, free_clips
 from lead.studies.timelines import Prompts, check_timeline, make_timelines
@@ -173,7 +172,7 @@ def _write(
             folder / "sheet.png",
             [(clip.joints, f"{clip.text} (seed {clip.seed})") for clip in clips[:ON_SHEET]],
             fps=clips[0].fps,
-            parents=get_skeleton(clips[0].skeleton).parents,
+            skeleton=clips[0].skeleton,
         )
     write_index(folder, entries)
 

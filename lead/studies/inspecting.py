@@ -12,7 +12,7 @@ from lead.core.errors import WorkError, one_line
 from lead.data.loading import load_items
 from lead.data.source import LoadedClip, Source
 from lead.export.contact_sheet import write_contact_sheet
-from lead.representation import features_to_joints, get_skeleton
+from lead.representation import features_to_joints
 
 SHOWN = 12  # clips on the contact sheet
 
@@ -50,7 +50,7 @@ def inspect_source(source: Source, output: Path) -> Iterator[str]:
         sheet,
         [(features_to_joints(c.features, source.skeleton), c.captions[0].text) for c in clips],
         fps=source.fps,
-        parents=get_skeleton(source.skeleton).parents,
+        skeleton=source.skeleton,
     )
     yield f"{'picture':18} {sheet}"
 

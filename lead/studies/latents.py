@@ -1,4 +1,4 @@
-"""`lead report latents`: real clips before and after the projector, and how well classes part."""
+"""`lead report latents`: real clips in two spaces of a run, and how well classes part there."""
 
 import csv
 from collections import Counter
@@ -22,8 +22,17 @@ from lead.evaluation.report.scatter import Panel, write_scatter
 from lead.evaluation.separation import neighbour_hits, silhouettes
 from lead.generation.lead_model import keeps_time, load_coder, load_projector
 from lead.representation.normalizer import load_normalizer
+from lead.studies.meeting import Spaces, joint_spaces
 from lead.studies.request import ClipsRequest
 
+TITLES = {
+    "vae": "VAE latents",
+    "realigned": "realigned latents",
+    "motion": "latents of motions",
+    "sentence": "latents of sentences",
+    "motion_after": "motions after the blocks",
+    "sentence_after": "sentences after the blocks",
+}
 LABELS = ("content", "action", "verb")  # tried in this order
 FEWEST = 7  # clips for a vote of five others and a picture
 VERB = "/VERB"
@@ -42,13 +51,15 @@ def draw_latents(request: LatentsRequest, output: Path) -> Iterator[str]:
     """Draw the latents, write the points beside the picture and say the numbers."""
     method = choose_method(request.method)
     named = Run(Path(request.run))
-    if named.stage != "projector":
+    if named.stage not in ("projector", "joint_diffusion"):
         raise RequestError(
-            f"{named.folder} is a {named.stage} run: name a projector run, whose two spaces differ"
+            f"{named.folder} is a {named.stage} run: name a projector run, whose two spaces "
+            "differ, or one of stage=joint_diffusion"
         )
     dataset = open_dataset(request.dataset or named.default_dataset)
     places, labels, key = _classes(dataset.split(request.split), request)
-    spaces = _spaces(named, dataset, places, request)
+    made = joint_spaces if named.stage == "joint_diffusion" else _spaces
+    spaces, more = made(named, dataset, places, request)
     scores = {name: _scores(points, labels) for name, points in spaces.items()}
     planes = {name: to_plane(points, method, request.seed) for name, points in spaces.items()}
     _write(output, planes, labels, scores, method)
@@ -56,6 +67,7 @@ def draw_latents(request: LatentsRequest, output: Path) -> Iterator[str]:
     _write_points(output.with_suffix(".csv"), [ids[place] for place in places], labels, planes)
     what = f"{dataset.folder} {request.split}: {len(places)} clips, {key}"
     yield from _lines(scores, what, labels)
+    yield from more
     yield f"written: {output} and {output.with_suffix('.csv').name}"
 
 
@@ -93,7 +105,7 @@ def _label(split: PackedSplit, place: int, key: str) -> str | None:
 
 def _spaces(
     named: Run, dataset: PackedDataset, places: list[int], request: LatentsRequest
-) -> dict[str, np.ndarray]:
+) -> tuple[Spaces, list[str]]:
     """Posterior means (clips, dim) and the projector's encoding of them, a mean over tokens.
 
     Where latents keep time the first are means over a clip's latents, too.
@@ -116,7 +128,7 @@ def _spaces(
             both = (plain.cpu().numpy(), realigned.cpu().numpy())
             rows.update(zip(at, zip(*both, strict=True), strict=True))
     plain, realigned = zip(*(rows[row] for row in range(len(places))), strict=True)
-    return {"vae": np.stack(plain), "realigned": np.stack(realigned)}
+    return {"vae": np.stack(plain), "realigned": np.stack(realigned)}, []
 
 
 def _scores(points: np.ndarray, labels: list[str]) -> dict[str, Estimate]:
@@ -128,13 +140,12 @@ def _scores(points: np.ndarray, labels: list[str]) -> dict[str, Estimate]:
 
 
 def _write(output: Path, planes: dict, labels: list[str], scores: dict, method: str) -> None:
-    titles = {"vae": "VAE latents", "realigned": "realigned latents"}
     how = {"tsne": "t-SNE", "pca": "principal components"}[method]
     write_scatter(
         output,
         [
             Panel(
-                f"{titles[name]} ({how})",
+                f"{TITLES[name]} ({how})",
                 f"silhouette {scores[name]['silhouette'].mean:.3f}, "
                 f"5 neighbours {100 * scores[name]['accuracy'].mean:.1f} %",
                 plane,
@@ -156,8 +167,8 @@ def _write_points(path: Path, ids: list[str], labels: list[str], planes: dict) -
 
 def _lines(scores: dict, what: str, labels: list[str]) -> Iterator[str]:
     yield f"{what} of {len(set(labels))} kinds; mean ± 95 % over clips\n"
-    yield f"{'':12}{'silhouette':>16}{'5 neighbours':>16}"
+    yield f"{'':18}{'silhouette':>16}{'5 neighbours':>16}"
     for name, score in scores.items():
         cells = [f"{score[key].mean:.3f} ± {score[key].margin:.3f}" for key in score]
-        yield f"{name:12}{cells[0]:>16}{cells[1]:>16}"
+        yield f"{name:18}{cells[0]:>16}{cells[1]:>16}"
     yield ""

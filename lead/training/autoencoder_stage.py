@@ -1,6 +1,7 @@
 """Stage 1 of flows: train the auto-encoder of joint positions (after ACMDM)."""
 
 from copy import deepcopy
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -10,7 +11,6 @@ from torch import Tensor, nn
 
 from lead.core.batches import MotionBatch
 from lead.core.building import build
-from lead.core.files import write_tensors
 from lead.core.masks import masked_mean
 from lead.data.joints import JointDataset, pad_joints
 from lead.data.packed import PackedDataset
@@ -26,9 +26,9 @@ from lead.representation.normalizer import Normalizer
 from lead.training.datamodule import StepDataModule, validation_split
 from lead.training.losses import check_finite, masked_smooth_l1
 from lead.training.optimization import Weight
-from lead.training.processes import share_of_batch
-from lead.training.randomness import StepDraws, step_draws
-from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
+from lead.training.processes import in_whole_batch
+from lead.training.randomness import StepDraws
+from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_statistics
 
 CLIPS_OF_RESCALING = 256
 STANDING = 0.1  # m/s; a foot below it stands
@@ -63,6 +63,7 @@ class AutoencoderStage(Stage):
     """
 
     options_type = AutoencoderOptions
+    purpose = "autoencoder"
 
     def __init__(
         self,
@@ -90,12 +91,11 @@ class AutoencoderStage(Stage):
         normalizer = train.statistics()
         module = cls(autoencoder, normalizer, dataset.skeleton, options, train, request.seed)
         data = StepDataModule(
-            *(train, train.lengths, validation, validation.lengths, pad_joints),
+            *(train, train.longest, validation, validation.longest, pad_joints),
             *(options.batch_size, request.trainer.max_steps, request.seed, train.split.weights),
         )
-        path = request.run / "weights" / "normalizer.safetensors"
         record = {"parts": {"autoencoder": description}, "parents": {}}
-        return Prepared(module, data, record, lambda: write_tensors(path, normalizer.state_dict()))
+        return Prepared(module, data, record, partial(keep_statistics, request.run, normalizer))
 
     def parts(self) -> dict[str, nn.Module]:
         """The auto-encoder with latents of unit variance; training goes on without."""
@@ -114,24 +114,16 @@ class AutoencoderStage(Stage):
             batch = batch.to(self.device)
             yield self.normalizer.normalize(_joints(batch)), batch.mask
 
-    def training_step(self, batch: MotionBatch, _index: int) -> Tensor:
-        """One optimisation step, with noise on the latents."""
-        terms, _ = self._terms(batch, step_draws(self, "autoencoder"))
-        logged = {f"train/{name}": value for name, value in terms.items()}
-        self.log_dict(logged, batch_size=len(batch.ids), sync_dist=True)
-        self.log("loss", terms["loss"], prog_bar=True, logger=False, batch_size=len(batch.ids))
-        return terms["loss"]
+    def losses(self, batch: MotionBatch, index: int | None) -> dict[str, Tensor | float]:
+        """In training with noise on the latents.
 
-    def validation_step(self, batch: MotionBatch, _index: int) -> None:
-        """Losses without noise, and the measures of reconstruction and feet, real ones beside."""
+        In validation without, and beside it the measures of reconstruction and feet, real ones too.
+        """
+        if index is None:
+            return self._terms(batch, self.draws(None))[0]
         terms, rebuilt = self._terms(batch, None)
         check_finite(terms["loss"], self.global_step, batch.ids)
-        values = {name: float(value) for name, value in terms.items()} | self._measures(
-            batch, rebuilt
-        )
-        self.log_dict(
-            {f"val/{name}": value for name, value in values.items()}, batch_size=len(batch.ids)
-        )
+        return terms | self._measures(batch, rebuilt)
 
     def _terms(
         self, batch: MotionBatch, draws: StepDraws | None
@@ -154,7 +146,9 @@ class AutoencoderStage(Stage):
                 "latents": masked_mean(z.square(), real),
             }
         if draws is not None:
-            terms = _in_whole_batch(terms, mask, real)
+            masks = dict.fromkeys(("positions", "joints", "raw_joints"), mask) | {"latents": real}
+            masks |= dict.fromkeys(("velocities", "feet", "standing"), mask[:, 1:])
+            terms = in_whole_batch(terms, masks | {"accelerations": mask[:, 2:]})
         weights = {name: getattr(options, f"{name}_weight", 1.0) for name in terms}
         loss = sum(weights[name] * term for name, term in terms.items() if weights[name])
         return {"loss": loss, **terms}, held
@@ -199,14 +193,3 @@ class AutoencoderStage(Stage):
 def _joints(batch: MotionBatch) -> Tensor:
     """Positions (batch, frames, joints, 3) in metres."""
     return batch.x.unflatten(-1, (-1, 3))
-
-
-def _in_whole_batch(terms: dict[str, Tensor], mask: Tensor, real: Tensor) -> dict[str, Tensor]:
-    """Each term such that its mean over processes is its mean over the frames of all of them."""
-    counts = (mask.sum(), mask[:, 1:].sum(), mask[:, 2:].sum(), real.sum())
-    frames, moves, turns, tokens = share_of_batch(torch.stack(counts))
-    shares = {
-        **{"positions": frames, "joints": frames, "raw_joints": frames, "latents": tokens},
-        **{"velocities": moves, "feet": moves, "standing": moves, "accelerations": turns},
-    }
-    return {name: term * shares[name] for name, term in terms.items()}

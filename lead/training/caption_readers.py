@@ -9,7 +9,6 @@ from torch import Tensor
 
 from lead.core.building import build
 from lead.core.freezing import freeze
-from lead.data.cache import cached_texts
 from lead.data.packed import PackedDataset
 from lead.data.shared_captions import Readable
 from lead.evaluation.extractor.glove import read_glove
@@ -20,6 +19,7 @@ from lead.evaluation.extractor.words import (
     WordVectors,
     vocabulary_of,
 )
+from lead.training.clip_captions import pooled_captions
 from lead.training.pairs import split_tokens
 from lead.training.stage import TrainRequest
 
@@ -77,8 +77,7 @@ def read_sentences(request: TrainRequest, dataset: PackedDataset) -> CaptionRead
         encoder = build("text_encoder", request.text_encoder, "text_encoder")
 
     def encode(split: str, places: Places) -> Tensor:
-        key = f"{encoder.fingerprint} pooled"
-        vectors, rows = cached_texts(dataset, split, key, lambda t: encoder.vectors(t)[:, None])
+        vectors, rows = pooled_captions(dataset, split, encoder)
         captions = dataset.split(split).captions
         chosen = [rows[captions[clip][place]] for clip, own in enumerate(places) for place in own]
         return vectors[chosen, 0]

@@ -1,5 +1,6 @@
 """The judge of styles and contents: cross-entropy on real clips."""
 
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -20,9 +21,8 @@ from lead.training.labelled_clips import (
     collate_labelled,
     evened,
 )
-from lead.training.losses import check_finite
 from lead.training.optimization import Share
-from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_normalizer
+from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_statistics
 
 
 class ClassifierOptions(StageOptions):
@@ -72,24 +72,17 @@ class ClassifierStage(Stage):
         )
         record = {"parts": {"network": description}, "parents": {}}
         module = cls(network, options, request.seed)
-        return Prepared(module, data, record, keep_normalizer(request, dataset))
+        keep = partial(keep_statistics, request.run, dataset.normalizer)
+        return Prepared(module, data, record, keep)
 
-    def training_step(self, batch: LabelledBatch, _index: int) -> Tensor:
-        """One optimisation step."""
-        loss = self._loss(self._logits(batch), batch)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
-        return loss
-
-    def validation_step(self, batch: LabelledBatch, _index: int) -> None:
-        """The same loss, and whether each clip was named rightly."""
+    def losses(self, batch: LabelledBatch, index: int | None) -> dict[str, Tensor]:
+        """In validation it is noted, too, whether each clip was named rightly."""
         logits = self._logits(batch)
-        loss = self._loss(logits, batch)
-        check_finite(loss, self.global_step, batch.ids)
-        self.log("val/loss", loss, batch_size=len(batch.ids))
-        for kind, of in logits.items():
+        for kind, of in logits.items() if index is not None else ():
             known = batch.labels[kind] != UNKNOWN
             right = of.argmax(dim=1)[known] == batch.labels[kind][known]
             self._right.setdefault(kind, []).append(right.cpu())
+        return {"loss": self._loss(logits, batch)}
 
     def on_validation_epoch_end(self) -> None:
         """Share of the clips that were named rightly, by kind of label."""

@@ -37,23 +37,25 @@ class ClipCaptions:
         return self.embeddings[chosen]
 
 
+def pooled_captions(
+    dataset: PackedDataset, split: str, encoder: TextEncoder
+) -> tuple[Float[Tensor, "texts one dim"], dict[str, int]]:
+    """Vectors of all captions of a split and of the empty sentence, and the row of each; cached."""
+    key = f"{encoder.fingerprint} pooled"
+    return cached_texts(dataset, split, key, lambda texts: encoder.vectors(texts)[:, None])
+
+
 def clip_captions(
     dataset: PackedDataset, splits: Sequence[str], encoder: TextEncoder, seed: int
 ) -> ClipCaptions:
-    """The captions of these splits, from the cache that stages 2 and 3 use.
-
-    Several words are averaged.
-    """
+    """The captions of these splits, from the cache that stages 2 and 3 use."""
     parts: list[Tensor] = []
     rows: dict[str, list[int]] = {}
     for split in dict.fromkeys(splits):
-        texts, places = cached_texts(
-            *(dataset, split, f"{encoder.fingerprint} pooled"),
-            lambda texts: encoder.encode(texts).pooled[:, None],
-        )
+        texts, places = pooled_captions(dataset, split, encoder)
         first = sum(map(len, parts))
         packed = dataset.split(split)
         for name, captions in zip(packed.ids, packed.captions, strict=True):
             rows[name] = [first + places[text] for text in captions]
-        parts.append(texts.mean(dim=1))
+        parts.append(texts[:, 0])
     return ClipCaptions(torch.cat(parts), rows, seed)

@@ -13,10 +13,10 @@ from lead.diffusion.schedules import NoiseSchedule
 from lead.models.vae import reparameterise
 from lead.training.earlier_runs import earlier_run
 from lead.training.latent_inputs import LatentInputs
-from lead.training.losses import check_finite, mean_square
+from lead.training.losses import mean_square
 from lead.training.optimization import Share
 from lead.training.processes import share_of_batch
-from lead.training.randomness import StepDraws, step_draws, validation_draws
+from lead.training.randomness import StepDraws
 from lead.training.stage import Description, Prepared, Stage, StageOptions, TrainRequest
 
 
@@ -36,6 +36,7 @@ class DiffusionStage(Stage):
     """
 
     options_type = DiffusionOptions
+    purpose = "diffusion"
 
     def __init__(
         self,
@@ -68,35 +69,19 @@ class DiffusionStage(Stage):
             **{"latent_tokens": vae["latent_tokens"], "timesteps": schedule.num_train_timesteps},
         )
         denoiser = build("denoiser", description, "model.denoiser")
-        record = {
-            "parts": {"denoiser": description, "schedule": request.models["schedule"]},
-            "parents": {"vae": vae_run.as_parent(request.run)},
-            **inputs.record,
-            "sampling": request.options.sampling,
-        }
+        parts = {"denoiser": description, "schedule": request.models["schedule"]}
         module = cls(denoiser, schedule, request.options, request.seed)
-        return Prepared(module, data, record, inputs.keep)
+        return inputs.prepared(module, data, parts, vae_run)
 
-    def on_fit_start(self) -> None:
-        """Lightning moves only what it can see."""
-        self.schedule = self.schedule.beside(self.device)
-
-    def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
-        """One optimisation step at random timesteps."""
-        draws = step_draws(self, "diffusion")
+    def losses(self, batch: LatentBatch, index: int | None) -> dict[str, Tensor]:
+        """At random timesteps; only in training some captions are dropped."""
+        draws = self.draws(index)
+        if index is not None:
+            return {"loss": self._loss(batch, draws)}
         drop = draws.uniform((len(batch.ids),))
         batch = batch.without_captions(drop < self.options.condition_dropout)
         loss = self._loss(batch, draws)
-        if batch.mask is not None:
-            loss = loss * share_of_batch(batch.mask.sum())
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
-        return loss
-
-    def validation_step(self, batch: LatentBatch, index: int) -> None:
-        """The same loss with captions, at timesteps and noise that are equal every time."""
-        loss = self._loss(batch, validation_draws(self, index))
-        check_finite(loss, self.global_step, batch.ids)
-        self.log("val/loss", loss, batch_size=len(batch.ids))
+        return {"loss": loss if batch.mask is None else loss * share_of_batch(batch.mask.sum())}
 
     def _loss(self, batch: LatentBatch, draws: StepDraws) -> Tensor:
         clean = reparameterise(batch.mu, batch.logvar, draws.latents(batch))

@@ -24,10 +24,10 @@ from lead.diffusion.timesteps import solver_timesteps
 from lead.models.vae import reparameterise
 from lead.training.earlier_runs import earlier_run
 from lead.training.latent_inputs import LatentInputs
-from lead.training.losses import check_finite, moment_distance, pseudo_huber
+from lead.training.losses import moment_distance, pseudo_huber
 from lead.training.optimization import Positive
 from lead.training.processes import share_of_batch
-from lead.training.randomness import StepDraws, step_draws, validation_draws
+from lead.training.randomness import StepDraws
 from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
 
 Guidance = Annotated[float, Field(ge=0, le=1000)]  # w, the guidance scale less one
@@ -64,6 +64,7 @@ class DistillStage(Stage):
     """
 
     options_type = DistillOptions
+    purpose = "distill"
 
     def __init__(
         self,
@@ -112,26 +113,13 @@ class DistillStage(Stage):
         student = build("denoiser", description, "stage")
         student.load_state_dict(teacher.state_dict(), strict=False)  # all but the guidance layer
         module = cls(student, teacher, schedule, options, request.seed)
-        record = {
-            "parts": {"denoiser": description, "schedule": run.description("schedule")},
-            "parents": {"diffusion": run.as_parent(request.run)},
-            **inputs.record,
-            "sampling": options.sampling,
-        }
-        return Prepared(module, inputs.data(), record, inputs.keep)
+        parts = {"denoiser": description, "schedule": run.description("schedule")}
+        return inputs.prepared(module, inputs.data(), parts, run)
 
     def on_fit_start(self) -> None:
         """Lightning moves only what it can see."""
+        super().on_fit_start()
         self._teacher[0].to(self.device)
-        self.schedule = self.schedule.beside(self.device)
-
-    def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
-        """One optimisation step at random timesteps of the grid."""
-        loss = self._loss(batch, step_draws(self, "distill"))
-        if batch.mask is not None:
-            loss = loss * share_of_batch(batch.mask.sum())
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
-        return loss
 
     @torch.no_grad()
     def on_train_batch_end(self, *_: object) -> None:
@@ -139,9 +127,12 @@ class DistillStage(Stage):
         target, student = ([*net.parameters()] for net in (self.target, self.denoiser))
         torch._foreach_lerp_(target, student, 1 - self.options.target_decay)
 
-    def validation_step(self, batch: LatentBatch, index: int) -> None:
-        """How far one step ends from the teacher's path, from noise that is equal every time."""
-        draws = validation_draws(self, index)
+    def losses(self, batch: LatentBatch, index: int | None) -> dict[str, Tensor]:
+        """In validation: how far one step ends from the teacher's path."""
+        draws = self.draws(index)
+        if index is None:
+            loss = self._loss(batch, draws)
+            return {"loss": loss if batch.mask is None else loss * share_of_batch(batch.mask.sum())}
         noise = draws.latents(batch)
         w = self._draw_w(noise, draws)
         if index not in self._path_ends:
@@ -149,11 +140,8 @@ class DistillStage(Stage):
         start = self.grid[:1].expand(len(noise))
         jumped = self._jump(self.denoiser, noise, start, batch, w)
         reached, wanted = (real_rows(z, batch.mask) for z in (jumped, self._path_ends[index]))
-        loss = moment_distance(reached, wanted)
-        check_finite(loss, self.global_step, batch.ids)
-        self.log("val/loss", loss, batch_size=len(batch.ids))
         apart = (reached - wanted).square().mean()
-        self.log("val/distance", apart, batch_size=len(batch.ids))
+        return {"loss": moment_distance(reached, wanted), "distance": apart}
 
     def _loss(self, batch: LatentBatch, draws: StepDraws) -> Tensor:
         clean = reparameterise(batch.mu, batch.logvar, draws.latents(batch))

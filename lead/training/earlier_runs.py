@@ -48,7 +48,7 @@ def earlier_run(request: TrainRequest, key: str, dataset: PackedDataset, wanted:
 def _knows_motions(run: Run, dataset: PackedDataset) -> bool:
     """Whether new captions alone came since a stage 1 that reads none was trained."""
     reads_no_captions = run.stage in ("vae", "autoencoder") and run.record.text_fingerprint is None
-    return reads_no_captions and run.record.dataset.data_hash in dataset.same_motions
+    return reads_no_captions and run.record.dataset.data_hash in dataset.manifest.same_motions
 
 
 def _check_statistics(run: Run, dataset: PackedDataset) -> None:

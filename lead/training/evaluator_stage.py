@@ -10,6 +10,7 @@ from lead.core.building import build, known_name
 from lead.core.schema import Count, one_of
 from lead.core.seeding import make_generator
 from lead.data.caption_kinds import KIND
+from lead.data.latents import keep
 from lead.data.packed import PackedDataset
 from lead.data.shared_captions import Readable, readable_captions
 from lead.evaluation import metrics
@@ -19,13 +20,11 @@ from lead.evaluation.extractor.parts import judge_entry, keep_beside_weights
 from lead.evaluation.extractor.words import EncodedCaptions, WordVectors
 from lead.training.caption_readers import CaptionReader, read_sentences, read_words
 from lead.training.datamodule import StepDataModule, validation_split
-from lead.training.losses import check_finite
 from lead.training.matching import LOSSES, contrastive_loss, margin_loss
 from lead.training.optimization import Positive
 from lead.training.pairs import (
     PairBatch,
     PairDataset,
-    keep_pairs,
     share_a_caption,
 )
 from lead.training.processes import rows_of_batch
@@ -99,21 +98,15 @@ class EvaluatorStage(Stage):
             lambda: keep_beside_weights(request.run, dataset.normalizer, reader.vocabulary),
         )
 
-    def training_step(self, batch: PairBatch, _index: int) -> Tensor:
-        """One optimisation step."""
+    def losses(self, batch: PairBatch, index: int | None) -> dict[str, Tensor]:
+        """In validation vectors are kept for retrieval over the whole split."""
         text, motion = self._embed(batch)
-        mentions = batch.mentions.to(self.device)
-        loss = self._loss(*rows_of_batch(text, motion, mentions))  # rows are compared with all
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids))
-        return loss
-
-    def validation_step(self, batch: PairBatch, _index: int) -> None:
-        """The same loss; vectors are kept for retrieval over the whole split."""
-        text, motion = self._embed(batch)
-        loss = self._loss(text, motion, batch.mentions.to(self.device))
-        check_finite(loss, self.global_step, batch.ids)
-        self.log("val/loss", loss, batch_size=len(batch.ids))
-        self._seen.append((text.cpu(), motion.cpu()))
+        rows = (text, motion, batch.mentions.to(self.device))
+        if index is None:
+            rows = rows_of_batch(*rows)  # each is compared with those of all processes
+        else:
+            self._seen.append((text.cpu(), motion.cpu()))
+        return {"loss": self._loss(*rows)}
 
     def on_validation_epoch_end(self) -> None:
         """R-precision in pools of 32, a mean over several shuffles of the clips."""
@@ -165,7 +158,7 @@ def _pairs(
         for own, readable in zip(labels, places, strict=True)
     ]
     return StepDataModule(
-        *(train, train.frames, validation, validation.frames, keep_pairs),
+        *(train, train.frames, validation, validation.frames, keep),
         *(options.batch_size, request.trainer.max_steps, seed),
         weights=train.clips.split.weights * np.array(often),
     )

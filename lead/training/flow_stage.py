@@ -17,10 +17,10 @@ from lead.diffusion.paths import find_path
 from lead.generation.flow_coders import latent_frame
 from lead.training.earlier_runs import earlier_run
 from lead.training.latent_inputs import LatentInputs
-from lead.training.losses import check_finite, mean_square
+from lead.training.losses import mean_square
 from lead.training.optimization import Share
 from lead.training.processes import share_of_batch
-from lead.training.randomness import StepDraws, step_draws, validation_draws
+from lead.training.randomness import StepDraws
 from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
 
 
@@ -42,6 +42,7 @@ class FlowStage(Stage):
     """
 
     options_type = FlowOptions
+    purpose = "flow"
 
     def __init__(
         self,
@@ -70,28 +71,16 @@ class FlowStage(Stage):
             }
             data = inputs.data()
         flow = build("flow", description, "model.flow")
-        record = {
-            "parts": {"flow": description},
-            "parents": {run.stage: run.as_parent(request.run)},
-            **inputs.record,
-            "sampling": request.options.sampling,
-        }
         module = cls(flow, path, request.options, request.seed)
-        return Prepared(module, data, record, inputs.keep)
+        return inputs.prepared(module, data, {"flow": description}, run)
 
-    def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
-        """One optimisation step at random times."""
-        draws = step_draws(self, "flow")
+    def losses(self, batch: LatentBatch, index: int | None) -> dict[str, Tensor]:
+        """At random times; only in training some rows lose their caption."""
+        draws = self.draws(index)
+        if index is not None:
+            return {"loss": self._loss(batch, None, draws)}
         given = draws.uniform((len(batch.ids),)) >= self.options.condition_dropout
-        loss = self._loss(batch, given, draws) * share_of_batch(batch.mask.sum())
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
-        return loss
-
-    def validation_step(self, batch: LatentBatch, index: int) -> None:
-        """The same loss with captions, at times and noise that are equal every time."""
-        loss = self._loss(batch, None, validation_draws(self, index))
-        check_finite(loss, self.global_step, batch.ids)
-        self.log("val/loss", loss, batch_size=len(batch.ids))
+        return {"loss": self._loss(batch, given, draws) * share_of_batch(batch.mask.sum())}
 
     def _loss(self, batch: LatentBatch, given: Tensor | None, draws: StepDraws) -> Tensor:
         time = draws.times(len(batch.mu), self.options.time_spread)

@@ -15,10 +15,10 @@ from lead.diffusion.schedules import NoiseSchedule
 from lead.models.joint_denoiser import CLEAN, Side
 from lead.training.earlier_runs import earlier_run
 from lead.training.joint_inputs import JointInputs
-from lead.training.losses import check_finite, mean_square
+from lead.training.losses import mean_square
 from lead.training.optimization import Share, Weight
 from lead.training.processes import share_of_batch
-from lead.training.randomness import StepDraws, step_draws, validation_draws
+from lead.training.randomness import StepDraws
 from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
 
 NOISED, GIVEN, NONE = range(3)
@@ -74,6 +74,7 @@ class JointDiffusionStage(Stage):
     """
 
     options_type = JointDiffusionOptions
+    purpose = "joint diffusion"
 
     def __init__(
         self,
@@ -105,43 +106,26 @@ class JointDiffusionStage(Stage):
         }
         network = build("joint_denoiser", description, "model.joint_denoiser")
         schedule = build("schedule", request.models["schedule"], "model.schedule")
-        record = {
-            "parts": {"joint_denoiser": description, "schedule": request.models["schedule"]},
-            "parents": {run.stage: run.as_parent(request.run) for run in (motions, sentences)},
-            **inputs.record,
-            "sampling": request.options.sampling,
-        }
+        parts = {"joint_denoiser": description, "schedule": request.models["schedule"]}
         module = cls(network, schedule, request.options, request.seed)
-        return Prepared(module, data, record, inputs.keep)
+        return inputs.prepared(module, data, parts, motions, sentences)
 
-    def on_fit_start(self) -> None:
-        """Lightning moves only what it can see."""
-        self.schedule = self.schedule.beside(self.device)
-
-    def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
-        """One optimisation step, a context for each row."""
-        draws = step_draws(self, "joint diffusion")
-        edges = torch.tensor(self.options.contexts.in_order()).cumsum(0)[:-1]
-        drawn = draws.uniform((len(batch.ids),))
-        context = torch.bucketize(drawn, edges.to(drawn.device), right=True)
-        motion, text = self._losses(batch, context, draws)
-        loss = motion + self.options.text_weight * text
-        logged = {"train/motion": motion, "train/text": text}
-        self.log_dict(logged, batch_size=len(batch.ids), sync_dist=True)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
-        return loss
-
-    def validation_step(self, batch: LatentBatch, index: int) -> None:
-        """Motion from text, and text from motion, at draws that are equal every time."""
-        terms = {}
-        for term, name in enumerate(("motion_from_text", "text_from_motion")):
-            context = torch.full((len(batch.ids),), list(CONTEXTS).index(name), device=self.device)
-            draws = validation_draws(self, index)
-            terms[f"val/{name}"] = self._losses(batch, context, draws)[term]
-        loss = terms["val/motion_from_text"]
-        loss = loss + self.options.text_weight * terms["val/text_from_motion"]
-        check_finite(loss, self.global_step, batch.ids)
-        self.log_dict({**terms, "val/loss": loss}, batch_size=len(batch.ids))
+    def losses(self, batch: LatentBatch, index: int | None) -> dict[str, Tensor]:
+        """In training a context for each row; in validation motion from text, and the reverse."""
+        draws = self.draws(index)
+        if index is None:
+            edges = torch.tensor(self.options.contexts.in_order()).cumsum(0)[:-1]
+            drawn = draws.uniform((len(batch.ids),))
+            context = torch.bucketize(drawn, edges.to(drawn.device), right=True)
+            terms = dict(zip(("motion", "text"), self._losses(batch, context, draws), strict=True))
+        else:
+            terms = {}
+            for term, name in enumerate(("motion_from_text", "text_from_motion")):
+                which = list(CONTEXTS).index(name)
+                context = torch.full((len(batch.ids),), which, device=self.device)
+                terms[name] = self._losses(batch, context, self.draws(index))[term]
+        motion, text = terms.values()
+        return {**terms, "loss": motion + self.options.text_weight * text}
 
     def _losses(
         self, batch: LatentBatch, context: Tensor, draws: StepDraws

@@ -8,7 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lead.core.errors import RequestError
-from lead.core.files import content_hash, write_tensors
+from lead.core.files import content_hash
 from lead.core.runs import Run
 from lead.data.cache import cached_array
 from lead.data.latents import TimedLatents
@@ -17,7 +17,7 @@ from lead.data.words import CaptionWords
 from lead.generation.lead_model import keeps_time
 from lead.representation.normalizer import Normalizer
 from lead.training.latent_inputs import LatentInputs, statistics_of
-from lead.training.stage import TrainRequest
+from lead.training.stage import TrainRequest, keep_statistics
 
 TOGETHER = 256  # sentences
 
@@ -45,8 +45,7 @@ class JointInputs(LatentInputs):
     def keep(self) -> None:
         """Write both statistics beside the weights."""
         super().keep()
-        path = self.request.run / "weights" / "sentences.safetensors"
-        write_tensors(path, self.of_sentences.state_dict())
+        keep_statistics(self.request.run, self.of_sentences, "sentences")
 
     def _sizes(self, frames: np.ndarray) -> tuple[np.ndarray, int, int]:
         if keeps_time(self.run):

@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from lead.core.batches import MotionBatch
 from lead.core.building import build, check_fit
-from lead.core.files import content_hash, write_tensors
+from lead.core.files import content_hash
 from lead.core.runs import Run
-from lead.data.cache import cached_array, cached_posteriors, cached_texts
+from lead.data.cache import cached_array, cached_posteriors
 from lead.data.clips import ClipDataset, length_sorted_batches, pad_clips
 from lead.data.joints import JointDataset, pad_joints
 from lead.data.latents import LatentDataset, TimedLatents
@@ -21,10 +21,16 @@ from lead.data.words import CaptionWords, caption_words
 from lead.generation.flow_coders import latent_frame
 from lead.generation.lead_model import keeps_time, load_vae
 from lead.representation.normalizer import Normalizer, load_normalizer
+from lead.training.clip_captions import pooled_captions
 from lead.training.datamodule import StepDataModule, latent_data, validation_split
 from lead.training.fit import choose_precision
-from lead.training.generated_latents import Regeneration
-from lead.training.stage import Description, TrainRequest
+from lead.training.stage import (
+    Description,
+    Prepared,
+    Stage,
+    TrainRequest,
+    keep_statistics,
+)
 
 TOGETHER = 64  # clips
 
@@ -94,21 +100,27 @@ class LatentInputs:
     def keep(self) -> None:
         """Write the statistics of a VAE's latents beside the weights of the new run."""
         if self.statistics is not None:
-            path = self.request.run / "weights" / "normalizer.safetensors"
-            write_tensors(path, self.statistics.state_dict())
+            keep_statistics(self.request.run, self.statistics)
 
-    def data(self, regenerate: Regeneration | None = None) -> StepDataModule:
-        """The training and validation splits.
+    def prepared(
+        self, module: Stage, data: StepDataModule, parts: dict[str, Description], *below: Run
+    ) -> Prepared:
+        """The training of ``module`` on what these inputs give, which stands on the runs below."""
+        record = {"parts": parts, "parents": {}, **self.record}
+        record["parents"] = {run.stage: run.as_parent(self.request.run) for run in below}
+        if hasattr(self.request.options, "sampling"):
+            record["sampling"] = self.request.options.sampling
+        return Prepared(module, data, record, self.keep)
 
-        ``regenerate`` adds what a diffusion run makes of each latent.
-        """
+    def data(self) -> StepDataModule:
+        """The training and validation splits."""
         request = self.request
         if self.timed:
             made = {split: self._timed(split) for split in dict.fromkeys(self.splits)}
             train, validation = (made[split] for split in self.splits)
             train.longest = validation.longest = max(train.longest, validation.longest)
         else:
-            train, validation = (self._whole(split, regenerate) for split in self.splits)
+            train, validation = (self._whole(split) for split in self.splits)
         return latent_data(
             *(train, validation, request.options.batch_size, request.trainer.max_steps),
             *(request.seed, self.dataset.split("train").weights),
@@ -116,15 +128,10 @@ class LatentInputs:
 
     # Of whole clips
 
-    def _whole(self, split: str, regenerate: Regeneration | None) -> LatentDataset:
-        key = f"{self.encoder.fingerprint} pooled"
-        texts, rows = cached_texts(self.dataset, split, key, self._embed)
-        latents = LatentDataset(
-            *(self.dataset.split(split), self._posteriors(split), texts, rows, self.request.seed)
-        )
-        if regenerate is not None:
-            latents.generated = regenerate(self.dataset, split, latents)
-        return latents
+    def _whole(self, split: str) -> LatentDataset:
+        texts, rows = pooled_captions(self.dataset, split, self.encoder)
+        packed = self.dataset.split(split)
+        return LatentDataset(packed, self._posteriors(split), texts, rows, self.request.seed)
 
     def _posteriors(self, split: str) -> tuple[Tensor, Tensor]:
         run = self.run
@@ -143,9 +150,6 @@ class LatentInputs:
     @cached_property
     def _vae(self) -> torch.nn.Module:
         return load_vae(self.run).to(self.device)
-
-    def _embed(self, texts: list[str]) -> Tensor:
-        return self.encoder.encode(texts).pooled[:, None]
 
     # Of latents that keep time
 

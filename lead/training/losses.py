@@ -8,7 +8,7 @@ from torch.nn.functional import cosine_similarity, mse_loss, smooth_l1_loss
 from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.masks import masked_mean
 from lead.representation import Skeleton, constant_bones
-from lead.representation.kinematics import bone_vectors, reference_offsets_like
+from lead.representation.kinematics import bone_vectors, reference_offsets
 
 
 def masked_smooth_l1(
@@ -73,7 +73,7 @@ def held_joints_terms(
     the worst of them leads.
     """
     held = constant_bones(guess, skeleton.name)
-    lengths = reference_offsets_like(guess, skeleton.name).norm(dim=-1)
+    lengths = reference_offsets(skeleton.name, guess.device, guess.dtype).norm(dim=-1)
     made = bone_vectors(guess, skeleton).norm(dim=-1)
     moves = mask[:, 1:] & mask[:, :-1]
     moved, was = (skeleton.fps * joints.diff(dim=1) for joints in (held, real))

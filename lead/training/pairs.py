@@ -85,11 +85,6 @@ class PairDataset(torch.utils.data.Dataset):
         )
 
 
-def keep_pairs(batch: PairBatch) -> PairBatch:
-    """Collate function: PairDataset makes whole batches itself."""
-    return batch
-
-
 def split_tokens(split: PackedSplit, tagger: str) -> list[list[list[str]]]:
     """``word/TAG`` tokens of every caption of every clip: the data set's own, else tagged."""
     own = [

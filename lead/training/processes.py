@@ -28,6 +28,15 @@ def share_of_batch(counts: Tensor) -> Tensor:
     return counts * world_size() / everywhere.clamp(min=1)
 
 
+def in_whole_batch(terms: dict[str, Tensor], of: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Each term such that its mean over processes is its mean over what all of them have.
+
+    ``of`` holds the mask that a term is a mean over, by its name; others are means over rows.
+    """
+    shares = share_of_batch(torch.stack([mask.sum() for mask in of.values()]))
+    return terms | {name: terms[name] * share for name, share in zip(of, shares, strict=True)}
+
+
 def rows_of_batch(*tensors: Tensor) -> tuple[Tensor, ...]:
     """The rows of all processes, in their order; gradients flow back to each process's own."""
     if world_size() == 1:

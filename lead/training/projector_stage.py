@@ -7,38 +7,25 @@ from torch import Tensor
 
 from lead.core.batches import LatentBatch
 from lead.core.building import build
-from lead.core.errors import RequestError
 from lead.core.masks import real_rows, row_means
-from lead.core.runs import Run
-from lead.core.schema import ClosedSchema, Count, Finite, one_of
+from lead.core.schema import one_of
 from lead.core.seeding import make_generator
 from lead.data.packed import PackedDataset
 from lead.models.projector import Projector
 from lead.models.vae import reparameterise
 from lead.training.earlier_runs import earlier_run
-from lead.training.generated_latents import Regeneration
 from lead.training.latent_inputs import LatentInputs
 from lead.training.losses import (
     REDUCTIONS,
     VARIANCE_LOSSES,
     alignment_loss,
-    check_finite,
     reconstruction_loss,
     variance_loss,
 )
 from lead.training.optimization import Weight
 from lead.training.processes import longest_rows, rows_of_batch
-from lead.training.randomness import StepDraws, step_draws, validation_draws
+from lead.training.randomness import StepDraws
 from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
-
-SOURCES = ("posterior", "generated")
-
-
-class GeneratedOptions(ClosedSchema):
-    """How latents are noised and sampled back, see Regeneration."""
-
-    timestep: Count = 500
-    guidance_scale: Finite = 7.5
 
 
 class ProjectorOptions(StageOptions):
@@ -51,8 +38,6 @@ class ProjectorOptions(StageOptions):
     var_form: Annotated[str, one_of(VARIANCE_LOSSES)] = "gauss_diag"
     latent: Annotated[str, one_of(("sample", "mean"))] = "sample"
     shuffle_text: bool = False
-    latents: Annotated[str, one_of(SOURCES)] = "posterior"
-    generated: GeneratedOptions = GeneratedOptions()
 
 
 class ProjectorStage(Stage):
@@ -61,14 +46,14 @@ class ProjectorStage(Stage):
     ``latent`` chooses what the projector reads: a posterior ``sample`` (as diffusion trains on; the
     projector then sees inputs off the mean, as at inference) or its ``mean``. ``shuffle_text`` is a
     control: each motion is aligned with the sentence of another one in the batch, so that whatever
-    is gained owes nothing to what the sentences say. Where a batch holds generated latents, those
-    are what the projector reads, and the posterior's are what it has to rebuild.
+    is gained owes nothing to what the sentences say.
 
     Where latents keep time, the mean of a motion's real ones is aligned with the pooled sentence,
     and each real one counts as a row of the other two terms.
     """
 
     options_type = ProjectorOptions
+    purpose = "projector"
 
     def __init__(self, projector: Projector, options: ProjectorOptions, seed: int = 0):
         super().__init__(options, seed)
@@ -80,47 +65,27 @@ class ProjectorStage(Stage):
         key = "diffusion" if "diffusion" in request.earlier else "vae"
         earlier = earlier_run(request, key, dataset, "diffusion=RUN (or vae=RUN)")
         vae_run, like = earlier.ancestor("vae"), earlier if key == "diffusion" else None
-        regenerate = _regeneration(request, earlier)
         inputs = LatentInputs(request, dataset, vae_run, like=like)
-        if regenerate and inputs.timed:
-            raise RequestError(
-                "stage.latents=generated is for latents of whole clips: leave it out"
-            )
         description = {
             **request.models["projector"],
             "latent_dim": vae_run.options("vae")["latent_dim"],
             "text_dim": inputs.encoder.dim,
         }
         projector = build("projector", description, "model.projector")
-        record = {
-            "parts": {"projector": description},
-            "parents": {earlier.stage: earlier.as_parent(request.run)},
-            **inputs.record,
-        }
-        data = inputs.data(regenerate)
         module = cls(projector, request.options, request.seed)
-        return Prepared(module, data, record, inputs.keep)
+        return inputs.prepared(module, inputs.data(), {"projector": description}, earlier)
 
-    def training_step(self, batch: LatentBatch, _index: int) -> Tensor:
-        """One optimisation step."""
-        terms = self._terms(batch, step_draws(self, "projector"), ("projector", self.global_step))
-        self.log_dict({f"train/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
-        self.log("loss", terms["loss"], prog_bar=True, logger=False, batch_size=len(batch.ids))
-        return terms["loss"]
-
-    def validation_step(self, batch: LatentBatch, index: int) -> None:
-        """The same losses, with noise that is equal every time."""
-        terms = self._terms(batch, validation_draws(self, index), ("validation", index))
-        check_finite(terms["loss"], self.global_step, batch.ids)
-        self.log_dict({f"val/{k}": v for k, v in terms.items()}, batch_size=len(batch.ids))
+    def losses(self, batch: LatentBatch, index: int | None) -> dict[str, Tensor]:
+        """Of the rows of all processes in training."""
+        purpose = ("projector", self.global_step) if index is None else ("validation", index)
+        return self._terms(batch, self.draws(index), purpose)
 
     def _terms(self, batch: LatentBatch, draws: StepDraws, purpose: tuple) -> dict[str, Tensor]:
         options, z, mask = self.options, batch.mu, batch.mask
         if options.latent == "sample":
             z = reparameterise(batch.mu, batch.logvar, draws.latents(batch))
         text = batch.text.mean(dim=1) if mask is None else batch.text[:, 0]
-        read = z if batch.generated is None else batch.generated
-        projected = self.projector.encode(read, mask)
+        projected = self.projector.encode(z, mask)
         rebuilt = self.projector.decode(projected, mask).float()
         projected = row_means(projected.float(), mask)[:, None]
         if self.training:  # the variance term compares the rows of all processes
@@ -150,14 +115,3 @@ def derangement(count: int, generator: torch.Generator) -> Tensor:
     moved = torch.empty_like(order)
     moved[order] = order.roll(1)
     return moved
-
-
-def _regeneration(request: TrainRequest[ProjectorOptions], run: Run) -> Regeneration | None:
-    """What ``stage.latents`` asks for: None for latents of the VAE."""
-    options = request.options
-    if options.latents == "posterior":
-        return None
-    if run.stage != "diffusion":
-        raise RequestError("stage.latents=generated needs a diffusion run: diffusion=RUN")
-    generated = options.generated
-    return Regeneration(run, generated.timestep, generated.guidance_scale, request.seed)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pytorch_lightning as pl
-from torch import nn
+from torch import Tensor, nn
 
 from lead.core.building import HOLDS, NETWORKS, find_class
 from lead.core.errors import RequestError, did_you_mean
@@ -15,9 +15,12 @@ from lead.core.freezing import trainable_parameters
 from lead.core.schema import ClosedSchema
 from lead.core.sizes import Some
 from lead.data.packed import PackedDataset
+from lead.representation.normalizer import Normalizer
 from lead.training.datamodule import StepDataModule
 from lead.training.fit import TrainerOptions
+from lead.training.losses import check_finite
 from lead.training.optimization import OptimizerOptions, Steps, make_optimizer
+from lead.training.randomness import StepDraws, step_draws, validation_draws
 
 Description = Mapping[str, Any]
 """How a part is built, see lead.core.building; it stands in run.json as it is."""
@@ -67,6 +70,7 @@ class Stage(pl.LightningModule):
     """Base of all stages: a training that knows its options, its parts and its optimiser."""
 
     options_type: ClassVar[type[StageOptions]]
+    purpose: ClassVar[str] = ""  # names the random numbers of its training steps
 
     def __init__(self, options: StageOptions, seed: int):
         super().__init__()
@@ -80,6 +84,37 @@ class Stage(pl.LightningModule):
         what does not fit: an earlier run, the data, options that do not go together.
         """
         raise NotImplementedError
+
+    def losses(self, batch: Any, index: int | None) -> dict[str, Tensor]:
+        """What a batch loses: "loss", and whatever else is logged beside it, by name.
+
+        ``index`` is None in a training step, else that of a validation batch.
+        """
+        raise NotImplementedError
+
+    def draws(self, index: int | None) -> StepDraws:
+        """The random numbers of such a batch; those of validation are equal every time."""
+        return step_draws(self, self.purpose) if index is None else validation_draws(self, index)
+
+    def on_fit_start(self) -> None:
+        """Lightning moves only what it can see."""
+        if hasattr(self, "schedule"):
+            self.schedule = self.schedule.beside(self.device)
+
+    def training_step(self, batch: Any, _index: int) -> Tensor:
+        """One optimisation step."""
+        terms, rows = self.losses(batch, None), len(batch.ids)
+        logged = {f"train/{name}": value for name, value in terms.items()}
+        self.log_dict(logged, batch_size=rows, sync_dist=True)
+        self.log("loss", terms["loss"], prog_bar=True, logger=False, batch_size=rows)
+        return terms["loss"]
+
+    def validation_step(self, batch: Any, index: int) -> None:
+        """The same for a validation batch; WorkError where its loss is not finite."""
+        terms = self.losses(batch, index)
+        check_finite(terms["loss"], self.global_step, batch.ids)
+        logged = {f"val/{name}": value for name, value in terms.items()}
+        self.log_dict(logged, batch_size=len(batch.ids))
 
     def parts(self) -> dict[str, nn.Module]:
         """What a run keeps of this stage: the networks that are called like a part."""
@@ -105,10 +140,9 @@ class Prepared:
     keep: Callable[[], None] = lambda: None
 
 
-def keep_normalizer(request: TrainRequest, dataset: PackedDataset) -> Callable[[], None]:
-    """Writes how motions were normalised beside the weights; for ``Prepared.keep``."""
-    path = request.run / "weights" / "normalizer.safetensors"
-    return lambda: write_tensors(path, dataset.normalizer.state_dict())
+def keep_statistics(run: Path, statistics: Normalizer, name: str = "normalizer") -> None:
+    """Write how motions, or latents, were normalised beside the weights of a run."""
+    write_tensors(run / "weights" / f"{name}.safetensors", statistics.state_dict())
 
 
 def stage_class(name: str) -> type[Stage]:

@@ -1,6 +1,6 @@
 """MoTe's TED: train the latents of sentences, and the language model that writes them again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -23,10 +23,9 @@ from lead.models.sentence_pieces import SentencePieces, padded
 from lead.models.text_autoencoder import NOTHING, TextAutoencoder, targets
 from lead.models.text_encoders import TextEncoder
 from lead.training.datamodule import StepDataModule
-from lead.training.losses import check_finite
 from lead.training.optimization import Share
 from lead.training.processes import share_of_batch
-from lead.training.randomness import StepDraws, step_draws
+from lead.training.randomness import StepDraws
 from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest
 
 MOST_VALIDATED = 2048  # sentences
@@ -47,25 +46,28 @@ class SentenceBatch:
 
     text: Tensor  # (batch, words, text_dim)
     word_mask: Tensor  # (batch, words)
-    ids: Tensor  # (batch, pieces)
+    pieces: Tensor  # (batch, pieces)
     lengths: Tensor  # (batch,) of pieces
+    ids: list[str]  # the sentences themselves
 
     def to(self, device) -> "SentenceBatch":
         """The same batch on another device."""
-        tensors = (self.text, self.word_mask, self.ids, self.lengths)
-        return SentenceBatch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> "SentenceBatch":
         """In memory that a GPU fetches from without anyone waiting."""
-        tensors = (self.text, self.word_mask, self.ids, self.lengths)
-        return SentenceBatch(*(tensor.pin_memory() for tensor in tensors))
+        return self._changed(Tensor.pin_memory)
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> "SentenceBatch":
+        tensors = (self.text, self.word_mask, self.pieces, self.lengths)
+        return SentenceBatch(*map(change, tensors), self.ids)
 
 
 class SentenceDataset(Dataset):
     """Sentences with their vectors and pieces, served a batch of (step, place) at once."""
 
     def __init__(self, texts: Sequence[str], words: CaptionWords, ids: list[list[int]], end: int):
-        self.words, self.ids, self.end = words, ids, end
+        self.texts, self.words, self.ids, self.end = texts, words, ids, end
         self.rows = [words.rows[text] for text in texts]
         self.lengths = np.array([len(row) for row in ids])
 
@@ -76,9 +78,8 @@ class SentenceDataset(Dataset):
         """The batch of one step."""
         places = [place for _, place in indices]
         text, word_mask = self.words.batch([self.rows[place] for place in places])
-        return SentenceBatch(
-            text, word_mask, *padded([self.ids[place] for place in places], self.end)
-        )
+        pieces = padded([self.ids[place] for place in places], self.end)
+        return SentenceBatch(text, word_mask, *pieces, [self.texts[place] for place in places])
 
 
 class TextAutoencoderStage(Stage):
@@ -90,6 +91,7 @@ class TextAutoencoderStage(Stage):
     """
 
     options_type = TextAutoencoderOptions
+    purpose = "sentences"
 
     def __init__(
         self, text_autoencoder: TextAutoencoder, options: TextAutoencoderOptions, seed: int = 0
@@ -140,23 +142,16 @@ class TextAutoencoderStage(Stage):
         module = cls(network, options, request.seed)
         return Prepared(module, data, record, lambda: pieces.keep(request.run))
 
-    def training_step(self, batch: SentenceBatch, _index: int) -> Tensor:
-        """One optimisation step with noise on the latents."""
-        loss, right = self._loss(batch, step_draws(self, "sentences"))
-        loss = loss * share_of_batch(batch.lengths.sum())
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids), sync_dist=True)
-        self.log("train/right", right, batch_size=len(batch.ids), sync_dist=True)
-        return loss
-
-    def validation_step(self, batch: SentenceBatch, index: int) -> None:
-        """The same without noise, and the share of pieces that are the likeliest."""
-        loss, right = self._loss(batch, None)
-        check_finite(loss, self.global_step, [str(index)])
-        self.log_dict({"val/loss": loss, "val/right": right}, batch_size=len(batch.ids))
+    def losses(self, batch: SentenceBatch, index: int | None) -> dict[str, Tensor]:
+        """With noise on the latents in training; and the share of pieces that are the likeliest."""
+        loss, right = self._loss(batch, self.draws(None) if index is None else None)
+        if index is None:
+            loss = loss * share_of_batch(batch.lengths.sum())
+        return {"loss": loss, "right": right}
 
     def _loss(self, batch: SentenceBatch, draws: StepDraws | None) -> tuple[Tensor, Tensor]:
         network, options = self.text_autoencoder, self.options
-        latents, ids = network.encode(batch.text, batch.word_mask), batch.ids
+        latents, ids = network.encode(batch.text, batch.word_mask), batch.pieces
         if draws is not None:
             deviation = options.latent_noise * draws.uniform((len(latents), 1, 1))
             latents = latents + deviation * draws.normal(latents.shape)
@@ -165,7 +160,7 @@ class TextAutoencoderStage(Stage):
                 hidden = draws.uniform((len(ids), network.longest))[:, : ids.shape[1]]
                 ids = ids.masked_fill(hidden < options.piece_dropout, network.end)
         logits = network(latents, ids).float()
-        wanted = targets(network.latent_tokens, batch.ids, batch.lengths)
+        wanted = targets(network.latent_tokens, batch.pieces, batch.lengths)
         loss = cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=NOTHING)
         told = wanted != NOTHING
         return loss, (logits.argmax(-1) == wanted)[told].float().mean()

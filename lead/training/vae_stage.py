@@ -1,5 +1,6 @@
 """Stage 1: train the motion VAE (LEAD 4.1.2, after MLD)."""
 
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -20,15 +21,14 @@ from lead.training.clip_captions import ClipCaptions, clip_captions
 from lead.training.datamodule import StepDataModule, validation_split
 from lead.training.losses import (
     alignment_loss,
-    check_finite,
     gaussian_kl,
     held_joints_terms,
     masked_smooth_l1,
 )
 from lead.training.optimization import Weight
-from lead.training.processes import share_of_batch
-from lead.training.randomness import StepDraws, step_draws
-from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_normalizer
+from lead.training.processes import in_whole_batch
+from lead.training.randomness import StepDraws
+from lead.training.stage import Prepared, Stage, StageOptions, TrainRequest, keep_statistics
 
 
 class VaeOptions(StageOptions):
@@ -69,6 +69,7 @@ class VaeStage(Stage):
     """
 
     options_type = VaeOptions
+    purpose = "posterior"
 
     def __init__(
         self,
@@ -112,25 +113,12 @@ class VaeStage(Stage):
             *(options.batch_size, request.trainer.max_steps, request.seed, weights),
         )
         record = {"parts": {"vae": description}, "parents": {}, **record}
-        return Prepared(module, data, record, keep_normalizer(request, dataset))
+        keep = partial(keep_statistics, request.run, dataset.normalizer)
+        return Prepared(module, data, record, keep)
 
-    def training_step(self, batch: MotionBatch, _index: int) -> Tensor:
-        """One optimisation step; the posterior is sampled."""
-        terms = self._terms(batch, step_draws(self, "posterior"))
-        logged = {f"train/{name}": value for name, value in terms.items()}
-        self.log_dict(logged, batch_size=len(batch.ids), sync_dist=True)
-        self.log("loss", terms["loss"], prog_bar=True, logger=False, batch_size=len(batch.ids))
-        return terms["loss"]
-
-    def validation_step(self, batch: MotionBatch, _index: int) -> None:
-        """Losses with the posterior's mean."""
-        terms = self._terms(batch, None)
-        check_finite(terms["loss"], self.global_step, batch.ids)
-        self.log_dict(
-            {f"val/{name}": value for name, value in terms.items()},
-            batch_size=len(batch.ids),
-            prog_bar=False,
-        )
+    def losses(self, batch: MotionBatch, index: int | None) -> dict[str, Tensor]:
+        """In training of a sample of the posterior, in validation of its mean."""
+        return self._terms(batch, self.draws(None) if index is None else None)
 
     def _terms(self, batch: MotionBatch, draws: StepDraws | None) -> dict[str, Tensor]:
         options = self.options
@@ -159,7 +147,10 @@ class VaeStage(Stage):
                 text = self.captions.draw(batch.ids, step).to(z.device)
                 terms["align"] = alignment_loss(self.text_layer(z), text)
         if draws is not None:
-            terms = _in_whole_batch(terms, batch.mask)
+            frames, moves = batch.mask, batch.mask[:, 1:]
+            masks = dict.fromkeys(("features", "joints", "held", "path", "bones"), frames)
+            masks |= dict.fromkeys(("held_velocities", "feet_velocities", "standing"), moves)
+            terms = in_whole_batch(terms, {name: masks[name] for name in terms if name in masks})
         weights = {
             "features": 1.0,
             "joints": options.joints_weight,
@@ -168,17 +159,6 @@ class VaeStage(Stage):
             **options.held_weights,
         }
         return {"loss": sum(weights[name] * term for name, term in terms.items()), **terms}
-
-
-def _in_whole_batch(terms: dict[str, Tensor], mask: Tensor) -> dict[str, Tensor]:
-    """Each term such that its mean over processes is its mean over the frames of all of them."""
-    frames, moves = share_of_batch(torch.stack([mask.sum(), mask[:, 1:].sum()]))
-    shares = {
-        **{"features": frames, "joints": frames},
-        **{"held": frames, "path": frames, "bones": frames},
-        **{"held_velocities": moves, "feet_velocities": moves, "standing": moves},
-    }
-    return {name: term * shares[name] if name in shares else term for name, term in terms.items()}
 
 
 def _captions_to_align(

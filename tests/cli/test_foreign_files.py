@@ -20,8 +20,8 @@ from lead.cli.invert import _entries
 from lead.cli.sweep_words import expand
 from lead.core.errors import LINE_MOST, LeadError, one_line
 from lead.core.files import write_tensors
-from lead.data.bvh import load_skeleton_map
 from lead.data.bvh.caption_tables import read_caption_table
+from lead.data.bvh.skeleton_maps import load_skeleton_map
 from lead.data.captions.phrase_book import read_phrase_book
 from lead.data.contents import STAMPS
 from lead.data.packed import open_dataset

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lead.cli.main import main
-from lead.data.bvh import load_bvh_joints
+from lead.data.bvh.joints import load_bvh_joints
 from lead.data.sources.cmu_open import CmuOpenSource
 from lead.inversion import read_word
 from lead.representation import joints_to_features

@@ -19,11 +19,3 @@ def test_a_latent_batch_moves_as_a_whole():
     assert [tensor.device.type for tensor in tensors] == ["meta"] * 4
     assert tuple(tuple(tensor.shape) for tensor in tensors) == shapes
     assert batch.ids == ["a", "b"]
-
-
-def test_generated_latents_move_too():
-    shapes = ((2, 1, 4), (2, 1, 4), (2, 3, 6), (1, 3, 6))
-    tensors = [torch.zeros(shape) for shape in shapes]
-    moved = LatentBatch(*tensors, ["a", "b"], torch.zeros(2, 1, 4)).to("meta")
-    assert moved.generated.device.type == "meta" and moved.generated.shape == (2, 1, 4)
-    assert LatentBatch(*tensors, ["a", "b"]).to("meta").generated is None

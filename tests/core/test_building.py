@@ -13,12 +13,10 @@ from torch import nn
 
 from lead.core.building import (
     CLASSES,
-    DEPTH,
     NETWORKS,
     build,
     full_options,
     known_name,
-    with_short_names,
 )
 from lead.core.errors import LeadError, RequestError, WorkError, did_you_mean
 from lead.core.sizes import NUMBERS_MOST, check_numbers
@@ -141,45 +139,19 @@ def test_every_entry_of_the_table_is_a_class_that_says_what_it_takes(kind, name)
 
 
 @pytest.mark.parametrize(
-    ("kind", "dotted"),
-    [(kind, dotted) for kind, names in CLASSES.items() for dotted in names.values()],
+    ("kind", "short"), [(kind, short) for kind, names in CLASSES.items() for short in names]
 )
-def test_the_dotted_names_of_earlier_runs_are_understood_in_their_kind_alone(kind, dotted):
-    assert CLASSES[kind][known_name(kind, dotted)] == dotted
+def test_a_name_is_known_in_its_kind_alone(kind, short):
+    assert known_name(kind, short) == short
     for other in CLASSES:
-        if dotted not in CLASSES[other].values():
+        if short not in CLASSES[other]:
             with pytest.raises(ValueError, match=f"no {other} is called"):
-                known_name(other, dotted)
+                known_name(other, short)
 
 
 def test_a_short_name_stands_for_one_class():
     short = [name for names in CLASSES.values() for name in names]
     assert len(short) == len(set(short))
-
-
-def test_short_names_take_the_place_of_dotted_ones_at_any_depth():
-    old = {
-        "a": [{"_target_": "lead.models.vae.MotionVAE", "width": 3}, "lead.models.vae.MotionVAE"],
-        "b": {"_target_": "os.system"},
-        "c": {"_target_": ["lead.models.vae.MotionVAE"]},
-    }
-    copy = repr(old)
-    assert with_short_names(old) == {
-        "a": [{"_target_": "motion_vae", "width": 3}, "lead.models.vae.MotionVAE"],
-        "b": {"_target_": "os.system"},
-        "c": {"_target_": ["lead.models.vae.MotionVAE"]},
-    }
-    assert repr(old) == copy
-
-
-@pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"x": inner}])
-def test_only_so_many_levels_are_followed(wrap):
-    value = 0
-    for _ in range(DEPTH - 1):
-        value = wrap(value)
-    assert with_short_names(value) == value
-    with pytest.raises(ValueError, match="nested too deeply"):
-        with_short_names(wrap(value))
 
 
 # Sizes

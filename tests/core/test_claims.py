@@ -261,8 +261,7 @@ def test_a_temporary_folder_of_a_killed_process_goes(tmp_path, monkeypatch):
 # ---- where there are no locks ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("missing", ["module", "disk"])
-def test_without_locks_all_is_written_and_nothing_is_cleared(tmp_path, monkeypatch, missing):
+def test_without_locks_all_is_written_and_nothing_is_cleared(tmp_path, monkeypatch):
     holding(lambda: atomic_folder(tmp_path / "out")).kill()
     holding(lambda: atomic_path(tmp_path / "file")).kill()
     left = {".out.lead-new0", ".file.lead-new0"}
@@ -270,10 +269,7 @@ def test_without_locks_all_is_written_and_nothing_is_cleared(tmp_path, monkeypat
     def flock(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    if missing == "module":
-        monkeypatch.setattr(claims, "fcntl", None)
-    else:
-        monkeypatch.setattr(claims.fcntl, "flock", flock)
+    monkeypatch.setattr(claims.fcntl, "flock", flock)
     with claimed(tmp_path / "out", folder=True), atomic_folder(tmp_path / "out") as folder:
         (folder / "content").touch()
     with atomic_path(tmp_path / "file") as first, atomic_path(tmp_path / "file") as second:

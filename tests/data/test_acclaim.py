@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 
 from lead.core.errors import RequestError
-from lead.data.acclaim import find_skeleton, read_acclaim, read_acclaim_header, read_skeleton
 from lead.data.acclaim import skeleton as skeleton_module
 from lead.data.acclaim import text as text_module
 from lead.data.acclaim import values as values_module
-from lead.data.bvh import bvh_to_joints, read_bvh, resample
+from lead.data.acclaim.motion import find_skeleton, read_acclaim, read_acclaim_header
+from lead.data.acclaim.skeleton import read_skeleton
+from lead.data.bvh.joints import bvh_to_joints
 from lead.data.bvh.kinematics import forward_kinematics
+from lead.data.bvh.parser import read_bvh
+from lead.data.bvh.resampling import resample
 from lead.data.bvh.skeleton_maps import end_site_list
 
 

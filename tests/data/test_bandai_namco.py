@@ -263,7 +263,12 @@ def _single_file(root: Path) -> BandaiNamcoSource:
         (lambda root: BandaiNamcoSource(root, held_out=["dataset-1:chimp"]), "did you mean 'ch"),
         (lambda root: BandaiNamcoSource(root, splits={"train": 0.5}), "sum to 1"),
         (lambda root: BandaiNamcoSource(root, splits={"heldout": 1.0}), "split of held_out"),
-        (lambda root: BandaiNamcoSource(root, captions_per_clip=0), "at least 1"),
+        (
+            lambda root: build(
+                "source", {"_target_": "bandai_namco", "source": root, "captions_per_clip": 0}
+            ),
+            "'captions_per_clip' takes",
+        ),
         (lambda root: BandaiNamcoSource(root, min_frames=50, max_frames=40), "<= max_frames"),
         (lambda root: BandaiNamcoSource(root, captions=root / "no.yaml"), "no.yaml is missing"),
     ],

@@ -73,15 +73,6 @@ def test_a_small_split_is_one_batch():
     assert sorted(plan.batch(17)) == [0, 1, 2]
 
 
-@pytest.mark.parametrize(
-    ("lengths", "batch_size", "message"),
-    [([], 4, "training split is empty"), ([5, 6], 0, "batch_size is 0"), ([5], -1, "at least 1")],
-)
-def test_what_cannot_be_planned_is_one_line(lengths, batch_size, message):
-    with pytest.raises(RequestError, match=message):
-        BatchPlan(lengths, batch_size, 0)
-
-
 def test_weights_that_show_no_clip_are_one_line():
     with pytest.raises(RequestError, match="sum to less than one"):
         BatchPlan([5, 6], 4, 0, [0.4, 0.5])

@@ -7,15 +7,10 @@ import pytest
 import yaml
 
 from lead.core.errors import RequestError
-from lead.data.bvh import (
-    BvhMotion,
-    bvh_to_joints,
-    choose_skeleton_map,
-    load_bvh_joints,
-    load_skeleton_map,
-)
 from lead.data.bvh.conventions import detect_units, detect_up_axis
-from lead.data.bvh.skeleton_maps import SHIPPED
+from lead.data.bvh.joints import bvh_to_joints, load_bvh_joints
+from lead.data.bvh.parser import BvhMotion
+from lead.data.bvh.skeleton_maps import SHIPPED, choose_skeleton_map, load_skeleton_map
 from lead.representation import get_skeleton, joints_to_features
 
 SMPL = get_skeleton("humanml3d")

@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lead.core.errors import RequestError
-from lead.data.bvh import read_bvh, read_bvh_header
-from lead.data.bvh.parser import frame_rate
+from lead.data.bvh.parser import frame_rate, read_bvh, read_bvh_header
 
 POSITIONS = ["Xposition", "Yposition", "Zposition"]
 ROTATIONS = ["Xrotation", "Yrotation", "Zrotation"]

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from lead.core.building import build
 from lead.core.errors import RequestError
-from lead.data.bvh import load_bvh_joints, read_bvh
 from lead.data.bvh.caption_tables import name_words, read_caption_table
+from lead.data.bvh.joints import load_bvh_joints
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
+from lead.data.bvh.parser import read_bvh
 from lead.data.loading import load_items
 from lead.data.source import Item, LoadedClip, Rejected
 from lead.data.sources.bvh import BvhSource
@@ -247,17 +249,20 @@ def test_caption_tables_that_cannot_be_read(tmp_path):
         ({"template": "{stem:d}"}, "without a format"),
         ({"template": " "}, "template is empty"),
         ({"template": "{stem.__class__}"}, "names {stem.__class__}"),
-        ({"template": "x", "units": "feet"}, "units=feet is unknown"),
-        ({"template": "x", "up_axis": "up"}, "up_axis=up is unknown"),
+        (
+            {"template": "x", "units": "feet"},
+            "'units' takes 'm', 'cm'",
+        ),
+        ({"template": "x", "up_axis": "up"}, "'up_axis' takes 'y', 'z', 'x' or 'auto'"),
         ({"template": "x", "skeleton_map": "cmuu"}, "did you mean 'cmu'"),
-        ({"template": "x", "long_clips": "cut"}, "long_clips=cut is unknown"),
+        ({"template": "x", "long_clips": "cut"}, "'long_clips' takes 'drop' or 'split'"),
         ({"template": "x", "min_frames": 50, "max_frames": 40}, "min_frames <= max_frames"),
         ({"template": "x", "splits": {"train": 0.9}}, "sum to 1"),
     ],
 )
 def test_wrong_options_are_refused_at_once(folder, options, words):
     with pytest.raises(RequestError) as caught:
-        BvhSource(folder, **options)
+        build("source", {"_target_": "bvh", "source": folder, **options})
     assert words in str(caught.value)
 
 
@@ -529,5 +534,5 @@ def test_amc_files_have_the_rate_that_is_said(fps, frames, tmp_path, acclaim_fig
     source = BvhSource(tmp_path / "clips", template="{stem}", amc_fps=fps)
     (clip,) = source.load(source.list_items())
     assert len(clip.features) == frames
-    with pytest.raises(RequestError, match="amc_fps=0 is no frame rate"):
-        BvhSource(tmp_path, template="{stem}", amc_fps=0)
+    with pytest.raises(RequestError, match="'amc_fps"):
+        build("source", {"_target_": "bvh", "source": tmp_path, "template": "x", "amc_fps": 0})

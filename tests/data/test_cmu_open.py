@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lead.core.building import build
 from lead.core.errors import RequestError, WorkError
 from lead.data.cmu_open import FOLDER, UNIT, read_index, read_joints, write_clips
 from lead.data.source import Caption, Item, usable
@@ -79,8 +80,8 @@ def test_a_few_clips_are_of_every_split_and_load_as_features():
 
 @pytest.mark.parametrize("clips", [0, -1])
 def test_no_clips_are_no_request(clips):
-    with pytest.raises(RequestError, match=f"clips={clips}"):
-        CmuOpenSource(clips)
+    with pytest.raises(RequestError, match=f"'clips' takes a number .* 1, got {clips}"):
+        build("source", {"_target_": "cmu_open", "clips": clips})
 
 
 def test_a_broken_package_says_so(tmp_path):

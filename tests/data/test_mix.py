@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lead.core.building import build
 from lead.core.errors import RequestError
 from lead.data.batching import BatchPlan
 from lead.data.packed import open_dataset
@@ -130,13 +131,13 @@ def test_a_worker_opens_the_parts_itself(parts):
     [
         ({"parts": []}, "a mix needs parts"),
         ({"weights": {"ome": 1}}, "no part 'ome', did you mean 'one'"),
-        ({"weights": {"one": 0}}, "one has 0, a number above 0"),
-        ({"weights": {"one": float("nan")}}, "one has nan, a number above 0"),
+        ({"weights": {"one": 0}}, "'weights.one' takes a number greater than 0, got 0"),
+        ({"weights": {"one": float("nan")}}, "'weights.one' takes a number greater than 0"),
     ],
 )
 def test_options_that_do_not_fit_are_told(parts, options, message):
     with pytest.raises(RequestError, match=message):
-        MixSource(**{"parts": parts, **options})
+        build("source", {"_target_": "mix", "parts": parts, **options})
 
 
 def test_parts_have_to_be_alike_and_different(parts, tmp_path):

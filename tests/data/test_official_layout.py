@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lead.core.building import build
 from lead.core.errors import LeadError, RequestError
+from lead.data.loading import load_items
 from lead.data.packed import open_dataset
 from lead.data.packing import pack
 from lead.data.source import Caption, LoadedClip, Rejected
@@ -69,7 +71,7 @@ def kit(tmp_path) -> Folder:
 
 def load(source) -> tuple[dict[str, LoadedClip], list[Rejected]]:
     items = source.list_items()
-    results = source.load(items)
+    results = load_items(source, items)
     assert len(results) == len(items)
     clips = {result.id: result for result in results if isinstance(result, LoadedClip)}
     return clips, [result for result in results if isinstance(result, Rejected)]
@@ -283,7 +285,7 @@ def test_a_bad_motion_is_reported_and_stops_nothing(human, kind):
     spoil(path)
     clips, rejected = load(HumanML3DSource(human.path))
     assert sorted(clips) == ["000000", "000001", "000002"]
-    assert [(r.id, r.path) for r in rejected] == [("000009", str(path))]
+    assert [r.id for r in rejected] == ["000009"] and "000009" in rejected[0].path
     assert words in rejected[0].reason
     assert "\n" not in rejected[0].reason
 
@@ -410,7 +412,6 @@ def test_hints_for_an_archive_and_for_the_folder_above(human):
 @pytest.mark.parametrize(
     "options",
     [
-        {"source": ""},
         {"source": None},
         {"splits": "train"},
         {"splits": []},
@@ -419,10 +420,10 @@ def test_hints_for_an_archive_and_for_the_folder_above(human):
         {"long_clips": "crop"},
     ],
 )
-@pytest.mark.parametrize("source_class", [HumanML3DSource, KitMlSource])
-def test_wrong_options_are_refused(source_class, options):
-    with pytest.raises(RequestError):
-        source_class(**{"source": "x", **options})
+@pytest.mark.parametrize("source", ["humanml3d", "kitml"])
+def test_wrong_options_are_refused(source, options):
+    with pytest.raises(RequestError, match="|".join(options)):
+        build("source", {"_target_": source, "source": "x", **options})
 
 
 def test_a_split_name_never_leads_out_of_the_folder(human):
@@ -494,7 +495,7 @@ def test_the_real_humanml3d_files(sample_data, tmp_path):
     for name, clip in clips.items():
         assert name in (folder / f"{clip.split}.txt").read_text().split()
     nan = [item for item in items if item.id in ("007975", "M007975")]
-    assert all(isinstance(r, Rejected) and "NaN" in r.reason for r in source.load(nan))
+    assert all(isinstance(r, Rejected) and "NaN" in r.reason for r in load_items(source, nan))
 
 
 def test_the_real_kit_lists_and_annotations_in_official_form(sample_data, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lead.core.errors import RequestError
-from lead.data.bvh import load_bvh_joints
+from lead.data.bvh.joints import load_bvh_joints
 from lead.data.loading import load_items
 from lead.data.packed import open_dataset
 from lead.data.packing import pack

@@ -1,7 +1,7 @@
 """The protocol with a judge and generators whose answers are known."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 
 import numpy as np
@@ -315,16 +315,16 @@ def test_too_few_or_too_short_clips_are_one_line():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"pool_size": 2}, "pool_size is 2"),
-        ({"replications": 0}, "replications is 0: it starts at 1"),
+        ({"pool_size": 2}, "'pool_size'"),
+        ({"replications": 0}, "'replications'"),
         ({"multimodality_pairs": 7}, "cannot be above multimodality_repeats, 6"),
-        ({"confidence": 1.0}, "confidence is 1.0: it lies between 0 and 1"),
-        ({"crop": "middle"}, "crop is 'middle': whole, random or once"),
+        ({"confidence": 1.0}, "'confidence'"),
+        ({"crop": "middle"}, "'crop': unknown 'middle'"),
     ],
 )
 def test_numbers_that_do_not_fit_are_one_line(changes, message):
     with pytest.raises(RequestError, match=message):
-        replace(FEW, **changes)
+        build("protocol", {"_target_": "protocol", **asdict(FEW), **changes})
 
 
 # The protocols in YAML, and the gate

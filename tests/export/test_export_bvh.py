@@ -82,7 +82,7 @@ def test_an_independent_reader_finds_the_joints(tmp_path, dancer, skeleton):
 
 @pytest.mark.parametrize("scale", [1.0, CENTIMETRES])
 def test_our_own_reader_recognises_names_and_units(tmp_path, dancer, scale):
-    from lead.data.bvh import load_bvh_joints
+    from lead.data.bvh.joints import load_bvh_joints
 
     motion = dancer()
     write_bvh(tmp_path / "clip.bvh", motion, scale)
@@ -94,7 +94,7 @@ def test_our_own_reader_recognises_names_and_units(tmp_path, dancer, scale):
 @pytest.mark.parametrize("names", NAMES)
 def test_every_naming_is_recognised_with_a_root_and_without(tmp_path, dancer, names, root):
     """By the reader here, which adds positions to offsets, and by ours, which replaces them."""
-    from lead.data.bvh import load_bvh_joints
+    from lead.data.bvh.joints import load_bvh_joints
 
     motion, path = dancer(), tmp_path / "clip.bvh"
     assert write_bvh(path, motion, CENTIMETRES, names=names, root=root, fps=40) is None
@@ -114,13 +114,11 @@ def test_every_naming_is_recognised_with_a_root_and_without(tmp_path, dancer, na
 def test_other_names_are_humanml3d_s_alone(tmp_path, dancer):
     with pytest.raises(RequestError, match="names=vrm are of humanml3d's joints"):
         write_bvh(tmp_path / "clip.bvh", dancer("kit"), names="vrm")
-    with pytest.raises(RequestError, match="unknown names 'vmr': did you mean 'vrm'?"):
-        write_bvh(tmp_path / "clip.bvh", dancer(), names="vmr")
 
 
 @pytest.mark.parametrize("clip", ["012314", "000612"])
 def test_recorded_clips_come_back_within_a_millimetre(tmp_path, sample_data, clip):
-    from lead.data.bvh import load_bvh_joints
+    from lead.data.bvh.joints import load_bvh_joints
 
     features = np.load(sample_data / "humanml3d" / "new_joint_vecs" / f"{clip}.npy")
     motion = Motion(features_to_joints(features), features, "")
@@ -164,13 +162,6 @@ def test_bones_that_change_length_are_owned_up_to(tmp_path, dancer):
     largest = 1000 * np.linalg.norm(found - joints, axis=-1).max()
     assert remark is not None
     assert f"by up to {largest:.0f} mm (right_wrist)" in remark
-
-
-@pytest.mark.parametrize("scale", [0, -1.0, float("nan"), float("inf")])
-def test_a_scale_that_is_none_is_refused(tmp_path, dancer, scale):
-    with pytest.raises(RequestError, match="scale must be a number above 0"):
-        write_bvh(tmp_path / "clip.bvh", dancer(), scale)
-    assert list(tmp_path.iterdir()) == []
 
 
 def quaternions(rotation: Rotation) -> np.ndarray:

@@ -4,19 +4,18 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from lead.core.errors import RequestError
-from lead.export.body import body_of
 from lead.export.figure import (
     BACKGROUND,
     LIMBS,
     OVERSAMPLE,
+    Body,
+    body_of,
     draw_figure,
     draw_floor,
     draw_shadow,
     on_floor,
 )
 from lead.export.scene import ELEVATION, prepare_scene, render
-from lead.representation import get_skeleton
 
 LEFT_SMPL = {1, 4, 7, 10, 13, 16, 18, 20}  # SMPL's order: left hip, knee, ankle, foot, ...
 RIGHT_SMPL = {2, 5, 8, 11, 14, 17, 19, 21}
@@ -37,31 +36,18 @@ def t_pose(frames: int = 1) -> np.ndarray:
 
 
 def scene_of(joints: np.ndarray, **options):
-    chosen = {"parents": None, "size": (320, 320), **options}
+    chosen = {"skeleton": "humanml3d", "size": (320, 320), **options}
     return prepare_scene(joints, "", 20, **chosen)
 
 
 def test_sides_of_the_two_skeletons() -> None:
-    smpl = body_of(None).sides
+    smpl = body_of("humanml3d").sides
     assert {joint for joint, side in enumerate(smpl) if side == "left"} == LEFT_SMPL
     assert {joint for joint, side in enumerate(smpl) if side == "right"} == RIGHT_SMPL
-    kit = body_of(get_skeleton("kit").parents)
+    kit = body_of("kit")
     assert [joint for joint, side in enumerate(kit.sides) if side == "middle"] == [0, 1, 2, 3, 4]
     assert kit.head == 4
     assert len(kit.bones) == 20
-
-
-def test_an_unknown_tree_has_bones_but_no_sides() -> None:
-    body = body_of((-1, 0, 1, 1))
-    assert body.bones == [(0, 1), (1, 2), (1, 3)]
-    assert set(body.sides) == {"middle"}
-    assert body.head is None
-
-
-@pytest.mark.parametrize("parents", [(1, 0), (-1, 7), (-1,), (0, 0), (-1, -2)])
-def test_parents_that_are_no_tree_are_refused(parents: tuple) -> None:
-    with pytest.raises(RequestError, match="parents|figure"):
-        body_of(parents)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +94,7 @@ def one_bone(depth_scale: float) -> np.ndarray:
 
 
 def test_nearer_bones_are_thicker() -> None:
-    body, thickness = body_of((-1, 0)), []
+    body, thickness = Body((-1, 0), ("middle",) * 2, 5), []
     for scale in (100.0, 200.0):
         picture = Image.new("RGB", (200, 100), BACKGROUND)
         draw_figure(ImageDraw.Draw(picture), one_bone(scale), body, unit=0.2)
@@ -123,7 +109,7 @@ def test_the_nearer_bone_hides_the_farther(left_scale: float) -> None:
     pixels[18], pixels[20] = (50, 100, left_scale), (150, 100, left_scale)
     pixels[19], pixels[21] = (100, 50, 100), (100, 150, 100)
     picture = Image.new("RGB", (200, 200), BACKGROUND)
-    draw_figure(ImageDraw.Draw(picture), pixels, body_of(None), unit=0.2)
+    draw_figure(ImageDraw.Draw(picture), pixels, body_of("humanml3d"), unit=0.2)
     assert picture.getpixel((100, 100)) == LIMBS["left" if left_scale > 100 else "right"]
 
 
@@ -146,21 +132,3 @@ def test_any_finite_motion_can_be_drawn(scale: float) -> None:
     joints = np.random.default_rng(0).normal(size=(4, 22, 3)) * scale
     pictures = list(render(scene_of(joints), range(4)))
     assert [picture.size for picture in pictures] == [(320, 320)] * 4
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"joints": np.zeros((5, 21, 3))}, r"joints must be \(frames, 22, 3\), got \(5, 21, 3\)"),
-        ({"joints": np.full((5, 22, 3), np.nan)}, "not finite, first in frame 0"),
-        ({"size": (321, 320)}, "two even numbers from 64 to 4096"),
-        ({"size": (32, 32)}, "two even numbers"),
-        ({"fps": 0}, "fps must be from"),
-        ({"parents": (-1, 0, 1)}, r"joints must be \(frames, 3, 3\)"),
-    ],
-)
-def test_wrong_requests_are_one_clear_line(changes: dict, says: str) -> None:
-    request = {"joints": t_pose(), "fps": 20, "parents": None, "size": (320, 320), **changes}
-    joints, fps = request.pop("joints"), request.pop("fps")
-    with pytest.raises(RequestError, match=says):
-        prepare_scene(joints, "", fps, **request)

@@ -5,9 +5,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import pytest
-
-from lead.core.errors import RequestError
 from lead.export.index import IndexEntry, write_index
 
 NASTY = '<script>alert(\'x\')</script> " onerror="alert(1)" & <b>bold</b> {title} 走る'
@@ -48,8 +45,8 @@ def test_lists_each_clip_for_programs_and_people(tmp_path: Path) -> None:
     write_index(
         folder,
         [
-            entry({"npz": "0.npz", "gif": folder / "0.gif"}),
-            entry({"webp": Path("sub/1.webp")}, "a person sits"),
+            entry({"npz": "0.npz", "gif": "0.gif"}),
+            entry({"webp": "sub/1.webp"}, "a person sits"),
         ],
     )
     clips = json.loads((folder / "index.json").read_text(encoding="utf-8"))["clips"]
@@ -103,21 +100,6 @@ def test_a_film_alone_is_shown_as_a_film(tmp_path: Path) -> None:
     page = _Page((folder / "index.html").read_text(encoding="utf-8"))
     assert [film["src"] for film in page.all("video")] == ["0.mp4"]
     assert page.all("img") == []
-
-
-def test_wrong_files_are_refused_before_anything_is_written(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path / "clips", "0.gif")
-    (tmp_path / "other.gif").write_bytes(b"x")
-    for files, says in (
-        ({"gif": "1.gif"}, "1.gif is missing"),
-        ({"gif": "../other.gif"}, "not inside"),
-        ({"gif": tmp_path / "other.gif"}, "not inside"),
-    ):
-        with pytest.raises(RequestError, match=says):
-            write_index(folder, [entry({"gif": "0.gif"}), entry(files)])
-    with pytest.raises(RequestError, match="text of clip 0"):
-        write_index(folder, [entry({}, "\ud800")])
-    assert [path.name for path in folder.iterdir()] == ["0.gif"]
 
 
 def test_a_folder_without_clips_has_an_empty_index(tmp_path: Path) -> None:

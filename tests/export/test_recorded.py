@@ -5,7 +5,7 @@ import pytest
 
 from lead.cli.main import main
 from lead.core.errors import RequestError
-from lead.data.bvh import load_bvh_joints
+from lead.data.bvh.joints import load_bvh_joints
 from lead.export.motion_file import read_motion, write_motion
 from lead.export.recorded import read_any_motion
 from lead.representation import features_to_joints, joints_to_features

@@ -1,6 +1,6 @@
 """Networks prepared for inference: the numbers of the trained ones, and less work."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
 import torch
@@ -133,18 +133,38 @@ def test_a_transformer_is_one_graph_for_the_compiler(rows, precision):
     assert torch.equal(torch.get_rng_state(), state)  # nothing is drawn
 
 
+@pytest.mark.parametrize("rows", [(6, 8, 1), (8, 6, 1, 4, 8), (1, 8, 6, 1), (4, 4)], ids=str)
 @pytest.mark.parametrize("following", ["none", "relu", "gelu"])
-def test_a_packed_map_is_the_plain_one(following):
-    weight, bias, x, residual = draw(6, 5), draw(6), draw(2, 3, 5), draw(2, 3, 6)
-    wanted = nn.functional.linear(x, weight, bias)
-    if following != "none":
-        wanted = getattr(nn.functional, following)(wanted)
+def test_a_packed_map_is_the_plain_one(following, rows):
+    """Whichever number of rows came first and chose how weights lie."""
+    weight, bias = draw(6, 5), draw(6)
     packed = PackedLinear(weight, bias, following=following)
+    for count in rows:
+        x, residual = draw(count, 5), draw(count, 6)
+        wanted = nn.functional.linear(x, weight, bias)
+        if following != "none":
+            wanted = getattr(nn.functional, following)(wanted)
+        close(packed(x), wanted)
+        close(packed(x[None])[0], wanted)
+        if following == "none":
+            close(packed.add_to(residual, x), residual + wanted)
+    packed.packed, packed.few, packed.weight = None, (-1, None), weight
+    packed._was_called = True  # where there is no layout
     close(packed(x), wanted)
-    packed.packed, packed.weight = None, weight  # where there is no packing
-    close(packed(x), wanted)
-    if following == "none":
-        close(packed.add_to(residual, x), residual + wanted)
+
+
+@torch.no_grad()
+@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="torch without MKL")
+@pytest.mark.parametrize(("rows", "tokens"), [(1, 4), (2, 4), (4, 3)])
+def test_one_motion_is_multiplied_by_rows_in_fours(rows, tokens):
+    """Three tokens of one motion, guided or not, get a fourth that nobody reads."""
+    denoiser = randomized(MldDenoiser(32, TEXT, **SIZES))
+    z, steps, text = draw(rows, 1, 32), torch.full((rows,), 501), draw(rows, 1, TEXT)
+    predict = prepare(denoiser).bind(text, TIMES, tokens=1)
+    with Calls() as bound:
+        close(predict(z, steps), denoiser(z, steps, text))
+    first = {rows * tokens, rows} - {1}  # the last layer computes one token of each motion
+    assert bound.rows["mkl::_mkl_linear"] == first
 
 
 def test_another_precision_is_one_line():
@@ -164,16 +184,20 @@ class Calls(TorchDispatchMode):
 
     def __init__(self):
         super().__init__()
-        self.counted = Counter()
+        self.counted, self.rows = Counter(), defaultdict(set)
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        self.counted[operation._schema.name] += 1
+        name = operation._schema.name
+        self.counted[name] += 1
+        if name.endswith("_linear"):
+            self.rows[name].add(args[0].shape[:-1].numel())
         return operation(*args, **(kwargs or {}))
 
 
 def products(counted: Counter) -> int:
     """Matrix products by weights, whoever computes them."""
-    wanted = ("aten::addmm", "aten::mm", "aten::linear", "mkldnn::_linear_pointwise")
+    wanted = ("aten::addmm", "aten::mm", "aten::linear", "aten::mv", "aten::addmv")
+    wanted += ("mkldnn::_linear_pointwise", "mkl::_mkl_linear")
     return sum(counted[name] for name in wanted)
 
 

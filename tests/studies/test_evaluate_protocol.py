@@ -16,6 +16,7 @@ from lead.core.files import write_tensors
 from lead.core.reading import read_tensors
 from lead.core.runs import Run
 from lead.data.packed import open_dataset
+from lead.generation.lead_model import LeadModel
 from lead.representation.features import with_constant_bones
 from lead.studies.benchmark import protocol as evaluate_protocol
 from lead.studies.benchmark.rows import DrawnLatents, load_rows
@@ -178,13 +179,13 @@ TEXTS = ["a person walks", "someone kicks", "a person jumps", "a figure waves", 
 
 def test_rows_start_from_the_same_latents_drawn_once(rows, monkeypatch):
     drawn = []
-    sample = DrawnLatents._sample
+    sample = LeadModel.sample
 
-    def counted(self, texts, frames, seeds, sampling):
+    def counted(self, texts, frames, seeds, sampling, **options):
         drawn.append((len(texts), sampling.guidance_scale))
-        return sample(self, texts, frames, seeds, sampling)
+        return sample(self, texts, frames, seeds, sampling, **options)
 
-    monkeypatch.setattr(DrawnLatents, "_sample", counted)
+    monkeypatch.setattr(LeadModel, "sample", counted)
     for generate in rows(controls=["guidance2"]).generators.values():
         made = generate(TEXTS, [60, 48, 52, 56, 200], [1, 2, 3, 4, 5])
         assert [len(motion) for motion in made[:4]] == [60, 48, 52, 56]
@@ -261,7 +262,7 @@ def test_matched_moments_are_those_of_the_training_latents(rows, world, monkeypa
         ({"controls": "[guidance22]"}, "unknown control 'guidance22': did you mean 'guidance2'?"),
         ({"run": "vae", "controls": "[moments]"}, "is a vae run, which generates nothing"),
         ({"protocol.pool_size": 32}, "clips do not fill a pool of 32"),
-        ({"protocol.crop": "some"}, "crop is 'some': whole, random or once"),
+        ({"protocol.crop": "some"}, "unknown 'some'"),
     ],
 )
 def test_what_cannot_be_judged_is_one_line(world, judge, refused, options, message):

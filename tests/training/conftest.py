@@ -1,6 +1,6 @@
 """A micro dataset and micro options, so that a stage trains in about a second."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,17 +83,24 @@ def make_values(micro_words) -> MakeValues:
 
 @pytest.fixture(scope="session")
 def train_chain(make_values, tmp_path_factory) -> Callable[..., dict[str, Path]]:
-    """Run folders of the three stages, trained without a stop; once for each set of options."""
-    chains: dict[tuple[str, ...], dict[str, Path]] = {}
+    """Run folders of stages, trained without a stop; once for each set of options.
 
-    def train(*overrides: str) -> dict[str, Path]:
-        if overrides not in chains:
-            folder = tmp_path_factory.mktemp("chain")
-            for stage, earlier in EARLIER.items():
-                names = [f"{name}={folder / name}" for name in earlier]
-                train_stage(train_request(make_values(stage, folder / stage, *names, *overrides)))
-            chains[overrides] = {stage: folder / stage for stage in EARLIER}
-        return chains[overrides]
+    ``stages`` are those that a test needs, with the ones they stand on; without it all.
+    """
+    chains: dict[tuple[str, ...], tuple[Path, dict[str, Path]]] = {}
+
+    def train(*overrides: str, stages: Iterable[str] = tuple(EARLIER)) -> dict[str, Path]:
+        own = tuple(option for option in overrides if option not in MICRO)
+        if own not in chains:
+            chains[own] = tmp_path_factory.mktemp("chain"), {}
+        folder, trained = chains[own]
+        for stage in stages:
+            train(*own, stages=EARLIER[stage])
+            if stage not in trained:
+                names = [f"{name}={folder / name}" for name in EARLIER[stage]]
+                train_stage(train_request(make_values(stage, folder / stage, *names, *own)))
+                trained[stage] = folder / stage
+        return trained
 
     return train
 

@@ -63,7 +63,7 @@ def test_crops_are_parts_of_the_clip_and_change_with_the_step(dataset):
     starts = set()
     for step in range(6):
         clip, full = cropped[step, 0][1], whole[step, 0][1]
-        assert len(clip) == min(24, len(full)) == cropped.lengths[0]
+        assert len(clip) == min(24, len(full)) == cropped.longest[0]
         fits = [s for s in range(len(full) - 23) if (full[s : s + 24] == clip).all()]
         assert fits and (cropped[step, 0][1] == clip).all()
         starts.add(fits[0])
@@ -223,7 +223,7 @@ def test_the_flows_loss_is_the_error_of_the_velocity_on_real_latents(path):
     z = torch.randn(2, 5, 22, 4)
     z[1, 3:] = torch.nan  # nothing behind the end counts
     text, words = torch.zeros(2, 1, 3), torch.ones(2, 1, dtype=torch.bool)
-    own = (z, z, text, text[:1], ["a", "b"], None)
+    own = (z, z, text, text[:1], ["a", "b"])
     batch = LatentBatch(*own, mask, words, words[:1], longest=9)
     loss = stage._loss(batch, None, StepDraws(make_generator(1)))
     draws = StepDraws(make_generator(1))

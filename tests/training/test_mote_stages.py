@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from lead.bench.machine import Machine
 from lead.cli.main import main
 from lead.core.batches import LatentBatch
 from lead.core.masks import lengths_to_mask
@@ -14,10 +15,12 @@ from lead.core.runs import Run
 from lead.core.seeding import make_generator
 from lead.diffusion.schedules import scaled_linear
 from lead.export.motion_file import read_motion
+from lead.generation import Sampling
 from lead.interop.hub import pack_run
 from lead.models.joint_denoiser import CLEAN
 from lead.representation.normalizer import load_normalizer
 from lead.studies.benchmark.rewriting import compare
+from lead.studies.meeting import RIDGE, ridge
 from lead.training.joint_diffusion_stage import (
     CONTEXTS,
     JointDiffusionOptions,
@@ -46,7 +49,7 @@ def batch() -> LatentBatch:
     mask = lengths_to_mask(LENGTHS)
     z = torch.randn(4, 5, 6) * mask[..., None]
     words, real = torch.randn(4, 3, 12), torch.ones(4, 3, dtype=torch.bool)
-    own = (z, torch.full_like(z, -torch.inf), words, words[:1], list("abcd"), None)
+    own = (z, torch.full_like(z, -torch.inf), words, words[:1], list("abcd"))
     return LatentBatch(*own, mask, real, real[:1], 7, torch.randn(4, 2, 4))
 
 
@@ -270,3 +273,45 @@ def test_content_words_kept_and_sentences_word_for_word():
     assert row["content_words"].mean == pytest.approx(100 * (1 + 2 / 3) / 2)
     assert row["content_words"].count == 2
     assert row["word_for_word"].mean == pytest.approx(100 / 3)
+
+
+def test_both_spaces_are_drawn_and_one_is_sought_by_the_other(
+    chain, micro_dataset, tmp_path, capsys
+):
+    asked = [f"run={chain['joint_diffusion']}", f"dataset={micro_dataset}", "split=train"]
+    picture = tmp_path / "spaces.png"
+    options = ["label=captions", "method=pca", "device=cpu", f"output={picture}"]
+    capsys.readouterr()
+    assert main(["report", "latents", *asked, *options]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    names = ("motion", "sentence", "motion_after", "sentence_after", "latents", "after the blocks")
+    assert all(f"\n{name} " in said for name in names)
+    header = picture.with_suffix(".csv").read_text().splitlines()[0]
+    assert header.split(",")[2::2] == [f"{name}_x" for name in names[:4]]
+
+
+def test_the_map_between_spaces_is_ridge_regression():
+    """Least squares with rows that pull every weight to zero say the same."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 4)) + 5, rng.normal(size=(30, 3)) - 2
+    pull = np.sqrt(RIDGE * (x - x.mean(0)).var(0).sum() * 30 / 4) * np.eye(4)
+    rows = np.vstack([x - x.mean(0), pull])
+    weights, *_ = np.linalg.lstsq(rows, np.vstack([y - y.mean(0), np.zeros((4, 3))]), rcond=None)
+    np.testing.assert_allclose(ridge(x, y)(x + 1), (x + 1 - x.mean(0)) @ weights, atol=1e-10)
+
+
+def test_both_directions_are_timed(chain, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("lead.bench.joint.BATCHES", (1, 2))
+    monkeypatch.setattr("lead.generation.mote_model.TELLING", Sampling("ddim", 2, 2.0))
+    machine = Machine("a processor", "2", {"fp32": 1e11}, 1e10)
+    monkeypatch.setattr("lead.bench.machine.measure_machine", lambda setting: machine)
+    file = tmp_path / "bench.json"
+    words = [f"run={chain['joint_diffusion']}", "repeats=1", "frames=12", "device=cpu", "threads=1"]
+    assert main(["bench", "joint", *words, f"output={file}"]) == 0, capsys.readouterr().err
+    rows = json.loads(file.read_text())["rows"]
+    named = {row["name"].rpartition(",")[0]: row for row in rows}
+    assert [*named] == [f"{unit}, batch {n}" for unit in ("motions", "sentences") for n in (1, 2)]
+    assert all((row["plain"] is None) == (row["items"] == 1) and row["ours"] > 0 for row in rows)
+    capsys.readouterr()
+    assert main(["bench", "joint", f"run={chain['vae']}", "device=cpu"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

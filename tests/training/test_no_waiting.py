@@ -89,7 +89,7 @@ def stage_and_batch(stage, make_values, train_chain, tmp_path, monkeypatch):
     """The module of a stage as `lead train` makes it, and its first batch."""
     earlier, options = STAGES[stage]
     name = "teacher" if stage == "distill" else earlier
-    words = [f"{name}={train_chain()[earlier]}"] if earlier else []
+    words = [f"{name}={train_chain(stages=[earlier])[earlier]}"] if earlier else []
     made = []
 
     def keep(module, data, run, *_, **__):
@@ -110,7 +110,7 @@ def test_a_step_reads_nothing_back_and_sends_nothing(
     stage, make_values, train_chain, tmp_path, monkeypatch, on_meta
 ):
     module, batch = stage_and_batch(stage, make_values, train_chain, tmp_path, monkeypatch)
-    monkeypatch.setattr(f"lead.training.{stage}_stage.step_draws", Draws)
+    monkeypatch.setattr("lead.training.stage.step_draws", Draws)
     module.to(META).train()
     batch = batch.to(META)
     module.on_fit_start()
@@ -201,17 +201,16 @@ def test_every_tensor_of_a_batch_is_pinned(monkeypatch):
     motions = motions.pin_memory()
     assert [id(part) for part in pinned] == [id(motions.x), id(motions.mask)]
     pinned.clear()
-    latents = LatentBatch(*(torch.zeros(1, 1, 2) for _ in range(4)), ["a"], torch.zeros(1, 1, 2))
+    latents = LatentBatch(*(torch.zeros(1, 1, 2) for _ in range(4)), ["a"])
     latents = latents.pin_memory()
-    parts = (latents.mu, latents.logvar, latents.text, latents.null_text, latents.generated)
-    assert {id(part) for part in pinned} == {id(part) for part in parts} and len(pinned) == 5
+    parts = (latents.mu, latents.logvar, latents.text, latents.null_text)
+    assert {id(part) for part in pinned} == {id(part) for part in parts} and len(pinned) == 4
 
 
 @pytest.mark.parametrize("room", [True, False])
 def test_latents_move_to_a_gpu_that_has_room_for_them(room, monkeypatch):
     data = cached_latents(3, 4, 0)
-    data.generated = torch.zeros(3, 1, 256)
-    names = ("mu", "logvar", "embeddings", "generated")
+    names = ("mu", "logvar", "embeddings")
     before = [getattr(data, name) for name in names]
     free = 4 * sum(tensor.nbytes for tensor in before) - (not room)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 10**12))

@@ -15,7 +15,7 @@ def test_a_step_draws_no_bernoulli_numbers_and_attends_by_products(
     stage, make_values, train_chain, tmp_path, monkeypatch
 ):
     earlier = EARLIER[stage]
-    words = [f"{earlier}={train_chain()[earlier]}"] if earlier else []
+    words = [f"{earlier}={train_chain(stages=[earlier])[earlier]}"] if earlier else []
     values = make_values(stage, tmp_path / "run", *words, f"stages.{stage}.max_steps=1")
     called = {"dropout": 0, "multi_head_attention_forward": 0}
     for name in called:

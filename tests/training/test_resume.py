@@ -28,13 +28,15 @@ def crash() -> None:
     raise CrashError
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("stage", EARLIER)
+@pytest.mark.parametrize(
+    ("stage", "precision"),
+    [*((stage, "fp32") for stage in EARLIER), ("vae", "bf16"), ("flow", "bf16")],
+)
 def test_crashed_then_terminated_then_finished(
     make_values, train_chain, at_step, assert_same_run, monkeypatch, tmp_path, stage, precision
 ):
     option = f"trainer.precision={precision}"
-    chain = train_chain(option)
+    chain = train_chain(option, stages=[stage])
     names = [f"{name}={chain[name]}" for name in EARLIER[stage]]
     run = Run(tmp_path / "run")
     values = make_values(stage, run.folder, option, *names)

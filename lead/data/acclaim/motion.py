@@ -30,27 +30,20 @@ def read_acclaim(
     """
     path = Path(path)
     tree = read_skeleton(find_skeleton(path) if skeleton is None else skeleton)
-    found = read_values(path, tree)
-    header = _header(tree, len(found.values), fps)
+    values, degrees = read_values(path, tree)
+    header = _header(tree, len(values), fps)
     return BvhMotion(
-        names=header.hierarchy.names,
-        parents=header.hierarchy.parents,
-        offsets=header.hierarchy.offsets,
-        end_sites=header.hierarchy.end_sites,
-        channels=header.hierarchy.channels,
-        values=_channel_values(tree, found.values, found.degrees),
+        **vars(header.hierarchy),
+        values=_channel_values(tree, values, degrees),
         frame_time=header.frame_time,
         metres_per_unit=tree.metres_per_unit,
     )
 
 
-def read_acclaim_header(
-    path: Path | str, skeleton: Path | str | None = None, fps: float | int = AMC_FPS
-) -> BvhHeader:
+def read_acclaim_header(path: Path | str, fps: float | int = AMC_FPS) -> BvhHeader:
     """Skeleton and number of frames, by both ends of the AMC file and without its numbers."""
     path = Path(path)
-    tree = read_skeleton(find_skeleton(path) if skeleton is None else skeleton)
-    return _header(tree, count_frames(path), fps)
+    return _header(read_skeleton(find_skeleton(path)), count_frames(path), fps)
 
 
 def find_skeleton(path: Path) -> Path:

@@ -1,8 +1,8 @@
 """Acclaim skeletons: ASF files with any order of axes, in degrees or radians."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ ROOT = "root"
 
 _ROTATIONS = ("rx", "ry", "rz")
 _TRANSLATIONS = ("tx", "ty", "tz")
+_SECTIONS = (":root", ":bonedata", ":hierarchy")
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,15 @@ def read_skeleton(path: Path | str) -> AcclaimSkeleton:
     return _Parser(path, read_plain(path, ASF_BYTES).decode("utf-8", "replace")).parse()
 
 
+Rows = list[tuple[int, list[str]]]  # number and words of lines
+
+
 @dataclass
 class _Draft:
-    """A bone while its block is read."""
+    """The root, or a bone, as it is written: the line where it begins, keyword -> line, words."""
 
     line: int
-    values: dict[str, tuple[int, list[str]]] = field(default_factory=dict)  # keyword -> line, words
+    values: dict[str, tuple[int, list[str]]]
 
 
 class _Parser:
@@ -58,29 +62,17 @@ class _Parser:
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
-        self.lines = [(n, line.split()) for n, line in enumerate(text.split("\n"), 1)]
-        self.units: dict[str, tuple[int, list[str]]] = {}
-        self.root = _Draft(0)
-        self.drafts: list[_Draft] = []
-        self.parents: dict[str, tuple[str, int]] = {}  # bone -> its parent, and the line
-        self.last = max(n for n, words in self.lines if words)
+        lines = [(n, line.split()) for n, line in enumerate(text.split("\n"), 1)]
+        self.lines = [(n, words) for n, words in lines if words]
+        self.last = self.lines[-1][0]
 
     def parse(self) -> AcclaimSkeleton:
-        sections: dict[str, Callable[[Iterator], None]] = {
-            ":units": lambda rows: self.units.update(self._attributes(rows)),
-            ":root": self._read_root,
-            ":bonedata": self._read_bones,
-            ":hierarchy": self._read_hierarchy,
-        }
-        for name, line, rows in self._sections():
-            if name in sections:
-                if sections[name] is None:
-                    fail(self.path, line, f"a second {name}")
-                sections[name](iter(rows))
-                sections[name] = None
-        for name in (":root", ":bonedata", ":hierarchy"):
-            if sections[name] is not None:
-                fail(self.path, self.last, f"the file ends without {name}: no whole ASF skeleton")
+        sections = self._sections()
+        self.units = self._attributes(sections.get(":units", []))
+        values = self._attributes(sections[":root"])
+        self.root = _Draft(next((line for line, _ in values.values()), self.last), values)
+        self.drafts = list(self._bones(sections[":bonedata"]))
+        self.parents = self._parents(sections[":hierarchy"])
         self.degrees = self._degrees()
         return AcclaimSkeleton(
             bones=self._tree(),
@@ -89,25 +81,25 @@ class _Parser:
             degrees=self.degrees,
         )
 
-    def _sections(self) -> Iterator[tuple[str, int, list]]:
-        """(keyword, its line, the lines below it); what stands on the keyword's line counts too."""
-        name, start, rows = "", 0, []
+    def _sections(self) -> dict[str, Rows]:
+        """keyword -> the lines below it; what stands on the keyword's line counts too."""
+        found: dict[str, Rows] = {}
         for line, words in self.lines:
-            if not words:
-                continue
             if words[0].startswith(":"):
-                if name:
-                    yield name, start, rows
-                name, start = words[0].lower(), line
-                rows = [(line, words[1:])] if words[1:] else []
-            elif name:
+                name = words[0].lower()
+                if name in found and name in (":units", *_SECTIONS):
+                    fail(self.path, line, f"a second {name}")
+                rows = found[name] = [(line, words[1:])] if words[1:] else []
+            elif found:
                 rows.append((line, words))
             else:
                 fail(self.path, line, f"no ASF file: ':' expected, found {quoted(words[0])}")
-        if name:
-            yield name, start, rows
+        for name in _SECTIONS:
+            if name not in found:
+                fail(self.path, self.last, f"the file ends without {name}: no whole ASF skeleton")
+        return found
 
-    def _attributes(self, rows: Iterator) -> dict[str, tuple[int, list[str]]]:
+    def _attributes(self, rows: Rows) -> dict[str, tuple[int, list[str]]]:
         """keyword -> (line, words); a keyword stands once."""
         found: dict[str, tuple[int, list[str]]] = {}
         for line, words in rows:
@@ -117,39 +109,38 @@ class _Parser:
             found[key] = (line, words[1:])
         return found
 
-    def _read_root(self, rows: Iterator) -> None:
-        self.root.values = self._attributes(rows)
-        self.root.line = next((line for line, _ in self.root.values.values()), self.last)
-
-    def _read_bones(self, rows: Iterator) -> None:
+    def _bones(self, rows: Rows) -> Iterator[_Draft]:
+        block: Rows | None = None
+        count, start = 0, 0
         for line, words in rows:
-            if words[0].lower() != "begin":
-                fail(self.path, line, f"'begin' of a bone expected, found {quoted(words[0])}")
-            if len(self.drafts) == MAX_BONES - 1:
-                fail(self.path, line, f"more than {MAX_BONES} bones with the root")
-            block = []
-            for number_, words_ in rows:
-                if words_[0].lower() == "end":
-                    break
-                if words_[0].lower() == "begin":
-                    fail(self.path, number_, "'end' of the bone before expected, found 'begin'")
-                if not words_[0].startswith("("):  # limits go on over several lines
-                    block.append((number_, words_))
-            else:
-                fail(self.path, self.last, f"the bone of line {line} has no 'end': truncated")
-            self.drafts.append(_Draft(line, self._attributes(iter(block))))
+            keyword = words[0].lower()
+            if block is None:
+                if keyword != "begin":
+                    fail(self.path, line, f"'begin' of a bone expected, found {quoted(words[0])}")
+                block, count, start = [], count + 1, line
+                if count == MAX_BONES:
+                    fail(self.path, line, f"more than {MAX_BONES} bones with the root")
+            elif keyword == "begin":
+                fail(self.path, line, "'end' of the bone before expected, found 'begin'")
+            elif keyword == "end":
+                yield _Draft(start, self._attributes(block))
+                block = None
+            elif not words[0].startswith("("):  # limits go on over several lines
+                block.append((line, words))
+        if block is not None:
+            fail(self.path, self.last, f"the bone of line {start} has no 'end': truncated")
 
-    def _read_hierarchy(self, rows: Iterator) -> None:
-        for line, words in rows:
-            if words[0].lower() in ("begin", "end"):
-                continue
-            parent, *children = words
-            for child in children:
-                if child in self.parents:
+    def _parents(self, rows: Rows) -> dict[str, tuple[str, int]]:
+        """bone -> its parent, and the line."""
+        found: dict[str, tuple[str, int]] = {}
+        for line, (parent, *children) in rows:
+            for child in children if parent.lower() not in ("begin", "end") else ():
+                if child in found:
                     fail(self.path, line, f"bone {quoted(child)} has a second parent")
                 if child == ROOT:
                     fail(self.path, line, "the root hangs on a bone: a circle")
-                self.parents[child] = (parent, line)
+                found[child] = (parent, line)
+        return found
 
     def _tree(self) -> tuple[Bone, ...]:
         """The root and every bone after its parent; RequestError where they make no tree."""

@@ -25,14 +25,6 @@ _NUMBER = re.compile(rb"^[ \t]*(\d{1,9})[ \t]*(?:#.*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class AmcValues:
-    """What an AMC file says."""
-
-    values: np.ndarray  # (frames, degrees of freedom), bones in the skeleton's order
-    degrees: bool
-
-
-@dataclass(frozen=True)
 class _Header:
     degrees: bool
     complete: bool  # :FULLY-SPECIFIED, every frame names every bone
@@ -40,8 +32,11 @@ class _Header:
     line: int  # and its line
 
 
-def read_values(path: Path, skeleton: AcclaimSkeleton) -> AmcValues:
-    """Read an AMC file of this skeleton. Raises RequestError with file and line."""
+def read_values(path: Path, skeleton: AcclaimSkeleton) -> tuple[np.ndarray, bool]:
+    """The values of an AMC file (frames, degrees of freedom), and whether angles are degrees.
+
+    Columns stand in the order of the skeleton's bones. Raises RequestError with file and line.
+    """
     data = read_plain(path, AMC_BYTES)
     header = _read_header(path, data, skeleton.degrees)
     counts = {bone.name.encode(): len(bone.dof) for bone in skeleton.bones if bone.dof}
@@ -49,7 +44,7 @@ def read_values(path: Path, skeleton: AcclaimSkeleton) -> AmcValues:
     values = _read_regular(body, counts)
     if values is None:
         values = _Scan(path, header, counts).read(body)
-    return AmcValues(values, header.degrees)
+    return values, header.degrees
 
 
 def count_frames(path: Path) -> int:

@@ -1,8 +1,10 @@
 """Channel values to local rotations, and forward kinematics."""
 
 import numpy as np
+import torch
 
 from lead.data.bvh.parser import BvhMotion
+from lead.representation.rotations import quaternion_to_matrix
 
 _AXES = {"X": 0, "Y": 1, "Z": 2}
 
@@ -42,7 +44,8 @@ def forward_kinematics(
     ``rotations`` are local unit quaternions (frames, joints, 4), ``positions`` are local
     (frames, joints, 3); a parent comes before its children.
     """
-    local = np.ascontiguousarray(rotation_matrices(rotations).swapaxes(0, 1))
+    matrices = quaternion_to_matrix(torch.from_numpy(rotations)).numpy()
+    local = np.ascontiguousarray(matrices.swapaxes(0, 1))
     offsets = np.ascontiguousarray(positions.swapaxes(0, 1))[..., None]
     turned = np.empty_like(local)  # (joints, frames, 3, 3)
     placed = np.empty_like(offsets)
@@ -54,26 +57,6 @@ def forward_kinematics(
             np.matmul(turned[parent], offsets[joint], out=placed[joint])
             placed[joint] += placed[parent]
     return turned.swapaxes(0, 1), placed[..., 0].swapaxes(0, 1)
-
-
-def rotation_matrices(quaternions: np.ndarray) -> np.ndarray:
-    """Rotation matrices (..., 3, 3) of unit quaternions (..., 4), w first."""
-    w, x, y, z = np.moveaxis(quaternions, -1, 0)
-    x2, y2, z2 = 2 * x, 2 * y, 2 * z
-    wx, wy, wz = w * x2, w * y2, w * z2
-    xx, xy, xz = x * x2, x * y2, x * z2
-    yy, yz, zz = y * y2, y * z2, z * z2
-    matrices = np.empty((*w.shape, 3, 3))
-    matrices[..., 0, 0] = 1 - yy - zz
-    matrices[..., 0, 1] = xy - wz
-    matrices[..., 0, 2] = xz + wy
-    matrices[..., 1, 0] = xy + wz
-    matrices[..., 1, 1] = 1 - xx - zz
-    matrices[..., 1, 2] = yz - wx
-    matrices[..., 2, 0] = xz - wy
-    matrices[..., 2, 1] = yz + wx
-    matrices[..., 2, 2] = 1 - xx - yy
-    return matrices
 
 
 def _channel_columns(motion: BvhMotion) -> list[tuple[int, int, str]]:

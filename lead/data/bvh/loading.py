@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from lead.core.errors import RequestError
-from lead.data.bvh.conventions import check_conventions
 from lead.data.bvh.joints import load_bvh_joints
 from lead.data.bvh.motion_files import AMC_FPS
 from lead.data.bvh.skeleton_maps import load_skeleton_map
@@ -30,11 +30,6 @@ class BvhSettings:
     amc_fps: float | int = AMC_FPS  # the frame rate of AMC files
 
     def __post_init__(self) -> None:
-        check_conventions(self.units, self.up_axis)
-        for name in ("fps", "amc_fps"):
-            if not 1 <= getattr(self, name) <= 1000:
-                rate = getattr(self, name)
-                raise RequestError(f"{name}={rate} is no frame rate: give 1 to 1000")
         if self.skeleton_map is not None:
             load_skeleton_map(self.skeleton_map)
 
@@ -49,19 +44,16 @@ def load_bvh_items(
     ``cuts`` gives for an id the first frame to read and the one after the last, as the file counts
     them. A file that cannot be used comes back as Rejected with its reason.
     """
-    results: list[LoadedClip | Rejected | None] = [None] * len(items)
-    clips: list[tuple[int, np.ndarray]] = []
+    results: dict[int, LoadedClip | Rejected] = {}
+    motions: dict[int, np.ndarray] = {}
     for place, item in enumerate(items):
         try:
-            cut = (cuts or {}).get(item.id)
-            clips.append((place, _load_joints(item.path, settings, cut)))
+            motions[place] = _load_joints(item.path, settings, (cuts or {}).get(item.id))
         except RequestError as error:
             results[place] = Rejected(item.id, str(item.path), str(error))
-    places = [place for place, _ in clips]
-    loaded = loaded_clips([items[place] for place in places], [joints for _, joints in clips])
-    for place, clip in zip(places, loaded, strict=True):
-        results[place] = clip
-    return results
+    clips = loaded_clips([items[place] for place in motions], [*motions.values()])
+    results |= zip(motions, clips, strict=True)
+    return [results[place] for place in range(len(items))]
 
 
 def loaded_clips(items: Sequence[Item], motions: Sequence[np.ndarray]) -> list[LoadedClip]:
@@ -74,46 +66,30 @@ def loaded_clips(items: Sequence[Item], motions: Sequence[np.ndarray]) -> list[L
 
 def clip_features(motions: Sequence[np.ndarray]) -> list[np.ndarray]:
     """HumanML3D features (frames - 1, 263) of joints (frames, 22, 3), several at a time."""
-    results: list[np.ndarray | None] = [None] * len(motions)
-    for batch in _batches(list(enumerate(motions))):
-        for place, features in _features(batch):
-            results[place] = features
-    return results
+    results: dict[int, np.ndarray] = {}
+    for places in _batches([len(joints) for joints in motions]):
+        batch = [torch.tensor(motions[place]) for place in places]
+        lengths = torch.tensor([len(joints) for joints in batch])
+        padded = pad_sequence(batch, batch_first=True)
+        features = joints_to_features_batch(padded, lengths, shortest_turn=True).numpy()
+        for place, rows in zip(places, features, strict=True):
+            results[place] = rows[: len(motions[place]) - 1].copy()
+    return [results[place] for place in range(len(motions))]
 
 
-def _load_joints(
-    path: Path, settings: BvhSettings, cut: tuple[int, int] | None = None
-) -> np.ndarray:
-    joints = load_bvh_joints(
-        *(path, settings.skeleton_map, settings.fps, settings.units, settings.up_axis, cut),
-        usual_axis=settings.usual_axis,
-        amc_fps=settings.amc_fps,
-    )
+def _load_joints(path: Path, settings: BvhSettings, cut: tuple[int, int] | None) -> np.ndarray:
+    joints = load_bvh_joints(path, cut=cut, **vars(settings))
     if len(joints) < 2:
         raise RequestError(f"{path}: one frame at {settings.fps:g} fps is no motion")
     return joints
 
 
-def _batches(clips: list[tuple[int, np.ndarray]]) -> list[list[tuple[int, np.ndarray]]]:
-    """Clips of about equal length together, each batch within the limit of padded frames."""
-    batches: list[list[tuple[int, np.ndarray]]] = []
-    for clip in sorted(clips, key=lambda clip: len(clip[1])):
-        if batches and (len(batches[-1]) + 1) * len(clip[1]) <= _BATCH_FRAMES:
-            batches[-1].append(clip)
+def _batches(lengths: Sequence[int]) -> list[list[int]]:
+    """Places of clips of about equal length, each batch within the limit of padded frames."""
+    batches: list[list[int]] = []
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batches and (len(batches[-1]) + 1) * lengths[place] <= _BATCH_FRAMES:
+            batches[-1].append(place)
         else:
-            batches.append([clip])
+            batches.append([place])
     return batches
-
-
-def _features(batch: list[tuple[int, np.ndarray]]) -> list[tuple[int, np.ndarray]]:
-    lengths = [len(joints) for _, joints in batch]
-    padded = np.zeros((len(batch), max(lengths), *batch[0][1].shape[1:]), dtype=np.float32)
-    for row, (_, joints) in zip(padded, batch, strict=True):
-        row[: len(joints)] = joints
-    features = joints_to_features_batch(
-        torch.from_numpy(padded), torch.tensor(lengths), shortest_turn=True
-    ).numpy()
-    return [
-        (place, rows[: length - 1].copy())
-        for (place, _), rows, length in zip(batch, features, lengths, strict=True)
-    ]

@@ -14,7 +14,7 @@ def read_motion(path: Path | str, amc_fps: float | int = AMC_FPS) -> BvhMotion:
     """A BVH file, or an AMC file with the ASF skeleton beside it; RequestError names the file."""
     if Path(path).suffix.lower() != AMC:
         return read_bvh(path)
-    from lead.data.acclaim import read_acclaim  # it needs this package itself
+    from lead.data.acclaim.motion import read_acclaim  # it needs this package itself
 
     return read_acclaim(path, fps=amc_fps)
 
@@ -23,6 +23,6 @@ def read_motion_header(path: Path | str, amc_fps: float | int = AMC_FPS) -> BvhH
     """The skeleton, the number of frames and their rate, without the numbers."""
     if Path(path).suffix.lower() != AMC:
         return read_bvh_header(path)
-    from lead.data.acclaim import read_acclaim_header
+    from lead.data.acclaim.motion import read_acclaim_header
 
     return read_acclaim_header(path, fps=amc_fps)

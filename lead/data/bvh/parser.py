@@ -2,7 +2,7 @@
 
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
@@ -31,17 +31,12 @@ class BvhHeader:
 
 
 @dataclass(frozen=True)
-class BvhMotion:
+class BvhMotion(Hierarchy):
     """A BVH file: a tree of joints and one row of channel values per frame.
 
     Lengths are in the file's own units, angles in degrees.
     """
 
-    names: tuple[str, ...]
-    parents: tuple[int, ...]  # -1 for the root; a parent comes before its children
-    offsets: np.ndarray  # (joints, 3)
-    end_sites: Mapping[int, list[np.ndarray]]  # joint index -> offsets (3,) of its end sites
-    channels: tuple[tuple[str, ...], ...]  # per joint, in file order
     values: np.ndarray  # (frames, channels) float64, columns in file order
     frame_time: float  # seconds
     metres_per_unit: float | None = None  # where the file says its unit, as BVH files do not
@@ -70,15 +65,7 @@ def read_bvh(path: Path | str) -> BvhMotion:
     header, start = _parse_header(path, text)
     tree = header.hierarchy
     values = _parse_values(path, text, start, header.frames, tree.num_channels)
-    return BvhMotion(
-        names=tree.names,
-        parents=tree.parents,
-        offsets=tree.offsets,
-        end_sites=tree.end_sites,
-        channels=tree.channels,
-        values=values,
-        frame_time=header.frame_time,
-    )
+    return BvhMotion(**vars(tree), values=values, frame_time=header.frame_time)
 
 
 def read_bvh_header(path: Path | str) -> BvhHeader:

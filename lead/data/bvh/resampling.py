@@ -1,5 +1,6 @@
 """Another frame rate by interpolating rotations, not channel values or joint positions."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -51,12 +52,7 @@ def sample_positions(frames: int, fps_in: float, fps_out: float) -> tuple[np.nda
 
 def resample_linear(values: np.ndarray, index: np.ndarray, fraction: np.ndarray) -> np.ndarray:
     """Linear interpolation along the first axis of (frames, ...)."""
-    result = values[index]
-    between = np.flatnonzero(fraction)
-    if len(between):
-        weight = fraction[between].reshape(-1, *[1] * (values.ndim - 1))
-        result[between] += weight * (values[index[between] + 1] - result[between])
-    return result
+    return _between(values, index, fraction, lambda a, b, weight: a + weight * (b - a))
 
 
 def resample_rotations(
@@ -66,11 +62,16 @@ def resample_rotations(
 
     Slerp after Shoemake (1985): both ends are weighted with sines of parts of their angle.
     """
-    result = quaternions[index]
+    return _between(quaternions, index, fraction, _slerp)
+
+
+def _between(values: np.ndarray, index: np.ndarray, fraction: np.ndarray, mix: Callable):
+    """Frames as they are, or mixed with the next by a weight, where they fall between two."""
+    result = values[index]
     between = np.flatnonzero(fraction)
     if len(between):
-        weight = fraction[between].reshape(-1, *[1] * (quaternions.ndim - 1))
-        result[between] = _slerp(result[between], quaternions[index[between] + 1], weight)
+        weight = fraction[between].reshape(-1, *[1] * (values.ndim - 1))
+        result[between] = mix(result[between], values[index[between] + 1], weight)
     return result
 
 

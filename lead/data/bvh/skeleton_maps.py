@@ -16,6 +16,7 @@ Names are compared without case, punctuation and namespaces (``mixamorig:Hips`` 
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -28,7 +29,6 @@ from lead.core.errors import RequestError, did_you_mean
 from lead.core.reading import read_yaml
 from lead.core.schema import Name, Schema, read_file
 from lead.data.bvh.hierarchy import Hierarchy
-from lead.data.bvh.parser import BvhMotion
 from lead.representation import get_skeleton
 
 SHIPPED = Path(__file__).parent / "skeleton_maps"
@@ -39,10 +39,6 @@ _HOW_TO = (
 )
 
 
-class _MissingJointError(Exception):
-    """A place of the map that the skeleton at hand does not have."""
-
-
 @dataclass(frozen=True, eq=False)
 class SkeletonMap:
     """Where the 22 SMPL joints are on a source skeleton."""
@@ -51,30 +47,33 @@ class SkeletonMap:
     places: Mapping[str, object]  # SMPL joint -> place, in the order of the SMPL joints
     metres_per_unit: float | None = None  # a unit besides m, cm, mm and inch
 
-    def weights(self, skeleton: Hierarchy | BvhMotion) -> np.ndarray:
+    def weights(self, skeleton: Hierarchy) -> np.ndarray:
         """Rows that make SMPL joints of source joints and end sites: (22, joints + end sites).
 
         End sites come after the joints, in the order of ``end_site_list``.
         Raises RequestError naming the joint that the skeleton lacks.
         """
+        found = self._found(skeleton)
+        if isinstance(found, str):
+            raise RequestError(found)
+        return found
+
+    def fits(self, skeleton: Hierarchy) -> bool:
+        """Whether the skeleton has every joint that the map needs."""
+        return not isinstance(self._found(skeleton), str)
+
+    def _found(self, skeleton: Hierarchy) -> np.ndarray | str:
         sites = tuple(joint for joint, _ in end_site_list(skeleton))
         return _weights(self, skeleton.names, sites)
 
-    def fits(self, skeleton: Hierarchy | BvhMotion) -> bool:
-        """Whether the skeleton has every joint that the map needs."""
-        sites = tuple(joint for joint, _ in end_site_list(skeleton))
-        return _fits(self, skeleton.names, sites)
 
-
-def end_site_list(skeleton: Hierarchy | BvhMotion) -> list[tuple[int, np.ndarray]]:
+def end_site_list(skeleton: Hierarchy) -> list[tuple[int, np.ndarray]]:
     """(joint, offset) of every end site, by joint."""
     sites = sorted(skeleton.end_sites.items())
     return [(joint, offset) for joint, offsets in sites for offset in offsets]
 
 
-def choose_skeleton_map(
-    skeleton: Hierarchy | BvhMotion, wanted: str | Path | None = None
-) -> SkeletonMap:
+def choose_skeleton_map(skeleton: Hierarchy, wanted: str | Path | None = None) -> SkeletonMap:
     """The shipped map that fits the joint names, or the ``wanted`` one (a name or a YAML file).
 
     Raises RequestError where none fits: it lists the joints and says how to write a map.
@@ -160,69 +159,48 @@ class _File(Schema):
     metres_per_unit: Annotated[float, Field(gt=0, le=1000)] | None = None
 
 
-@lru_cache(maxsize=256)  # a collection's files are asked the same question one by one
-def _fits(skeleton_map: SkeletonMap, names: tuple[str, ...], sites: tuple[int, ...]) -> bool:
-    try:
-        _weights(skeleton_map, names, sites)
-    except RequestError:
-        return False
-    return True
-
-
-@lru_cache(maxsize=64)  # files of one collection share their joints
-def _weights(skeleton_map: SkeletonMap, names: tuple[str, ...], sites: tuple[int, ...]):
-    points = _Points(names, sites)
-    rows = []
-    for joint, place in skeleton_map.places.items():
+@lru_cache(maxsize=256)  # files of one collection share their joints
+def _weights(
+    skeleton_map: SkeletonMap, names: tuple[str, ...], sites: tuple[int, ...]
+) -> np.ndarray | str:
+    """The rows for these joints and end sites, or why there are none."""
+    plain, count = _normalised(names), len(names) + len(sites)
+    joints = {name: index for index, name in reversed([*enumerate(plain)])}
+    ends = {plain[joint]: len(names) + index for index, joint in reversed([*enumerate(sites)])}
+    weights = np.zeros((len(skeleton_map.places), count))
+    for row, (joint, place) in enumerate(skeleton_map.places.items()):
         try:
-            rows.append(points.row(place))
-        except _MissingJointError as missing:
-            raise RequestError(
-                f"skeleton map '{skeleton_map.name}': {joint} needs '{missing}', which the file "
-                f"lacks; it has: {_some(names)}"
-            ) from None
-    weights = np.stack(rows)
+            for index, weight in _points(place, joints, ends):
+                weights[row, index] += weight
+        except KeyError as missing:
+            return (
+                f"skeleton map '{skeleton_map.name}': {joint} needs '{missing.args[0]}', which the "
+                f"file lacks; it has: {_some(names)}"
+            )
     weights.flags.writeable = False
     return weights
 
 
-class _Points:
-    """The joints and end sites of one skeleton, as unit rows."""
-
-    def __init__(self, raw_names: Sequence[str], sites: Sequence[int]) -> None:
-        names = _normalised(raw_names)
-        self.count = len(names) + len(sites)
-        self.joints = {name: index for index, name in reversed(list(enumerate(names)))}
-        self.sites = {
-            names[joint]: len(names) + index for index, joint in reversed(list(enumerate(sites)))
-        }
-
-    def row(self, place: object) -> np.ndarray:
-        """Weights of a place over joints and end sites."""
-        if isinstance(place, str):
-            return self._unit(self.joints, place)
-        if isinstance(place, list):
-            return self._first(place)
-        if "end_site" in place:
-            return self._unit(self.sites, place["end_site"])
-        start, end = (self.row(end) for end in place["between"])
-        return (1 - place["at"]) * start + place["at"] * end
-
-    def _first(self, options: Sequence[object]) -> np.ndarray:
-        for option in options[:-1]:
-            try:
-                return self.row(option)
-            except _MissingJointError:
-                continue
-        return self.row(options[-1])
-
-    def _unit(self, table: Mapping[str, int], name: str) -> np.ndarray:
-        key = _plain(name)
-        if key not in table:
-            raise _MissingJointError(name)
-        row = np.zeros(self.count)
-        row[table[key]] = 1.0
-        return row
+def _points(
+    place: object, joints: Mapping[str, int], ends: Mapping[str, int]
+) -> list[tuple[int, float]]:
+    """The joints and end sites that make a place, with their weights; KeyError for a lost one."""
+    if isinstance(place, list):
+        for option in place[:-1]:
+            with suppress(KeyError):
+                return _points(option, joints, ends)
+        return _points(place[-1], joints, ends)
+    if isinstance(place, dict) and "between" in place:
+        both = zip(place["between"], (1 - place["at"], place["at"]), strict=True)
+        return [
+            (index, share * weight)
+            for end, share in both
+            for index, weight in _points(end, joints, ends)
+        ]
+    table, name = (joints, place) if isinstance(place, str) else (ends, place["end_site"])
+    if _plain(name) not in table:
+        raise KeyError(name)
+    return [(table[_plain(name)], 1.0)]
 
 
 def _normalised(names: Sequence[str]) -> list[str]:

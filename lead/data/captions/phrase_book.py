@@ -2,15 +2,14 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, product, zip_longest
 from pathlib import Path
 from random import Random
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from lead.core.errors import RequestError
 from lead.core.reading import read_yaml
@@ -24,92 +23,8 @@ _MOST = 10_000  # readings of one entry with {several|kinds} of words
 _SHORT = 4  # words; an adverb stands in front of a longer action, where it cannot be misread
 
 
-@dataclass(frozen=True)
-class Style:
-    """The ways to say how something is done; each list may be empty, not all of them."""
-
-    adverbs: tuple[str, ...] = ()  # one word, before or after the action: "sadly"
-    manners: tuple[str, ...] = ()  # after the action: "with a heavy heart"
-    subjects: tuple[str, ...] = ()  # in place of the person: "a sad person"
-    clauses: tuple[str, ...] = ()  # after a comma: "looking downcast"
-    people: tuple[str, ...] = ()  # in place of the book's people
-    plain: float = 0.0  # share of captions that name no style
-
-    @property
-    def phrases(self) -> tuple[str, ...]:
-        """Everything that names the style."""
-        return (*self.adverbs, *self.manners, *self.subjects, *self.clauses)
-
-
-@dataclass(frozen=True)
-class PhraseBook:
-    """People, contents and styles; any content goes with any style."""
-
-    people: tuple[str, ...]
-    contents: Mapping[str, tuple[tuple[str, ...], ...]]  # entries, each with all its readings
-    styles: Mapping[str, Style]
-    path: Path = BANDAI_NAMCO
-
-    def missing(self, content: str, style: str) -> str:
-        """Why these two cannot be described, or an empty string."""
-        for kind, name, known in (
-            ("content", content, self.contents),
-            ("style", style, self.styles),
-        ):
-            if name not in known:
-                return f"no captions for {kind} '{name}': add it to {self.path}"
-        return ""
-
-    def describe(self, content: str, style: str, seed_text: str, count: int) -> tuple[str, ...]:
-        """``count`` distinct sentences for one clip, the same for the same ``seed_text`` always.
-
-        Raises RequestError for an unknown content or style, and where the book has too few
-        phrases for ``count`` distinct sentences.
-        """
-        if reason := self.missing(content, style):
-            raise RequestError(reason)
-        texts: list[str] = []
-        for text in self._sentences(content, self.styles[style], seed_text, count * _ROUNDS):
-            if len(texts) == count:
-                break
-            if text not in texts:
-                texts.append(text)
-        if len(texts) < count:
-            raise RequestError(
-                f"{self.path}: {content} + {style} gives only {len(texts)} different captions, "
-                f"{count} are wanted: add phrases, or ask for fewer captions"
-            )
-        return tuple(texts)
-
-    def _sentences(self, content: str, style: Style, seed: str, rounds: int) -> Iterator[str]:
-        """A row of sentences, some alike, that goes through all entries and forms in turn."""
-        actions = _in_turn(self.contents[content], seed)
-        people = style.people or self.people
-        names_style = [form for form in _FORMS if getattr(style, form)]
-        forms = _shuffled(names_style, seed, "form")
-        for turn in range(rounds):
-            action = actions[turn % len(actions)]
-            person = _draw(people, seed, "person", turn)
-            if not forms or derive_seed(0, seed, "plain", turn) < style.plain * 2.0**63:
-                yield f"{person} {action}."
-                continue
-            form = forms[(turn + turn // len(actions)) % len(forms)]
-            place = derive_seed(0, seed, "place", turn) % 2
-            options = [text for text in getattr(style, form) if _fits(text, action, form)]
-            if options:
-                yield _compose(form, person, action, _draw(options, seed, form, turn), place)
-
-
 _CHOICE = re.compile(r"\{([^{}]*)\}")
 _FORMS = ("adverbs", "manners", "subjects", "clauses")
-
-
-@lru_cache(maxsize=8)
-def read_phrase_book(path: Path = BANDAI_NAMCO) -> PhraseBook:
-    """Read a phrase book (YAML). Raises RequestError naming file and entry where it is wrong."""
-    book = read_file(_File, path, "correct it", load=read_yaml, error=RequestError)
-    styles = {name: Style(**dict(style)) for name, style in book.styles.items()}
-    return PhraseBook(book.people, book.contents, styles, path)
 
 
 def _readings(entry: list[str]) -> tuple[tuple[str, ...], ...]:
@@ -140,31 +55,95 @@ _Readings = Annotated[list[str], Field(min_length=1), AfterValidator(_readings)]
 _Phrases = Annotated[_Readings, AfterValidator(_together)]
 
 
-def _says_something(style: "_StyleFile") -> "_StyleFile":
-    if style.plain < 1 and not any(getattr(style, form) for form in _FORMS):
-        raise ValueError("a style has no phrases: give some, or plain: 1")
-    return style
+class Style(ClosedSchema):
+    """The ways to say how something is done; each list may be empty, not all of them."""
+
+    adverbs: _Phrases = ()  # one word, before or after the action: "sadly"
+    manners: _Phrases = ()  # after the action: "with a heavy heart"
+    subjects: _Phrases = ()  # in place of the person: "a sad person"
+    clauses: _Phrases = ()  # after a comma: "looking downcast"
+    people: _Phrases = ()  # in place of the book's people
+    plain: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of captions that name no style
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Style":
+        if self.plain < 1 and not self.phrases:
+            raise ValueError("a style has no phrases: give some, or plain: 1")
+        return self
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """Everything that names the style."""
+        return (*self.adverbs, *self.manners, *self.subjects, *self.clauses)
 
 
-class _StyleFile(ClosedSchema):
-    """A style as it is written down."""
+class PhraseBook(ClosedSchema):
+    """People, contents and styles; any content goes with any style.
 
-    adverbs: _Phrases = ()
-    manners: _Phrases = ()
-    subjects: _Phrases = ()
-    clauses: _Phrases = ()
-    people: _Phrases = ()
-    plain: Annotated[float, Field(ge=0, le=1)] = 0.0
-
-
-class _File(ClosedSchema):
-    """A phrase book as it is written down."""
+    A content has entries, each with all its readings.
+    """
 
     people: _Phrases
     contents: Annotated[dict[str, _Readings], Field(min_length=1)]
-    styles: Annotated[
-        dict[str, Annotated[_StyleFile, AfterValidator(_says_something)]], Field(min_length=1)
-    ]
+    styles: Annotated[dict[str, Style], Field(min_length=1)]
+    _path: Path = BANDAI_NAMCO
+
+    def missing(self, content: str, style: str) -> str:
+        """Why these two cannot be described, or an empty string."""
+        for kind, name, known in (
+            ("content", content, self.contents),
+            ("style", style, self.styles),
+        ):
+            if name not in known:
+                return f"no captions for {kind} '{name}': add it to {self._path}"
+        return ""
+
+    def describe(self, content: str, style: str, seed_text: str, count: int) -> tuple[str, ...]:
+        """``count`` distinct sentences for one clip, the same for the same ``seed_text`` always.
+
+        Raises RequestError for an unknown content or style, and where the book has too few
+        phrases for ``count`` distinct sentences.
+        """
+        if reason := self.missing(content, style):
+            raise RequestError(reason)
+        texts: list[str] = []
+        for text in self._sentences(content, self.styles[style], seed_text, count * _ROUNDS):
+            if len(texts) == count:
+                break
+            if text not in texts:
+                texts.append(text)
+        if len(texts) < count:
+            raise RequestError(
+                f"{self._path}: {content} + {style} gives only {len(texts)} different captions, "
+                f"{count} are wanted: add phrases, or ask for fewer captions"
+            )
+        return tuple(texts)
+
+    def _sentences(self, content: str, style: Style, seed: str, rounds: int) -> Iterator[str]:
+        """A row of sentences, some alike, that goes through all entries and forms in turn."""
+        actions = _in_turn(self.contents[content], seed)
+        people = style.people or self.people
+        names_style = [form for form in _FORMS if getattr(style, form)]
+        forms = _shuffled(names_style, seed, "form")
+        for turn in range(rounds):
+            action = actions[turn % len(actions)]
+            person = _draw(people, seed, "person", turn)
+            if not forms or derive_seed(0, seed, "plain", turn) < style.plain * 2.0**63:
+                yield f"{person} {action}."
+                continue
+            form = forms[(turn + turn // len(actions)) % len(forms)]
+            place = derive_seed(0, seed, "place", turn) % 2
+            options = [text for text in getattr(style, form) if _fits(text, action, form)]
+            if options:
+                yield _compose(form, person, action, _draw(options, seed, form, turn), place)
+
+
+@lru_cache(maxsize=8)
+def read_phrase_book(path: Path = BANDAI_NAMCO) -> PhraseBook:
+    """Read a phrase book (YAML). Raises RequestError naming file and entry where it is wrong."""
+    book = read_file(PhraseBook, path, "correct it", load=read_yaml, error=RequestError)
+    book._path = path
+    return book
 
 
 def _compose(form: str, person: str, action: str, phrase: str, place: int) -> str:

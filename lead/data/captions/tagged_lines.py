@@ -2,7 +2,6 @@
 
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from lead.core.errors import RequestError
@@ -12,35 +11,27 @@ from lead.data.source import Caption
 _TOKEN = re.compile(r"[^/]+/\w+")
 
 
-@dataclass(frozen=True)
-class BadLine:
-    """A place that gave no caption: ``file`` or ``file:line``, and why."""
-
-    place: str
-    reason: str
-
-
 def read_tagged_lines(
     path: Path, *, seconds_per_tag: float = 1.0
-) -> tuple[list[Caption], list[BadLine]]:
-    """The captions of one clip and the lines that could not be understood. Never raises.
+) -> tuple[list[Caption], dict[str, str]]:
+    """The captions of one clip, and each ``file`` or ``file:line`` that gave none, with its reason.
 
     ``from`` and ``to`` count in ``seconds_per_tag``; 0 and 0, or NaN, mean the whole clip.
     """
     try:
         lines = read_text(path).split("\n")
     except RequestError as error:
-        return [], [BadLine(str(path), str(error))]
-    captions, bad = [], []
+        return [], {str(path): str(error)}
+    captions, bad = [], {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             captions.append(_parse(line, seconds_per_tag))
         except ValueError as error:
-            bad.append(BadLine(f"{path}:{number}", str(error)))
+            bad[f"{path}:{number}"] = str(error)
     if not captions and not bad:
-        bad.append(BadLine(str(path), "the text file is empty"))
+        bad[str(path)] = "the text file is empty"
     return captions, bad
 
 

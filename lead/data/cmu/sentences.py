@@ -11,14 +11,16 @@ They come from one JSON file with a list for each kind, and HumanML3D's also fro
 folder: ``index.csv``, ``texts/ID.txt`` and ``texts/MID.txt`` for the mirror image, ``test.txt``.
 """
 
-import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from lead.core.errors import RequestError
-from lead.core.reading import TEXT_BYTES, read_json, read_text
+from lead.core.reading import read_csv, read_json, read_text
 from lead.core.schema import Count, Name, Positive, Schema, check
 from lead.data.captions.tagged_lines import read_tagged_lines
 from lead.data.source import Caption
@@ -86,6 +88,22 @@ class _Line(Schema):
     seconds: Positive | None = None
 
 
+class _Row(Schema):
+    model_config = ConfigDict(strict=False)  # a CSV knows text alone
+
+    start_frame: Count
+    end_frame: Count
+    new_name: Annotated[
+        str, Field(pattern=r"^\w{1,40}(\.npy)?$"), AfterValidator(lambda n: n.removesuffix(".npy"))
+    ]
+
+    @model_validator(mode="after")
+    def _is_range(self) -> "_Row":
+        if not self.start_frame < self.end_frame:
+            raise ValueError("start_frame and end_frame are no range of frames")
+        return self
+
+
 class _File(Schema):
     humanml3d: list[_Cut] = []
     kit_ml: list[_WholeTrial] = []
@@ -143,7 +161,7 @@ def _add_official(found: Sentences, folder: Path) -> None:
             if not path.exists():
                 continue
             captions, bad = read_tagged_lines(path)
-            found.problems.update({line.place: line.reason for line in bad})
+            found.problems |= bad
             if captions:
                 cut = Cut(id_, trial, start, end, tuple(captions), mirrored, id_ in tests)
                 found.add_cut(cut)
@@ -151,27 +169,8 @@ def _add_official(found: Sentences, folder: Path) -> None:
 
 def _indexed(path: Path) -> Iterator[tuple[str, str, int, int]]:
     """(id, trial, start, end) of every row of index.csv that cuts a trial of CMU."""
-    rows = csv.DictReader(read_text(path, most=TEXT_BYTES).splitlines())
-    wanted = {"source_path", "start_frame", "end_frame", "new_name"}
-    if not wanted <= set(rows.fieldnames or ()):
-        raise RequestError(f"{path}:1: no columns {', '.join(sorted(wanted))}: wrong file?")
-    for row in rows:
-        match = _INDEXED.fullmatch(row["source_path"] or "")
-        if match:
-            yield (_id(row, path, rows.line_num), match[1], *_frames(row, path, rows.line_num))
-
-
-def _id(row: Mapping[str, str], path: Path, line: int) -> str:
-    name = (row["new_name"] or "").removesuffix(".npy")
-    if not re.fullmatch(r"\w{1,40}", name):
-        raise RequestError(f"{path}:{line}: new_name takes a name such as 000004.npy")
-    return name
-
-
-def _frames(row: Mapping[str, str], path: Path, line: int) -> tuple[int, int]:
-    texts = (row["start_frame"] or "", row["end_frame"] or "")
-    if all(re.fullmatch(r"\d{1,9}", text.strip()) for text in texts):
-        start, end = map(int, texts)
-        if start < end:
-            return start, end
-    raise RequestError(f"{path}:{line}: start_frame and end_frame are no range of frames")
+    columns = ("source_path", "start_frame", "end_frame", "new_name")
+    for line, row in read_csv(path, columns):
+        if match := _INDEXED.fullmatch(row["source_path"]):
+            found = check(_Row, row, f"{path}:{line}", "get it again", error=RequestError)
+            yield found.new_name, match[1], found.start_frame, found.end_frame

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from lead.core.errors import RequestError
-from lead.data.acclaim import read_acclaim
+from lead.data.acclaim.motion import read_acclaim
 from lead.data.acclaim.values import count_frames
 from lead.data.bvh.conventions import detect_units
 from lead.data.bvh.joints import bvh_to_joints, mapped_joints

@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from lead.core.errors import RequestError, did_you_mean
 from lead.data.archives import ARCHIVE_SUFFIXES, is_archive, unpack
@@ -29,12 +31,11 @@ from lead.data.source import (
 )
 from lead.data.splits import (
     HELD_OUT,
+    SHARES,
     check_fractions_beside_held_out,
     check_frame_limits,
     stratified_splits,
 )
-
-"""The split of the styles that no stage trains, validates or tests on."""
 
 _NAME = re.compile(r"(?P<set>dataset-\d+)_(?P<content>[^_]+)_(?P<style>[^_]+)_\d+")
 _PATTERN = "dataset-D_CONTENT_STYLE_ID.bvh"
@@ -52,10 +53,8 @@ class BandaiNamcoSource(Source):
 
     source: Path | str
     held_out: Sequence[str] = ("dataset-1:chimpira", "dataset-1:childish", "dataset-2:elderly")
-    splits: Mapping[str, float] = field(
-        default_factory=lambda: {"train": 0.8, "val": 0.05, "test": 0.15}
-    )
-    captions_per_clip: int = 8
+    splits: Mapping[str, float] = field(default_factory=SHARES.copy)
+    captions_per_clip: Annotated[int, Field(ge=1)] = 8
     captions: Path | str | None = None
     cache: Path | str | None = None
     min_frames: int = 12  # the shortest clip: 19 frames at 30 fps
@@ -70,8 +69,6 @@ class BandaiNamcoSource(Source):
     def __post_init__(self) -> None:
         check_fractions_beside_held_out(self.splits)
         check_frame_limits(self.min_frames, self.max_frames)
-        if self.captions_per_clip < 1:
-            raise RequestError(f"captions_per_clip is {self.captions_per_clip}: at least 1")
         self._held_out_styles()
 
     def list_items(self) -> list[Item]:

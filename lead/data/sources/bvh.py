@@ -4,7 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from lead.core.errors import RequestError
 from lead.data.bvh.caption_tables import (
@@ -13,6 +15,7 @@ from lead.data.bvh.caption_tables import (
     fill_template,
     read_caption_table,
 )
+from lead.data.bvh.conventions import METRES, UP_AXES
 from lead.data.bvh.loading import BvhSettings, load_bvh_items
 from lead.data.bvh.motion_files import AMC, AMC_FPS, BVH, SUFFIXES
 from lead.data.bvh.survey import detect_collection_up_axis, survey
@@ -28,9 +31,7 @@ from lead.data.source import (
     problems,
     usable,
 )
-from lead.data.splits import check_fractions, check_frame_limits, stratified_splits
-
-_DEFAULT_SPLITS = {"train": 0.8, "val": 0.05, "test": 0.15}
+from lead.data.splits import SHARES, check_fractions, check_frame_limits, stratified_splits
 
 
 @dataclass
@@ -47,15 +48,17 @@ class BvhSource(Source):
     source: Path | str
     captions: Path | str | None = None
     template: str | None = None
-    splits: Mapping[str, float] = field(default_factory=lambda: dict(_DEFAULT_SPLITS))
+    splits: Mapping[str, float] = field(default_factory=SHARES.copy)
     seed: int = 0
     skeleton_map: str | None = None  # shipped name or YAML file; None: by joint names
-    units: str = "auto"  # m, cm, mm, inch, auto
-    up_axis: str = "auto"  # y, z, x, auto: judged for each file
-    amc_fps: float | int = AMC_FPS  # of AMC files, which do not say theirs
+    units: Literal[(*METRES, "auto")] = "auto"
+    up_axis: Literal[(*UP_AXES, "auto")] = "auto"  # auto: judged for each file
+    amc_fps: Annotated[float | int, Field(ge=1, le=1000)] = (
+        AMC_FPS  # of AMC files, which do not say theirs
+    )
     min_frames: int = 40
     max_frames: int = 199
-    long_clips: str = "split"
+    long_clips: Literal["drop", "split"] = "split"
     licence: str = "unknown: ask the owner of the files"
     name: str = "bvh"
 
@@ -67,8 +70,6 @@ class BvhSource(Source):
             *(self.skeleton_map, self.units, self.up_axis, self.fps), amc_fps=self.amc_fps
         )
         check_fractions(self.splits)
-        if self.long_clips not in ("drop", "split"):
-            raise RequestError(f"long_clips={self.long_clips} is unknown: say drop or split")
         check_frame_limits(self.min_frames, self.max_frames)
         if self.captions is None and self.template is None:
             raise RequestError(

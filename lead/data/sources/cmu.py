@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from lead.core.errors import RequestError
 from lead.core.reading import read_yaml
@@ -46,7 +47,7 @@ class CmuSource(Source):
     captions: Path | str | None = None
     humanml3d: Path | str | None = None
     cache: Path | str | None = None
-    val: float = 0.05
+    val: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     seed: int = 0
     min_frames: int = 20
     max_frames: int = 199
@@ -62,8 +63,6 @@ class CmuSource(Source):
 
     def __post_init__(self) -> None:
         check_frame_limits(self.min_frames, self.max_frames)
-        if not 0 <= self.val <= 0.5:
-            raise RequestError(f"val={self.val} is no share of the trials: give 0 to 0.5")
 
     def list_items(self) -> list[Item]:
         """What cannot be used, then every piece of every trial, by trial.

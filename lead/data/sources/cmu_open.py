@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field
 
-from lead.core.errors import RequestError
 from lead.data.bvh.loading import loaded_clips
 from lead.data.caption_kinds import count_kinds, table_lines
 from lead.data.cmu_open import read_index, read_joints
@@ -22,7 +22,7 @@ class CmuOpenSource(Source):
     ``clips`` takes about that many, spread evenly over every split; None takes all.
     """
 
-    clips: int | None = None
+    clips: Annotated[int, Field(ge=1)] | None = None
 
     name: ClassVar[str] = "cmu_open"
     skeleton: ClassVar[str] = CmuSource.skeleton
@@ -31,10 +31,6 @@ class CmuOpenSource(Source):
     long_clips: ClassVar[str] = "drop"
     min_frames: ClassVar[int] = 20
     max_frames: ClassVar[int] = 199
-
-    def __post_init__(self) -> None:
-        if self.clips is not None and self.clips < 1:
-            raise RequestError(f"clips={self.clips}: give how many to take, from 1")
 
     def list_items(self) -> list[Item]:
         """The clips by name, of every split at least one."""

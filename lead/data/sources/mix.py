@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from lead.core.errors import RequestError, did_you_mean
-from lead.data.packed import WEIGHT, PackedDataset, open_dataset
+from lead.data.packed import WEIGHT, PackedDataset, PackedSplit, open_dataset
 from lead.data.source import Caption, Item, LoadedClip, Rejected, Source
 
-MOST_WEIGHT = 1000
+Weight = Annotated[float | int, Field(gt=0, le=1000)]
 LONGEST = 1 << 30  # frames: parts have their own limits, and were prepared with them
 
 
@@ -28,7 +29,7 @@ class MixSource(Source):
     """
 
     parts: Sequence[Path | str]
-    weights: Mapping[str, float | int] = field(default_factory=dict)
+    weights: Mapping[str, Weight] = field(default_factory=dict)
     name: str = "mix"
 
     long_clips: ClassVar[str] = "drop"
@@ -38,15 +39,10 @@ class MixSource(Source):
     def __post_init__(self) -> None:
         if not self.parts:
             raise RequestError("a mix needs parts: say parts=[datasets/A,datasets/B]")
-        for name, weight in self.weights.items():
+        for name in self.weights:
             if name not in self._datasets:
                 raise RequestError(
                     f"weights: no part '{name}', {did_you_mean(name, self._datasets)}"
-                )
-            if not isinstance(weight, (int, float)) or not 0 < weight <= MOST_WEIGHT:
-                raise RequestError(
-                    f"weights: {name} has {weight!r:.40}, a number above 0 is due, "
-                    f"up to {MOST_WEIGHT}"
                 )
         first, *others = self._datasets.values()
         for other in others:
@@ -120,27 +116,19 @@ class MixSource(Source):
         return [self._load(item) for item in items]
 
     def _load(self, item: Item) -> LoadedClip:
-        name = item.labels["part"]
-        packed = self._split(name, item.split)
-        features = np.array(packed.clip(self._places[name, item.split][item.id]))
+        packed, place = self._places[item.split, item.id]
+        features = np.array(packed.clip(place))
         return LoadedClip(item.id, item.split, features, item.captions, item.labels)
 
-    def _split(self, name: str, split: str):
-        return self._opened.setdefault((name, split), self._datasets[name].split(split))
-
     @cached_property
-    def _opened(self) -> dict:
-        return {}
-
-    @cached_property
-    def _places(self) -> dict[tuple[str, str], dict[str, int]]:
-        """Where each clip stands in its split, by part and split."""
+    def _places(self) -> dict[tuple[str, str], tuple[PackedSplit, int]]:
+        """Where each clip stands, by split and id."""
         return {
-            (name, split): {
-                f"{name}/{clip}": place for place, clip in enumerate(self._split(name, split).ids)
-            }
+            (split, f"{name}/{clip}"): (packed, place)
             for name, dataset in self._datasets.items()
             for split in dataset.manifest.clips
+            for packed in [dataset.split(split)]
+            for place, clip in enumerate(packed.ids)
         }
 
     def describe(self, items: Sequence[Item]) -> Mapping[str, object]:

@@ -13,14 +13,24 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from lead.core.errors import RequestError, did_you_mean
 from lead.core.reading import map_array, read_floats, read_text
 from lead.data.captions.tagged_lines import read_tagged_lines
-from lead.data.source import PROBLEM, Item, LoadedClip, Rejected
+from lead.data.source import (
+    PROBLEM,
+    Item,
+    LoadedClip,
+    Rejected,
+    problem_item,
+    problems,
+    usable,
+)
+from lead.data.splits import check_frame_limits
 from lead.representation.skeletons import SKELETONS, Skeleton, get_skeleton
 
 TAG_FPS = 20.0
@@ -37,11 +47,11 @@ class OfficialSource:
     ``source`` is the folder, ``splits`` are the lists to read.
     """
 
-    source: Path | str | None
-    splits: Sequence[str] = ("train", "val", "test")
+    source: Path | str
+    splits: Annotated[Sequence[str], Field(min_length=1)] = ("train", "val", "test")
     min_frames: int = 1
     max_frames: int = 199
-    long_clips: str = "drop"
+    long_clips: Literal["drop", "split"] = "drop"
 
     name: ClassVar[str]
     skeleton: ClassVar[str]
@@ -50,19 +60,7 @@ class OfficialSource:
     known_bad: ClassVar[Mapping[str, str]] = {}  # id -> why it is skipped
 
     def __post_init__(self) -> None:
-        if not self.source:
-            raise RequestError("no source folder given: say source=DIR")
-        if isinstance(self.splits, str) or not self.splits:
-            raise RequestError(
-                f"splits={self.splits!r} is not a list of names: say splits=[train,val,test]"
-            )
-        if not 1 <= self.min_frames <= self.max_frames:
-            raise RequestError(
-                f"min_frames={self.min_frames} and max_frames={self.max_frames} leave no clip: "
-                "1 <= min_frames <= max_frames"
-            )
-        if self.long_clips not in ("drop", "split"):
-            raise RequestError(f"unknown long_clips '{self.long_clips}': drop or split")
+        check_frame_limits(self.min_frames, self.max_frames)
 
     @property
     def folder(self) -> Path:
@@ -82,7 +80,7 @@ class OfficialSource:
         listed, items = self._listed()
         for name, (split, place) in listed.items():
             items.extend(self._items_of(name, split, place, present))
-        if all(PROBLEM in item.labels for item in items):
+        if not usable(items):
             first = items[0]
             raise RequestError(
                 f"{self.folder}: none of the {len(items)} listed clips can be used; "
@@ -95,11 +93,8 @@ class OfficialSource:
         return [self._load(item) for item in items]
 
     def _load(self, item: Item) -> LoadedClip | Rejected:
-        if PROBLEM in item.labels:
-            return Rejected(item.id, str(item.path), item.labels[PROBLEM])
         try:
             features = self._features(item)
-            self._check_length(len(features))
         except RequestError as error:
             return Rejected(item.id, str(item.path), str(error))
         return LoadedClip(item.id, item.split, features, item.captions, item.labels)
@@ -117,9 +112,9 @@ class OfficialSource:
 
     def describe(self, items: Sequence[Item]) -> dict[str, object]:
         """What the folder holds; lengths are those of a few clips spread over the list."""
-        usable = [item for item in items if PROBLEM not in item.labels]
-        captions = [caption for item in usable for caption in item.captions]
-        per_clip = [len(item.captions) for item in usable] or [0]
+        good = usable(items)
+        captions = [caption for item in good for caption in item.captions]
+        per_clip = [len(item.captions) for item in good] or [0]
         skeleton = self._skeleton
         return {
             "layout": f"official, {skeleton.features} features a frame",
@@ -127,8 +122,8 @@ class OfficialSource:
             "fps": skeleton.fps,
             "unit": "metres" if skeleton.metres_per_unit == 1.0 else "millimetres",
             "up axis": "y",
-            "clips per split": dict(Counter(item.split for item in usable)),
-            "mirrored clips": sum(item.id.startswith("M") for item in usable),
+            "clips per split": dict(Counter(item.split for item in good)),
+            "mirrored clips": sum(item.id.startswith("M") for item in good),
             "captions": len(captions),
             "captions per clip": {
                 "min": min(per_clip),
@@ -137,11 +132,9 @@ class OfficialSource:
             },
             "tagged segments": sum(caption.end > 0 for caption in captions),
             "captions with POS tags": sum(bool(caption.tokens) for caption in captions),
-            "frames, sampled": self._sampled_lengths(usable),
+            "frames, sampled": self._sampled_lengths(good),
             "length limits": f"{self.min_frames}..{self.max_frames} frames",
-            "problems": dict(
-                Counter(item.labels[PROBLEM] for item in items if PROBLEM in item.labels)
-            ),
+            "problems": dict(Counter(problems(items))),
             "licence": self.licence,
         }
 
@@ -152,15 +145,14 @@ class OfficialSource:
     def _listed(self) -> tuple[dict[str, tuple[str, str]], list[Item]]:
         """id -> (split, file:line) of every listed clip, and a problem for each repetition."""
         found: dict[str, tuple[str, str]] = {}
-        problems = []
+        repeated = []
         for split in self.splits:
             for place, name in self._read_list(split):
                 if name in found:
-                    earlier_split, earlier = found[name]
                     reason = f"listed again in {split}.txt: kept there"
-                    problems.append(_problem(name, earlier_split, earlier, reason))
+                    repeated.append(problem_item(name, Path(found[name][1]), reason))
                 found[name] = (split, place)
-        return found, problems
+        return found, repeated
 
     def _read_list(self, split: str) -> list[tuple[str, str]]:
         path = self.folder / f"{split}.txt"
@@ -179,20 +171,20 @@ class OfficialSource:
     def _items_of(self, name: str, split: str, place: str, present: set[str]) -> Iterator[Item]:
         """The item of one listed id, and one more for each caption line that is wrong."""
         if not _SAFE_NAME.fullmatch(name):
-            yield _problem(name, split, place, "not the name of a clip")
+            yield problem_item(name, Path(place), "not the name of a clip")
             return
         path = self.folder / "new_joint_vecs" / f"{name}.npy"
         if name in self.known_bad:
-            yield _problem(name, split, path, self.known_bad[name])
+            yield problem_item(name, path, self.known_bad[name])
             return
         if path.name not in present:
-            yield _problem(name, split, path, "the motion file is missing")
+            yield problem_item(name, path, "the motion file is missing")
             return
         captions, bad_lines = read_tagged_lines(
             self.folder / "texts" / f"{name}.txt", seconds_per_tag=TAG_FPS / self._skeleton.fps
         )
-        for bad in bad_lines:
-            yield _problem(name, split, bad.place, bad.reason)
+        for where, reason in bad_lines.items():
+            yield problem_item(name, Path(where), reason)
         if captions:
             yield Item(name, path, split, tuple(captions))
 
@@ -210,12 +202,6 @@ class OfficialSource:
             else:
                 hint = "see datasets/README.md for the layout"
             raise RequestError(f"{self.folder} has no folder {part}: {hint}")
-
-    def _check_length(self, frames: int) -> None:
-        """The official rule looks at the whole file, before segments are cut out of it."""
-        if frames < self.min_frames or (self.long_clips == "drop" and frames > self.max_frames):
-            limits = f"{self.min_frames}..{self.max_frames}"
-            raise RequestError(f"{frames} frames, outside {limits}: left out")
 
     def _features(self, item: Item) -> np.ndarray:
         return read_floats(item.path, ("frames", self._skeleton.features))
@@ -239,7 +225,3 @@ class OfficialSource:
             return {}
         middle = int(np.median(lengths))
         return {"clips": len(lengths), "min": min(lengths), "median": middle, "max": max(lengths)}
-
-
-def _problem(name: str, split: str, place: Path | str, reason: str) -> Item:
-    return Item(name, Path(place), split, labels={PROBLEM: reason})

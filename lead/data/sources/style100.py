@@ -31,6 +31,7 @@ from lead.data.source import (
 )
 from lead.data.splits import (
     HELD_OUT,
+    SHARES,
     check_fractions_beside_held_out,
     check_frame_limits,
     stratified_splits,
@@ -64,9 +65,7 @@ class Style100Source(Source):
 
     source: Path | str
     held_out: Sequence[str] = ("Aeroplane", "Superman")
-    splits: Mapping[str, float] = field(
-        default_factory=lambda: {"train": 0.8, "val": 0.05, "test": 0.15}
-    )
+    splits: Mapping[str, float] = field(default_factory=SHARES.copy)
     captions: Sequence[str] = ("a person {content} in {style} style",)
     min_frames: int = 40
     max_frames: int = 199

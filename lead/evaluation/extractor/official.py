@@ -191,7 +191,10 @@ def load_official_extractor(path: Path, dataset: str = "humanml3d") -> FeatureEx
         for network in NETWORKS
         for name, tensor in content[network].items()
     }
-    return make_official_extractor(tensors, dataset, str(path))
+    kind = find_published(dataset)
+    extractor = FeatureExtractor(kind.features, read=kind.read)
+    _fill(extractor, tensors, str(path), f"the evaluator of {dataset}")
+    return extractor
 
 
 def _networks(path: Path, names: Sequence[str]) -> Mapping[str, Mapping[str, Tensor]]:
@@ -210,19 +213,6 @@ def _networks(path: Path, names: Sequence[str]) -> Mapping[str, Mapping[str, Ten
     ):
         raise RequestError(f"{path} lacks one of {', '.join(names)}: it is no evaluator")
     return content
-
-
-def make_official_extractor(
-    tensors: Mapping[str, Tensor], dataset: str, where: str
-) -> FeatureExtractor:
-    """A published evaluator from its tensors, named ``text_encoder.hidden`` and so on.
-
-    Raises RequestError that lists every tensor that is missing, unexpected or of another shape.
-    """
-    kind = find_published(dataset)
-    extractor = FeatureExtractor(kind.features, read=kind.read)
-    _fill(extractor, tensors, where, f"the evaluator of {dataset}")
-    return extractor
 
 
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor], where: str, what: str) -> None:

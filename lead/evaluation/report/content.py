@@ -1,10 +1,11 @@
 """What a table of a report holds, whoever measured it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lead.core.errors import RequestError, did_you_mean
 from lead.evaluation import caption_judging, physical, protocol
+from lead.evaluation.estimate import Estimate
 from lead.evaluation.table import Column
 
 PAPER, MEASURED = "paper", "measured"
@@ -26,10 +27,21 @@ class Value:
     mean_text: str
     margin_text: str = ""
 
+    @classmethod
+    def of(cls, found: Estimate, column: Column) -> "Value":
+        """An estimate as its column shows it."""
+        mean, _, margin = column.show(found).partition(" ± ")
+        return cls(found.mean, found.margin, mean, margin)
+
     @property
     def text(self) -> str:
         """``mean ± margin``, or the mean alone."""
         return f"{self.mean_text} ± {self.margin_text}" if self.margin_text else self.mean_text
+
+
+def values_of(row: Mapping[str, Estimate], columns: Sequence[Column]) -> dict[str, Value]:
+    """The estimates of a row that have a column."""
+    return {c.key: Value.of(row[c.key], c) for c in columns if c.key in row}
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ import csv
 import io
 import re
 
-from lead.core.errors import RequestError
 from lead.evaluation.report.content import Row, Table
-from lead.evaluation.table import ABSENT, ARROWS, Column
+from lead.evaluation.table import ABSENT, ARROWS, Column, aligned, shown_columns
 
 SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -19,22 +18,16 @@ LATEX_ARROWS = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "→": r"$\rightar
 
 def markdown(table: Table) -> str:
     """Title, table and notes; the columns also line up as plain text."""
-    columns = shown_columns(table)
+    columns = _shown(table)
     judged = any(row.judged_by for row in table.rows)
     headings = [*table.labels, *(column.heading for column in columns), "source"]
     lines = [["", *headings, *["judge"] * judged]]
     for row in table.rows:
         words = [row.labels.get(label, "") for label in table.labels]
         values = [_text(row, column) for column in columns]
-        cells = [row.name, *words, *values, row.source, *[row.judged_by] * judged]
-        lines.append([cell.replace("|", r"\|") for cell in cells])
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+        lines.append([row.name, *words, *values, row.source, *[row.judged_by] * judged])
     numbers = range(1 + len(table.labels), 1 + len(table.labels) + len(columns))
-    rule = [
-        "-" * (width - 1) + ":" if place in numbers else "-" * width
-        for place, width in enumerate(widths)
-    ]
-    written = [_aligned(cells, widths, numbers) for cells in (lines[0], rule, *lines[1:])]
+    written = aligned(lines, numbers)
     notes = ["", *(f"- {note}" for note in table.notes)] if table.notes else []
     return "\n".join([f"**{table.title}**", "", *written, *notes]) + "\n"
 
@@ -44,7 +37,7 @@ def comma_separated(table: Table) -> str:
 
     Each measure is two columns, the mean and ``_ci95``, the margin; empty where there is none.
     """
-    columns = shown_columns(table)
+    columns = _shown(table)
     measures = [name for column in columns for name in (column.key, f"{column.key}_ci95")]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -62,7 +55,7 @@ def latex(table: Table) -> str:
 
     Rows of real motions and of reconstructions do not take part in that. Notes are comments.
     """
-    columns = shown_columns(table)
+    columns = _shown(table)
     headings = [*map(_escaped, table.labels), *map(_heading, columns), "source", "judge"]
     layout = "l" + "c" * len(table.labels) + "r" * len(columns) + "ll"
     best = {column.key: table.best(column) for column in columns}
@@ -87,27 +80,12 @@ def latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def shown_columns(table: Table) -> list[Column]:
-    """The columns that a row has a value for; RequestError where none is left."""
-    found = [
-        column for column in table.columns if any(column.key in row.values for row in table.rows)
-    ]
-    if not found:
-        keys = ", ".join(column.key for column in table.columns)
-        raise RequestError(f"the table is empty: no row has a value for any of {keys}")
-    return found
+def _shown(table: Table) -> list[Column]:
+    return shown_columns([row.values for row in table.rows], table.columns)
 
 
 def _text(row: Row, column: Column) -> str:
     return row.values[column.key].text if column.key in row.values else ABSENT
-
-
-def _aligned(cells: list[str], widths: list[int], numbers: range) -> str:
-    aligned = [
-        cell.rjust(width) if place in numbers else cell.ljust(width)
-        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ]
-    return f"| {' | '.join(aligned)} |"
 
 
 def _exact(row: Row, column: Column) -> tuple[str, str]:

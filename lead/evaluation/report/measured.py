@@ -9,7 +9,7 @@ from pydantic import ConfigDict, create_model
 from lead.core.errors import RequestError, plain
 from lead.core.schema import Count, Finite, Name, Schema, read_file, shown
 from lead.evaluation.estimate import Estimate
-from lead.evaluation.report.content import MEASURED, SHOWN, Row, Value
+from lead.evaluation.report.content import MEASURED, SHOWN, Row, values_of
 
 FREE = ("replications", "confidence", "published", "datasets", "split")
 """Values of a protocol that two runs in one table may differ in; split is compared apart."""
@@ -159,19 +159,9 @@ def _sources(paths: Sequence[Path]) -> list[str]:
 def _rows(record: _Record, source: str) -> list[Row]:
     origin = {"origin": MEASURED, "source": source, "judge": record.evaluator.name}
     return [
-        Row(name, _values(row), {}, **origin, fingerprint=record.evaluator.fingerprint)
+        Row(name, values_of(row, SHOWN), {}, **origin, fingerprint=record.evaluator.fingerprint)
         for name, row in record.estimates().items()
     ]
-
-
-def _values(row: dict[str, Estimate]) -> dict[str, Value]:
-    values = {}
-    for column in SHOWN:
-        if column.key in row:
-            cell = row[column.key]
-            text = column.show(Estimate(cell.mean, cell.margin, 0)).partition(" ± ")
-            values[column.key] = Value(cell.mean, cell.margin, text[0], text[2])
-    return values
 
 
 def _repeats(row: Row, rows: Sequence[Row]) -> bool:

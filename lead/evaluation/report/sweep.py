@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lead.evaluation import protocol
 from lead.evaluation.estimate import Estimate, estimate
-from lead.evaluation.report.content import MEASURED, Row, Table, Value, find_columns
+from lead.evaluation.report.content import MEASURED, Row, Table, Value, find_columns, values_of
 from lead.evaluation.report.measured import read_runs
 from lead.evaluation.table import Column
 
@@ -70,9 +70,7 @@ def labelled(
     source: str,
 ) -> Row:
     """A row of measures that no judge made, with the labels of its job."""
-    values = {column.key: _value(column, estimates.get(column.key)) for column in columns}
-    found = {key: value for key, value in values.items() if value is not None}
-    return Row(name, found, dict(labels), MEASURED, source, judge="")
+    return Row(name, values_of(estimates, columns), dict(labels), MEASURED, source, judge="")
 
 
 def _placed(row: Row, one: Labelled) -> Row:
@@ -108,15 +106,6 @@ def _over_seeds(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ..
 
 def _mean_values(group: Sequence[Row], columns: Sequence[Column]) -> dict[str, Value]:
     """Mean of each measure that all rows have."""
-    return {
-        column.key: _value(column, estimate([row.values[column.key].mean for row in group]))
-        for column in columns
-        if all(column.key in row.values for row in group)
-    }
-
-
-def _value(column: Column, found: Estimate | None) -> Value | None:
-    if found is None:
-        return None
-    shown = column.show(found).partition(" ± ")
-    return Value(found.mean, found.margin, shown[0], shown[2])
+    shared = set.intersection(*({*row.values} for row in group))
+    means = {key: estimate([row.values[key].mean for row in group]) for key in shared}
+    return values_of(means, columns)

@@ -16,9 +16,9 @@ from lead.core.files import atomic_path
 from lead.export.motion_file import Motion
 from lead.export.player.solids import solids_of
 from lead.representation import get_skeleton
-from lead.representation.legs import leg_length, legs_of
 
 STEP = 0.001  # m; joints are stored as whole numbers of it, doubled where a clip goes too far
+_LEG = ("hip", "knee", "ankle")
 PROGRAMS = ("scene.js", "player.js")  # of the page, in this order
 
 
@@ -117,12 +117,14 @@ def _clip(motion: Motion) -> dict:
     farthest = max(float(np.abs(motion.joints).max()), STEP)
     step = STEP * 2.0 ** max(0, ceil(log2(farthest / STEP / np.iinfo(np.int16).max)))
     whole = np.round(motion.joints.astype(np.float64) / step).astype("<i2")
-    legs = legs_of(get_skeleton(motion.skeleton))
+    names = get_skeleton(motion.skeleton).joint_names
+    legs = [[names.index(f"{side}_{part}") for part in _LEG] for side in ("left", "right")]
+    bones = np.linalg.norm(np.diff(motion.joints[:, legs], axis=2), axis=-1)
     return {
         "skeleton": motion.skeleton,
         "fps": motion.fps,
         "frames": motion.frames,
-        "leg": round(leg_length(motion.joints, legs), 4),
+        "leg": round(float(np.median(bones.sum(axis=2))), 4),  # metres, over frames and legs
         "step": step,
         "joints": base64.b64encode(whole.tobytes()).decode("ascii"),
     }

@@ -20,6 +20,7 @@ class InContext(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.layer = FlowBlock(width, heads)
+        self.silent = self.layer.silent
 
     def forward(self, x: Tensor, y: Tensor, common: Tensor, places: Both, seen: tuple) -> Both:
         """Tokens (batch, tokens, width) of motion and of text, and which of either are read."""
@@ -31,10 +32,6 @@ class InContext(nn.Module):
         out = self.layer(torch.cat([x, y], dim=1), common, torch.cat(places, dim=1), both, ())
         return out[:, : x.shape[1]], out[:, x.shape[1] :]
 
-    def silent(self) -> list[nn.Linear]:
-        """Layers that start at zero."""
-        return [self.layer.modulation]
-
 
 class CrossAttention(nn.Module):
     """Either reads the other's tokens as they were."""
@@ -42,6 +39,7 @@ class CrossAttention(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.of_motion, self.of_text = (TextAttention(width, heads, width) for _ in range(2))
+        self.silent = [self.of_motion.down, self.of_text.down]
         self.norm_x, self.norm_y = RmsNorm(width), RmsNorm(width)
 
     def forward(self, x: Tensor, y: Tensor, common: Tensor, places: Both, seen: tuple) -> Both:  # noqa: ARG002
@@ -50,10 +48,6 @@ class CrossAttention(nn.Module):
         of_x, of_y = self.norm_x(x), self.norm_y(y)
         return x + self.of_motion(x, of_y, seen_y), y + self.of_text(y, of_x, seen_x)
 
-    def silent(self) -> list[nn.Linear]:
-        """Layers that start at zero."""
-        return [self.of_motion.down, self.of_text.down]
-
 
 class AdaLn(nn.Module):
     """Either goes through SwiGLU that is shifted, scaled and gated by the mean of the other."""
@@ -61,6 +55,7 @@ class AdaLn(nn.Module):
     def __init__(self, width: int, heads: int):  # noqa: ARG002
         super().__init__()
         self.to_motion, self.to_text = (nn.Linear(width, 3 * width) for _ in range(2))
+        self.silent = [self.to_motion, self.to_text]
         self.norm_x, self.norm_y = RmsNorm(width), RmsNorm(width)
         self.mlp_x, self.mlp_y = GatedMlp(width), GatedMlp(width)
 
@@ -79,10 +74,6 @@ class AdaLn(nn.Module):
             changed.append(of + gate * mlp(modulate(norm(of), shift, scale)))
         return changed[0], changed[1]
 
-    def silent(self) -> list[nn.Linear]:
-        """Layers that start at zero."""
-        return [self.to_motion, self.to_text]
-
 
 INTERACTIONS: Mapping[str, Callable[[int, int], nn.Module]] = {
     "in_context": InContext,
@@ -99,6 +90,7 @@ class DpdBlock(nn.Module):
         self.motion = FlowBlock(width, heads, text_dim=text_dim)
         self.text = FlowBlock(width, heads)
         self.interaction = INTERACTIONS[interaction](width, heads)
+        self.silent = [*self.motion.silent, *self.text.silent, *self.interaction.silent]
 
     def forward(
         self, x: Tensor, y: Tensor, conditions: Both, places: Both, seen: tuple, local: tuple
@@ -107,13 +99,6 @@ class DpdBlock(nn.Module):
         x = self.motion(x, conditions[0], places[0], seen[0], local)
         y = self.text(y, conditions[1], places[1], seen[1], ())
         return self.interaction(x, y, conditions[1], places, seen)
-
-    def silent(self) -> list[nn.Linear]:
-        """Layers that start at zero."""
-        own = [self.motion.modulation, self.text.modulation]
-        if self.motion.text_attention is not None:
-            own.append(self.motion.text_attention.down)
-        return own + self.interaction.silent()
 
 
 def _mean(x: Tensor, seen: Tensor | None) -> Float[Tensor, "batch one width"]:

@@ -159,6 +159,7 @@ class TextAttention(nn.Module):
 class FlowBlock(nn.Module):
     """Attention and SwiGLU, each shifted, scaled and gated by the condition (AdaLN-zero, DiT).
 
+    ``silent`` are the layers that start at zero.
     With ``slots`` the tokens read from memory first; with ``text_dim`` each token's condition is
     C = C_g + lambda C_l, where C_l is what it reads from the words (MLA-Gen).
     """
@@ -171,6 +172,7 @@ class FlowBlock(nn.Module):
         self.attention = SelfAttention(width, heads)
         self.mlp = GatedMlp(width)
         self.modulation = nn.Linear(width, 6 * width)
+        self.silent = [self.modulation, *([self.text_attention.down] if text_dim else [])]
 
     def forward(
         self, x: Tokens, condition: Condition, waves: Waves, seen: Tensor | None, local: tuple

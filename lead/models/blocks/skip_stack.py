@@ -79,6 +79,15 @@ def check_heads(width: int, heads: int) -> None:
         )
 
 
+def check_text(text: Tensor, dim: int, who: str) -> None:
+    """RequestError for text (batch, words, dim) of another width than ``who`` was trained with."""
+    if text.shape[-1] != dim:
+        raise RequestError(
+            f"text embeddings are {text.shape[-1]} wide, the {who} was trained with {dim}: use the "
+            "text encoder of its run"
+        )
+
+
 def xavier_init(module: nn.Module) -> None:
     """Xavier-uniform for every weight matrix, as MLD initialises its transformers."""
     for parameter in module.parameters():

@@ -39,6 +39,7 @@ def compile_network(network: nn.Module, device: torch.device) -> nn.Module:
         # As `options` of torch.compile they have no effect on the products (torch 2.13).
         torch._inductor.config.load_config(CPU_OPTIONS)
     if isinstance(network, FastMldDenoiser):
+        network.in_fours = False
         network.denoiser.encoder.compile(dynamic=False, **kind)
     else:
         for name, part in list(network.named_children()):

@@ -34,8 +34,9 @@ class FastEncoderLayer(nn.Module):
     ) -> Tensor:
         """Tokens (batch, tokens, width) -> the same shape, or its first ``kept`` tokens alone."""
         _refuse(src_mask)
+        rows = len(x)
         x = self.norm1(self.attention(x, src_key_padding_mask, kept))
-        return self.norm2(self.feed_forward(x))
+        return self.norm2(self.feed_forward(x)).unflatten(0, (rows, -1))
 
 
 class FastDecoderLayer(nn.Module):
@@ -62,13 +63,13 @@ class FastDecoderLayer(nn.Module):
         """Tokens (batch, tokens, width) and memory (batch, memory tokens, width) -> tokens."""
         if tgt_key_padding_mask is None and _all_alike(x):
             x = x[:1]  # until they read the memory
-        x = self.norm1(self.attention(x, tgt_key_padding_mask, None))
+        x = self.norm1(self.attention(x, tgt_key_padding_mask, None)).view(x.shape)
         x = self.norm2(self.memory_attention(x, memory))
         return self.norm3(self.feed_forward(x))
 
 
 class _SelfAttention(nn.Module):
-    """x + self-attention(x)."""
+    """x + self-attention(x), (rows, tokens, width) -> (rows times tokens, width)."""
 
     def __init__(self, attention: nn.MultiheadAttention, dtype: torch.dtype):
         super().__init__()
@@ -78,12 +79,15 @@ class _SelfAttention(nn.Module):
         self.alone = _value_map(attention, dtype)
 
     def forward(self, x: Tensor, padding: Tensor | None, kept: int | None) -> Tensor:
-        if x.shape[1] == 1:
-            return self.alone.add_to(x, x)
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        rows, tokens, _ = x.shape
+        flat = x.flatten(0, 1)  # once: every product of more axes does it and undoes it
+        if tokens == 1:
+            return self.alone.add_to(flat, flat)
+        qkv = self.qkv(flat).view(rows, tokens, 3, self.heads, -1)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind()
         if kept is not None:
-            q, x = q[:, :, :kept], x[:, :kept]
-        return self.out.add_to(x, _attend(q, k, v, padding))
+            q, flat = q[:, :, :kept], x[:, :kept].flatten(0, 1)
+        return self.out.add_to(flat, _attend(q, k, v, padding).flatten(0, 1))
 
 
 class _MemoryAttention(nn.Module):
@@ -178,13 +182,17 @@ ENOUGH, FEW = 192, 32  # rows times tokens, and tokens; measured on two cores
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, padding: Tensor | None) -> Tensor:
-    """Attention (batch, heads, tokens, dim) -> (batch, tokens, width)."""
+    """Attention (batch, heads, tokens, dim) -> (batch, tokens, width).
+
+    ``padding`` (batch, tokens) is True, or -inf, at tokens that nobody reads.
+    """
     tokens = k.shape[2]
     quick = len(k) * tokens >= ENOUGH and (tokens <= FEW or k.dtype == torch.bfloat16)
     if quick and k.device.type == "cpu":
         out = attend_by_products(q, k, v, padding)  # torch's kernel takes up to twice as long
     else:
-        mask = None if padding is None else ~padding[:, None, None, :]
+        mask = None if padding is None else padding[:, None, None, :]
+        mask = ~mask if mask is not None and mask.dtype == torch.bool else mask
         out = scaled_dot_product_attention(q, k, v, mask)
     return out.transpose(1, 2).flatten(2)
 

@@ -29,10 +29,10 @@ class TextEmbedding:
 class TextEncoder(nn.Module, ABC):
     """A frozen map from sentences to vectors.
 
-    A subclass says how text becomes ids (``tokenize``, and ``pieces`` with ``add_marks`` for parts
-    of a sentence), ids become input vectors (``embed_ids``) and input vectors become a
-    TextEmbedding (``encode_embeddings``). The last step is apart, and open to gradients, so that a
-    learned word can take the place of a looked-up one.
+    A subclass says how text becomes ids (``pieces`` of a part of a sentence, and ``add_marks``),
+    ids become input vectors (``embed_ids``) and input vectors become a TextEmbedding
+    (``encode_embeddings``). The last step is apart, and open to gradients, so that a learned word
+    can take the place of a looked-up one.
     """
 
     name: str  # short name: the config's, and the folder's under checkpoints/text_encoders
@@ -45,9 +45,9 @@ class TextEncoder(nn.Module, ABC):
     def fingerprint(self) -> str:
         """SHA-256 (hex) of weights and tokenizer: equal fingerprints give equal embeddings."""
 
-    @abstractmethod
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each sentence, cut at the model's limit, with marks and without padding."""
+        return [self.add_marks(self.pieces(text)) for text in texts]
 
     @abstractmethod
     def pieces(self, text: str, *, spaced: bool = True) -> list[int]:

@@ -1,7 +1,6 @@
 """CLIP's text tower (Radford et al. 2021, https://arxiv.org/abs/2103.00020), by transformers."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -11,12 +10,12 @@ from torch import Tensor
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
 from lead.core.sizes import Some
-from lead.models.text_encoders.base import TextEmbedding, TextEncoder
-from lead.models.text_encoders.loading import folder_fingerprint, load_model, load_tokenizer
+from lead.models.text_encoders.base import TextEmbedding
+from lead.models.text_encoders.loading import FolderEncoder, load_model, load_tokenizer
 from lead.models.text_encoders.locate import locate_model
 
 
-class ClipTextEncoder(TextEncoder):
+class ClipTextEncoder(FolderEncoder):
     """CLIP's text tower; ``pooled`` is the vector that CLIP compares with images, not normalised.
 
     ``tokens`` are the last hidden states after the final layer norm, ``pooled`` is the projection
@@ -32,10 +31,8 @@ class ClipTextEncoder(TextEncoder):
         hub: str | None = "openai/clip-vit-large-patch14",
         batch_size: Some = 64,
     ):
-        super().__init__()
-        self.name = name
-        self.batch_size = batch_size
-        self._folder = locate_model(name, path=path, hub=hub)
+        folder = locate_model(name, path=path, hub=hub)
+        super().__init__("clip", name, folder, batch_size)
         self.tokenizer = load_tokenizer(self._folder, name, "CLIPTokenizer")
         self.model = load_model("CLIPTextModelWithProjection", self._folder, name)
         self.unknown_id = self.tokenizer.unk_token_id
@@ -43,11 +40,6 @@ class ClipTextEncoder(TextEncoder):
         self.dim = self.model.config.projection_dim
         self._check()
         freeze(self)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 (hex) of weights and tokenizer."""
-        return folder_fingerprint("clip", self._folder)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Start mark, word pieces, and one end mark, within the model's 77 positions."""
@@ -76,10 +68,10 @@ class ClipTextEncoder(TextEncoder):
 
         Attention is causal and padding follows the end mark, so that no real word sees padding.
         """
-        tower = self.model.text_model
+        tower, words = self.model.text_model, inputs_embeds.shape[1]
         hidden = tower.encoder(
             inputs_embeds=tower.embeddings(inputs_embeds=inputs_embeds),
-            attention_mask=causal_mask(inputs_embeds),
+            attention_mask=inputs_embeds.new_full((1, 1, words, words), -torch.inf).triu(1),
         ).last_hidden_state
         hidden = tower.final_layer_norm(hidden)
         pooled = self.model.text_projection(at_end_mark(hidden, mask))
@@ -104,15 +96,6 @@ class ClipTextEncoder(TextEncoder):
                 f"{place} has words of {config.hidden_size} and sentences of "
                 f"{config.projection_dim} dimensions: use a CLIP where the two are equal"
             )
-
-
-def causal_mask(
-    inputs_embeds: Float[Tensor, "batch words width"],
-) -> Float[Tensor, "1 1 words words"]:
-    """Additive attention mask: each word sees itself and the words before it."""
-    words = inputs_embeds.shape[1]
-    everywhere = inputs_embeds.new_full((1, 1, words, words), float("-inf"))
-    return everywhere.triu(diagonal=1)
 
 
 def at_end_mark(

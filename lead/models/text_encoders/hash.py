@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
 from typing import Annotated
 
 import torch
@@ -53,12 +52,8 @@ class HashTextEncoder(TextEncoder):
         buckets = len(self.table)
         return content_hash(f"hash {self.dim} {self.seed} {buckets} {self.max_words}")
 
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """The start mark and one id per word, case ignored."""
-        return [self.add_marks(self.pieces(text)) for text in texts]
-
     def pieces(self, text: str, *, spaced: bool = True) -> list[int]:  # noqa: ARG002
-        """One id per word."""
+        """One id per word, case ignored."""
         return [self._word_id(word) for word in re.findall(r"\w+", text.casefold())]
 
     def add_marks(self, ids: list[int]) -> list[int]:

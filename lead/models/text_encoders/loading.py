@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lead.core.building import build
 from lead.core.errors import RequestError
 from lead.core.files import content_hash
 from lead.core.reading import read_text
+from lead.models.text_encoders.base import TextEncoder
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -25,6 +27,19 @@ TOKENIZER_FILES = (
 LAYERS_MOST = 1000
 OF_THE_FOLDER_ALONE = {"local_files_only": True, "trust_remote_code": False}
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model")
+
+
+class FolderEncoder(TextEncoder):
+    """An encoder that is read from a folder; ``kind`` tells it from others of the same files."""
+
+    def __init__(self, kind: str, name: str, folder: Path, batch_size: int):
+        super().__init__()
+        self._kind, self.name, self._folder, self.batch_size = kind, name, folder, batch_size
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of weights, configuration and tokenizer."""
+        return folder_fingerprint(self._kind, self._folder)
 
 
 def make_encoder(description: Mapping[str, object]):

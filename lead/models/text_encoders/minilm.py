@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 
 from jaxtyping import Bool, Float, Int
@@ -11,15 +10,15 @@ from torch import Tensor
 from lead.core.errors import RequestError
 from lead.core.freezing import freeze
 from lead.core.sizes import Some
-from lead.models.text_encoders.base import TextEmbedding, TextEncoder, mean_of_words
+from lead.models.text_encoders.base import TextEmbedding, mean_of_words
 from lead.models.text_encoders.bert import load_bert, load_word_pieces
-from lead.models.text_encoders.loading import folder_fingerprint
+from lead.models.text_encoders.loading import FolderEncoder
 from lead.models.text_encoders.locate import locate_model
 
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
-class MiniLmEncoder(TextEncoder):
+class MiniLmEncoder(FolderEncoder):
     """all-MiniLM-L6-v2: 384 dimensions, 22.7 M parameters; ``pooled`` is the unit mean vector.
 
     The weights are compared with ``sha256`` before they are read, because the package that
@@ -36,11 +35,9 @@ class MiniLmEncoder(TextEncoder):
         max_words: Some = 256,
         sha256: str | None = WEIGHTS_SHA256,
     ):
-        super().__init__()
-        self.name = name
-        self.batch_size = batch_size
+        folder = locate_model(name, path=path, package=package, hub=hub)
+        super().__init__(f"minilm {max_words}", name, folder, batch_size)
         self.max_words = max_words
-        self._folder = locate_model(name, path=path, package=package, hub=hub)
         if sha256 is not None:
             _check_weights(self._folder / "model.safetensors", sha256, name)
         self.tokenizer = load_word_pieces(self._folder, name)
@@ -48,11 +45,6 @@ class MiniLmEncoder(TextEncoder):
         self.unknown_id = self.tokenizer.token_to_id("[UNK]")
         self.dim = self.model.sizes.hidden_size
         freeze(self)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 (hex) of weights and tokenizer."""
-        return folder_fingerprint(f"minilm {self.max_words}", self._folder)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """``[CLS]``, word pieces, ``[SEP]``."""

@@ -4,8 +4,7 @@ The layout is the one open_clip publishes: ``open_clip_config.json`` beside
 ``open_clip_model.safetensors``. Only the text half of the weights is read.
 """
 
-from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,9 +18,9 @@ from lead.core.freezing import freeze
 from lead.core.reading import check_regular, read_json, read_tensors
 from lead.core.schema import ClosedSchema, Positive, Schema, check
 from lead.core.sizes import Some
-from lead.models.text_encoders.base import TextEmbedding, TextEncoder
+from lead.models.text_encoders.base import TextEmbedding
 from lead.models.text_encoders.clip import at_end_mark
-from lead.models.text_encoders.loading import folder_fingerprint
+from lead.models.text_encoders.loading import FolderEncoder
 from lead.models.text_encoders.locate import locate_model
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
@@ -49,7 +48,7 @@ class _Config(Schema):
     text_cfg: _Tower
 
 
-class OpenClipTextEncoder(TextEncoder):
+class OpenClipTextEncoder(FolderEncoder):
     """CLIP's text tower, the same numbers as ClipTextEncoder for the same weights.
 
     ``tokens`` are the states after the final layer norm, ``pooled`` is the projection of the
@@ -63,11 +62,9 @@ class OpenClipTextEncoder(TextEncoder):
         hub: str | None = "timm/vit_large_patch14_clip_224.openai",
         batch_size: Some = 64,
     ):
-        super().__init__()
-        self.name = name
-        self.batch_size = batch_size
         package = _import_open_clip(name)
-        self._folder = locate_model(name, path=path, hub=hub, files=(CONFIG, WEIGHTS))
+        folder = locate_model(name, path=path, hub=hub, files=(CONFIG, WEIGHTS))
+        super().__init__("open_clip", name, folder, batch_size)
         self.model = _load_tower(package, self._folder, name)
         self.max_words = self.model.context_length
         self.tokenizer = package.SimpleTokenizer(context_length=self.max_words)
@@ -75,21 +72,12 @@ class OpenClipTextEncoder(TextEncoder):
         self._check()
         freeze(self)
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 (hex) of weights and configuration; the vocabulary is open_clip's only one."""
-        return folder_fingerprint("open_clip", self._folder)
-
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """Start mark, word pieces, and one end mark, within the model's 77 positions."""
-        return [self.add_marks(self.pieces(text)) for text in texts]
-
     def pieces(self, text: str, *, spaced: bool = True) -> list[int]:  # noqa: ARG002
         """Word pieces; CLIP's end with the word and know nothing of spaces."""
         return self.tokenizer.encode(text)
 
     def add_marks(self, ids: list[int]) -> list[int]:
-        """Start mark, the ids, and one end mark."""
+        """Start mark, the ids, and one end mark, within the model's 77 positions."""
         start, end = self.tokenizer.sot_token_id, self.tokenizer.eot_token_id
         row = [start, *ids[: self.max_words - 2], end]
         return row[: row.index(end) + 1]

@@ -5,14 +5,13 @@ pooling (mean over words) and of the dense layer (1024 -> 768 without bias for t
 """
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import Field, RootModel
+from pydantic import ConfigDict, Field, RootModel
 from torch import Tensor, nn
 
 from lead.core.errors import RequestError
@@ -20,14 +19,14 @@ from lead.core.freezing import freeze
 from lead.core.reading import check_regular, read_json_value, read_tensors
 from lead.core.schema import FileName, Schema, read_file
 from lead.core.sizes import Some
-from lead.models.text_encoders.base import TextEmbedding, TextEncoder, mean_of_words
-from lead.models.text_encoders.loading import folder_fingerprint, load_model, load_tokenizer
+from lead.models.text_encoders.base import TextEmbedding, mean_of_words
+from lead.models.text_encoders.loading import FolderEncoder, load_model, load_tokenizer
 from lead.models.text_encoders.locate import TRANSFORMERS_FILES, locate_model
 
 SPACE = "▁"
 
 
-class SentenceT5Encoder(TextEncoder):
+class SentenceT5Encoder(FolderEncoder):
     """Sentence-T5: T5 encoder, dense layer, mean over words, unit length.
 
     The dense layer is linear, so it is applied to each word before the mean instead of after it:
@@ -42,12 +41,10 @@ class SentenceT5Encoder(TextEncoder):
         batch_size: Some = 32,
         max_words: Some = 256,
     ):
-        super().__init__()
-        self.name = name
-        self.batch_size = batch_size
-        self.max_words = max_words
         files = (*TRANSFORMERS_FILES, "*_Dense/*.bin")
-        self._folder = locate_model(name, path=path, hub=hub, files=files)
+        folder = locate_model(name, path=path, hub=hub, files=files)
+        super().__init__(f"sentence_t5 {max_words}", name, folder, batch_size)
+        self.max_words = max_words
         self.dense = _load_dense(self._folder, name)
         self.tokenizer = load_tokenizer(self._folder, name)
         self.model = load_model("T5EncoderModel", self._folder, name)
@@ -55,11 +52,6 @@ class SentenceT5Encoder(TextEncoder):
         self.dim = self.dense.out_features
         self._check()
         freeze(self)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 (hex) of weights and tokenizer."""
-        return folder_fingerprint(f"sentence_t5 {self.max_words}", self._folder)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Word pieces and the end mark."""
@@ -114,13 +106,9 @@ class _Modules(RootModel[list[_Module]]):
 
 
 class _Pooling(Schema):
+    model_config = ConfigDict(extra="allow")  # pooling_mode_WAY: true, one of them
+
     pooling_mode: str | None = None
-    pooling_mode_cls_token: bool = False
-    pooling_mode_max_tokens: bool = False
-    pooling_mode_mean_tokens: bool = False
-    pooling_mode_mean_sqrt_len_tokens: bool = False
-    pooling_mode_weightedmean_tokens: bool = False
-    pooling_mode_lasttoken: bool = False
 
 
 _Width = Annotated[int, Field(ge=1, le=8192)]
@@ -143,8 +131,8 @@ def _load_dense(folder: Path, name: str) -> nn.Linear:
             f"{advice}"
         )
     pooling = read_file(_Pooling, modules["Pooling"] / "config.json", advice)
-    chosen = [key for key, value in pooling if value is True]
-    if chosen != ["pooling_mode_mean_tokens"] and pooling.pooling_mode != "mean":
+    ways = {key for key, value in pooling if key.startswith("pooling_mode_") and value is True}
+    if ways != {"pooling_mode_mean_tokens"} and pooling.pooling_mode != "mean":
         raise RequestError(f"text encoder '{name}': {folder} does not pool by the mean of words")
     config = read_file(_Dense, modules["Dense"] / "config.json", advice)
     activation = config.activation_function.rpartition(".")[2]

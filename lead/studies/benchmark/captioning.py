@@ -28,7 +28,7 @@ from lead.models.text_encoders.loading import load_model, load_tokenizer
 from lead.studies.benchmark.caption_rows import ByModel, by_people, controls
 from lead.studies.benchmark.physical import choose_clips
 from lead.studies.benchmark.processes import join_processes
-from lead.studies.benchmark.record import record, rows_record
+from lead.studies.benchmark.record import judge_record, pools_told, record, rows_record
 from lead.studies.request import EvaluateRequest
 from lead.training.environment import environment
 
@@ -65,17 +65,12 @@ def judge_captions(
     if output is None:
         return [told, "not written: name a file with output=FILE"]
     whence = _whence(named if model else None, dataset, len(real), request)
-    evaluator = {
-        "path": request.evaluator,
-        "name": judge.name,
-        "fingerprint": judge.fingerprint,
-    }
     write_json(
         output,
         {
             "headline": line,
             "protocol": {**asdict(protocol), "task": request.task},
-            "evaluator": evaluator,
+            "evaluator": judge_record(request.evaluator, judge),
             **whence,
             "bert_score": None if bert is None else bert.title,
             "missing": result.missing,
@@ -155,8 +150,5 @@ def _told(
 
 
 def _title(name: str, group: Group) -> str:
-    pools = f"{group.pools} pool" + "s" * (group.pools != 1)
-    return (
-        f"{name}: {group.clips} clips, {pools}; {group.compared} have another caption to compare "
-        "with"
-    )
+    compared = f"{group.compared} have another caption to compare with"
+    return f"{name}: {group.clips} clips, {pools_told(group.pools)}; {compared}"

@@ -20,7 +20,12 @@ from lead.evaluation.table import Column, format_table
 from lead.evaluation.tally import format_grouped
 from lead.models.text_encoders import make_encoder
 from lead.studies.benchmark.physical import choose_clips
-from lead.studies.benchmark.record import grouped_record, rows_record
+from lead.studies.benchmark.record import (
+    grouped_record,
+    judge_record,
+    pools_told,
+    rows_record,
+)
 from lead.studies.request import EvaluateRequest
 
 KINDS = ("part", "captions")  # labels of clips: of a mix, and of CMU's three kinds of sentences
@@ -48,11 +53,7 @@ def measure_judge(
     record = {
         "headline": first,
         "protocol": asdict(protocol),
-        "evaluator": {
-            "path": str(named.folder),
-            "name": judge.name,
-            "fingerprint": judge.fingerprint,
-        },
+        "evaluator": judge_record(named.folder, judge),
         "dataset": dataset.manifest.name,
         "data_hash": dataset.data_hash,
         "split": request.split,
@@ -107,8 +108,7 @@ def _some(real: RealClips, places: list[int]) -> RealClips:
 
 
 def _title(name: str, result: ProtocolResult) -> str:
-    pools = f"{result.pools} pool" + "s" * (result.pools != 1)
-    return f"{name} ({result.clips} clips, {pools})"
+    return f"{name} ({result.clips} clips, {pools_told(result.pools)})"
 
 
 def _row(result: ProtocolResult) -> Mapping[str, Estimate]:

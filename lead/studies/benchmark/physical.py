@@ -46,8 +46,6 @@ def _tallies(
     named: Run, dataset: PackedDataset, captions: dict[int, str], request: EvaluateRequest
 ) -> dict[str, PhysicalTally]:
     """Rows of the table: name -> what was measured of the clips at the places of ``captions``."""
-    from lead.evaluation.tally import PhysicalTally
-
     split = dataset.split(request.split)
     rows = load_rows(named, dataset, request)
     names = ["real", *rows.reconstructions, *rows.generators]

@@ -24,7 +24,13 @@ from lead.evaluation.tally import format_grouped
 from lead.models.text_encoders import make_encoder
 from lead.studies.benchmark.physical import choose_clips
 from lead.studies.benchmark.processes import join_processes
-from lead.studies.benchmark.record import grouped_record, record, rows_record
+from lead.studies.benchmark.record import (
+    grouped_record,
+    judge_record,
+    pools_told,
+    record,
+    rows_record,
+)
 from lead.studies.benchmark.rows import Rows, load_rows
 from lead.studies.request import EvaluateRequest
 
@@ -62,11 +68,7 @@ def judge_run(
         {
             "headline": first,
             "protocol": asdict(protocol),
-            "evaluator": {
-                "path": request.evaluator,
-                "name": judge.name,
-                "fingerprint": judge.fingerprint,
-            },
+            "evaluator": judge_record(request.evaluator, judge),
             **record(named, dataset, len(real), request.settled()),
             "seeds": result.seeds,
             "pools": result.pools,
@@ -113,16 +115,10 @@ def _told(
     return "\n".join(lines)
 
 
-def pools_told(count: int, size: int) -> str:
-    """``1 pool of 32``, ``2 pools of 32``."""
-    return f"{count} pool{'s' * (count != 1)} of {size}"
-
-
 def _add_sinks(result: ProtocolResult, rows: Rows, requests: Sequence[Request]) -> None:
     """SinkRatio of the first motions of the first replication, for each row that draws."""
     few = requests[:SINKS_MOST]
-    asked = zip(*((one.caption, one.crop.frames, one.seed) for one in few), strict=True)
-    asked = [list(of) for of in asked]
+    asked = [*map(list, zip(*((r.caption, r.crop.frames, r.seed) for r in few), strict=True))]
     for name, sampling in rows.samplings.items():
         result.rows[name].update(rows.drawn.sinks(*asked, sampling))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from lead.core.runs import Run
 from lead.data.packed import PackedDataset
 from lead.evaluation.estimate import Estimate
+from lead.evaluation.judge import Judge
 from lead.studies.request import EvaluateRequest
 from lead.training.environment import environment
 
@@ -29,6 +30,16 @@ def record(named: Run, dataset: PackedDataset, clips: int, request: EvaluateRequ
         "controls": {name: dict(request.control[name]) for name in request.controls},
         "environment": environment(request.seed),
     }
+
+
+def judge_record(path: object, judge: Judge) -> dict[str, str]:
+    """Who judged."""
+    return {"path": str(path), "name": judge.name, "fingerprint": judge.fingerprint}
+
+
+def pools_told(count: int, size: int | None = None) -> str:
+    """``1 pool``, ``2 pools of 32``."""
+    return f"{count} pool{'s' * (count != 1)}" + (f" of {size}" if size else "")
 
 
 def rows_record(rows: Mapping[str, Mapping[str, Estimate]]) -> dict:

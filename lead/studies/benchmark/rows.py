@@ -4,7 +4,7 @@ Loaded only where a run is measured. Motions are un-normalised features (frames,
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,28 +20,25 @@ from lead.core.seeding import derive_seed
 from lead.data.cache import NULL_TEXT
 from lead.data.clips import length_sorted_batches, padded_batches
 from lead.data.packed import PackedDataset
+from lead.evaluation.embeddings import Generate, Motions, Reconstruct
 from lead.evaluation.estimate import Estimate, estimate
 from lead.generation.attention import sink_shares
 from lead.generation.loading import CODERS, load_coder, load_for_inference
 from lead.generation.motion_coder import LatentMap, joined
 from lead.generation.motion_model import MotionModel, Sampling
 from lead.models.vae import sample_posterior
-from lead.studies.request import Control, EvaluateRequest
+from lead.studies.request import EvaluateRequest
 
 FITTED = 1024  # latents of each kind that moment matching is fitted on
 WATCHED = 64  # motions drawn at once whose attention is looked at
 DECODED = 32  # motions decoded at once: of nearly equal lengths, and in a CPU's caches
-
-Motions = Sequence[np.ndarray]
-Rebuild = Callable[[Motions], Motions]
-Generate = Callable[[Sequence[str], Sequence[int], Sequence[int]], Motions]
 
 
 @dataclass(frozen=True)
 class Rows:
     """The rows below Real, by name and in the order of the table."""
 
-    reconstructions: dict[str, Rebuild]
+    reconstructions: dict[str, Reconstruct]
     generators: dict[str, Generate]
     drawn: "DrawnLatents | None" = None
     samplings: Mapping[str, Sampling] = field(default_factory=dict)  # of the generators
@@ -53,7 +50,11 @@ def load_rows(named: Run, dataset: PackedDataset, request: EvaluateRequest) -> R
     A run of an auto-encoder has the reconstruction alone. Raises RequestError for options that do
     not fit.
     """
-    controls = [_control(request, name) for name in request.controls]
+    known = request.control
+    for name in request.controls:
+        if name not in known:
+            raise RequestError(f"unknown control '{name}': {did_you_mean(name, known)}")
+    controls = [known[name] for name in request.controls]
     if named.stage in CODERS:
         if controls or request.projectors:
             raise RequestError(
@@ -66,7 +67,7 @@ def load_rows(named: Run, dataset: PackedDataset, request: EvaluateRequest) -> R
     plain = request.sampling
     model.check_sampling(plain)
     projectors = _projectors(model, request)
-    rebuilt: dict[str, Rebuild] = {}
+    rebuilt: dict[str, Reconstruct] = {}
     if model.can("rebuild"):
         rebuilt = {f"{model.code} reconstruction": model.rebuild} | {
             f"{model.code} + {'projector' if name == 'LEAD' else name} reconstruction": partial(
@@ -146,22 +147,13 @@ class DrawnLatents:
             self.asked, self.drawn = asked, {}
         if sampling not in self.drawn:
             self._embed(texts)
-            batches = [
-                slice(at, at + self.batch_size) for at in range(0, len(texts), self.batch_size)
-            ]
-            parts = [self._sample(texts[b], frames[b], seeds[b], sampling) for b in batches]
+            parts = []
+            for at in range(0, len(texts), self.batch_size):
+                part = [of[at : at + self.batch_size] for of in (texts, frames, seeds)]
+                condition = [self.conditions[text] for text in (*part[0], NULL_TEXT)]
+                parts.append(self.model.sample(*part, sampling, condition=condition))
             self.drawn[sampling] = joined(parts)
         return self.drawn[sampling]
-
-    def _sample(
-        self,
-        texts: Sequence[str],
-        frames: Sequence[int],
-        seeds: Sequence[int],
-        sampling: Sampling,
-    ) -> Tensor:
-        condition = [self.conditions[text] for text in (*texts, NULL_TEXT)]
-        return self.model.sample(texts, frames, seeds, sampling, condition=condition)
 
     def _embed(self, texts: Sequence[str]) -> None:
         new = [text for text in dict.fromkeys((*texts, NULL_TEXT)) if text not in self.conditions]
@@ -175,13 +167,6 @@ class DrawnLatents:
             for place, row in enumerate(rows):
                 motions[row] = x[place, : lengths[row]].copy()
         return motions
-
-
-def _control(request: EvaluateRequest, name: str) -> Control:
-    known = request.control
-    if name not in known:
-        raise RequestError(f"unknown control '{name}': {did_you_mean(name, known)}")
-    return known[name]
 
 
 def _projectors(model: MotionModel, request: EvaluateRequest) -> dict[str, LatentMap]:

@@ -40,7 +40,7 @@ def write_words_figure(
         [(motion.joints, motion.text) for motion in motions],
         columns=len(lines[0]),
         fps=fps,
-        parents=skeleton.parents,
+        skeleton=skeleton.name,
         cell=CELL,
     )
     write_player(files["player"], motions)
