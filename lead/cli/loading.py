@@ -15,11 +15,15 @@ from lead.core.schema import S, check
 STARTED = ("generate", "demo")
 """Verbs that take the starter model where no run is named."""
 
+SENTENCES = "ddim10_guidance5"
+"""How sentences are drawn where no sampling is chosen, whatever the run draws motions by."""
+
 
 def compose_for_run(verb: str, overrides: Sequence[str]) -> dict:
     """The options of a verb; where no sampling is chosen, the one that the run needs."""
     config = _with_run(verb, compose(verb, overrides))
-    own = _own_sampling(config["diffusion"] or config["run"])
+    tells = "caption" in (verb, config.get("task"))
+    own = SENTENCES if tells else _own_sampling(config["diffusion"] or config["run"])
     if own is None or any(word.startswith("sampling=") for word in overrides):
         return config
     return _with_run(verb, compose(verb, [*overrides, f"sampling={own}"]))

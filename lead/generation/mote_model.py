@@ -20,6 +20,7 @@ from lead.diffusion.schedules import NoiseSchedule
 from lead.generation.joint_sampling import Steps, sample_both, sample_motion, sample_sentence
 from lead.generation.lead_model import VaeCoder, load_coder
 from lead.generation.motion_model import (
+    TELLING,
     Caption,
     CodedModel,
     GeneratedMotion,
@@ -37,8 +38,6 @@ from lead.models.joint_denoiser import CLEAN, JointDenoiser, Side
 from lead.representation.normalizer import load_normalizer
 
 CAPTIONED = 32  # motions at once
-TELLING = Sampling(sampler="ddim", steps=50, guidance_scale=2.0)
-"""How sentences are drawn where nobody says otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from lead.evaluation.report.attention_plot import AttentionPanel
 from lead.export.motion_file import Motion
 from lead.generation import MotionModel, Sampling
 from lead.generation.attention import watch
-from lead.generation.motion_model import Caption
+from lead.generation.motion_model import TELLING, Caption
 from lead.inversion import Concept, InversionOptions, Word
 from lead.models.text_encoders.learned_words import check_taught
 from lead.service.forms import CaptionForm, ClipForm, WordForm
@@ -136,11 +136,9 @@ class Studio:
         self.model.need("caption")
         report(0.0, "reading the motion")
         features = read_upload(data, form.file, self.folder, self.model)
-        calls = self.model.calls(self.sampling) * form.count
+        calls = self.model.calls(TELLING) * form.count
         with _counted(self.model, calls, "writing sentences", report):
-            (found,) = self.model.caption(
-                [features], [form.seed], count=form.count, sampling=self.sampling
-            )
+            (found,) = self.model.caption([features], [form.seed], count=form.count)
         return list(found)
 
     def _sampling(self, form: ClipForm) -> Sampling:

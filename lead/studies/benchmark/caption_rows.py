@@ -16,7 +16,7 @@ from lead.evaluation.extractor.tags import tag_words
 from lead.evaluation.protocol import Protocol
 from lead.evaluation.real_clips import RealClips, real_clips
 from lead.evaluation.replication import Request
-from lead.generation.motion_model import MotionModel
+from lead.generation.motion_model import MotionModel, Sampling
 from lead.representation.normalizer import Normalizer
 
 TRAIN = "train"
@@ -33,6 +33,7 @@ class ByModel:
     model: MotionModel
     real: RealClips
     batch_size: int
+    sampling: Sampling
 
     def __call__(self, requests: Sequence[Request], motion: np.ndarray) -> list[Written]:  # noqa: ARG002
         """A sentence for each request, by its seed."""
@@ -40,7 +41,8 @@ class ByModel:
         for start in range(0, len(requests), self.batch_size):
             part = requests[start : start + self.batch_size]
             clips = [cut(self.real, request.crop) for request in part]
-            made = self.model.caption(clips, [request.seed for request in part])
+            seeds = [request.seed for request in part]
+            made = self.model.caption(clips, seeds, sampling=self.sampling)
             said.extend(Written(sentences[0][0]) for sentences in made)
         return said
 

@@ -54,7 +54,9 @@ def judge_captions(
     captioners = controls(protocol, judge, dataset, real)
     if model is not None:
         model.need("caption")
-        captioners[f"captions ({model.title})"] = ByModel(model, real, request.batch_size)
+        captioners[f"captions ({model.title})"] = ByModel(
+            model, real, request.batch_size, request.sampling
+        )
     bert = None if request.bertscore is None else _bert(request.bertscore)
     asked = (protocol, judge, real, _groups(real), captioners, request.seed)
     result = run_captioning(*asked, sharing=sharing, bert=bert)
