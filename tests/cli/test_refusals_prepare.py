@@ -305,7 +305,7 @@ CASES = {
     template_empty: (2, "template", "{stem}"),
     unknown_skeleton: (1, "clips/walk.bvh", "Hips, Spine", "skeleton_map=PATH"),
     skeleton_map_missing: (2, "'mixamoo'", "did you mean 'mixamo'?"),
-    unknown_units: (2, "units=feet", "cm"),
+    unknown_units: (2, "'units' takes", "feet", "cm"),
     no_source: (2, "data=bvh needs source=DIR"),
     source_missing: (2, "nowhere does not exist"),
     source_of_nobody: (2, "~nobody-of-this-name"),

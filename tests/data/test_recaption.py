@@ -39,7 +39,7 @@ def test_captions_change_and_nothing_else(folder) -> None:
     assert train.labels == labels
     assert train.captions[0] == [f"an ode to {train.ids[0].partition('#')[0]}", "another ode"]
     assert after.data_hash != before.data_hash
-    assert after.same_motions == (before.data_hash,)
+    assert after.manifest.same_motions == [before.data_hash]
     assert np.array_equal(train.clip(0), before.split("train").clip(0))
 
 
@@ -66,7 +66,7 @@ def test_back_again_is_the_first_hash(folder) -> None:
 
     recaption(Original(), folder)
     again = open_dataset(folder)
-    assert again.data_hash == first and len(again.same_motions) == 1
+    assert again.data_hash == first and len(again.manifest.same_motions) == 1
 
 
 def test_another_source_is_refused_and_nothing_is_touched(folder) -> None:

@@ -95,6 +95,7 @@ class OfficialSource:
     def _load(self, item: Item) -> LoadedClip | Rejected:
         try:
             features = self._features(item)
+            self._check_length(len(features))
         except RequestError as error:
             return Rejected(item.id, str(item.path), str(error))
         return LoadedClip(item.id, item.split, features, item.captions, item.labels)
@@ -202,6 +203,12 @@ class OfficialSource:
             else:
                 hint = "see datasets/README.md for the layout"
             raise RequestError(f"{self.folder} has no folder {part}: {hint}")
+
+    def _check_length(self, frames: int) -> None:
+        """The official rule looks at the whole file, before segments are cut out of it."""
+        if frames < self.min_frames or (self.long_clips == "drop" and frames > self.max_frames):
+            limits = f"{self.min_frames}..{self.max_frames}"
+            raise RequestError(f"{frames} frames, outside {limits}: left out")
 
     def _features(self, item: Item) -> np.ndarray:
         return read_floats(item.path, ("frames", self._skeleton.features))

@@ -7,7 +7,6 @@ from pathlib import Path
 from lead.core.runs import Run
 from lead.data.packed import PackedDataset
 from lead.evaluation.estimate import Estimate
-from lead.evaluation.judge import Judge
 from lead.studies.request import EvaluateRequest
 from lead.training.environment import environment
 
@@ -32,7 +31,7 @@ def record(named: Run, dataset: PackedDataset, clips: int, request: EvaluateRequ
     }
 
 
-def judge_record(path: object, judge: Judge) -> dict[str, str]:
+def judge_record(path: object, judge: object) -> dict[str, str]:
     """Who judged."""
     return {"path": str(path), "name": judge.name, "fingerprint": judge.fingerprint}
 
