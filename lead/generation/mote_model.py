@@ -65,6 +65,11 @@ class MoteModel(CodedModel):
         """It rebuilds motions, learns words, writes captions, and makes both or either alone."""
         return frozenset({"rebuild", "learn_words", "caption", "make"})
 
+    def can(self, ability: str) -> bool:
+        """As all; where motion also reads latents of sentences by attention, words are not told."""
+        told = ability != "attention" or self.network.interaction != "cross_attention"
+        return told and super().can(ability)
+
     def modules(self) -> list[nn.Module]:
         """Those of all parts."""
         return [*super().modules(), *self.sentences.modules()]

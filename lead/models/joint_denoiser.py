@@ -120,7 +120,7 @@ class JointDenoiser(nn.Module):
         super().__init__()
         check_rotary_heads(width, heads)
         self.channels, self.reads_words, self.text_dim = channels, reads_words, text_dim
-        self.empty = empty
+        self.empty, self.interaction = empty, interaction
         self.sentence_shape = (sentence_tokens, sentence_dim)
         self.text_scale, self.word_scale = text_scale, word_scale
         self.motion = Modality(channels, width, longest, heads)

@@ -6,6 +6,7 @@ import torch
 
 from lead.core.errors import RequestError
 from lead.generation import Sampling, load_motion_model
+from lead.generation.attention import watch
 from lead.generation.motion_model import padded
 from lead.inversion import InversionOptions
 from lead.inversion.objectives import Noised
@@ -171,3 +172,10 @@ def test_a_sentence_without_noise_is_written_again_and_with_all_of_it_is_a_new_o
     new, other = (model.reword(of, SEEDS, strength=1.0, sampling=FEW) for of in (TEXTS, shuffled))
     for one, two in zip(new, other, strict=True):
         assert one.score == pytest.approx(two.score, abs=0.5)
+
+
+def test_attention_to_words_is_seen_once_a_step(model):
+    made = watch(model, TEXTS[:2], FRAMES[:2], SEEDS[:2], FEW)
+    for one in made:
+        assert len(one.times) == FEW.steps and [*one.times] == sorted(one.times, reverse=True)
+        np.testing.assert_allclose(one.weights.sum(-1), 1, atol=1e-4)
