@@ -46,7 +46,7 @@ def run(overrides: Sequence[str]) -> int:
     if config["subject"] == "distilled":
         config |= _teacher_and_student(config)
     if config["subject"] == "joint":
-        config["teacher"] = _named([f"run={config['run'] or 'RUN'}"])
+        config["teacher"] = _named([f"run={config['run']}"] if config["run"] else [])
     if config["subject"] == "flow":
         config["flows"] = _flows(config["sizes"])
     files = [Path(config[key]) for key in ("plot", "output") if config[key] is not None]

@@ -15,14 +15,16 @@ from lead.core.schema import S, check
 STARTED = ("generate", "demo")
 """Verbs that take the starter model where no run is named."""
 
-SENTENCES = "ddim10_guidance5"
+SENTENCES = "ddim10_guidance5"  # as configs/caption.yaml has it
 """How sentences are drawn where no sampling is chosen, whatever the run draws motions by."""
 
 
 def compose_for_run(verb: str, overrides: Sequence[str]) -> dict:
     """The options of a verb; where no sampling is chosen, the one that the run needs."""
     config = _with_run(verb, compose(verb, overrides))
-    tells = "caption" in (verb, config.get("task"))
+    if verb == "caption":
+        return config
+    tells = config.get("task") == "caption"
     own = SENTENCES if tells else _own_sampling(config["diffusion"] or config["run"])
     if own is None or any(word.startswith("sampling=") for word in overrides):
         return config

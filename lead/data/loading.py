@@ -60,7 +60,8 @@ def load_items(
     ]
     items = usable(items)
     try:
-        found = [_judged(result, source) for result in source.load(items)]
+        pairs = zip(items, source.load(items), strict=True)
+        found = [_judged(item, result, source) for item, result in pairs]
         if mirror:
             clips = [clip for clip in found if isinstance(clip, LoadedClip)]
             found += [_mirrored(clip, source) for clip in clips if clip.split == "train"]
@@ -89,9 +90,9 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _judged(result: LoadedClip | Rejected, source: Source) -> LoadedClip | Rejected:
+def _judged(item: Item, result: LoadedClip | Rejected, source: Source) -> LoadedClip | Rejected:
     bad = "" if isinstance(result, Rejected) else _unusable(result, source)
-    return Rejected(result.id, result.id, bad) if bad else result
+    return Rejected(result.id, str(item.path), bad) if bad else result
 
 
 def _unusable(clip: LoadedClip, source: Source) -> str:

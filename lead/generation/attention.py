@@ -16,7 +16,6 @@ from torch import Tensor
 
 from lead.generation.motion_model import MotionModel, Sampling, Sentences
 from lead.models.blocks.watching import TO_WORDS, watch_attention
-from lead.models.joint_denoiser import Side
 
 PADDING = "(padding)"
 SENTENCE = "(sentence)"
@@ -60,12 +59,8 @@ def each_step(model: MotionModel, rows: int, told: Callable[[float, Tensor], Non
     with watch_attention(network, TO_WORDS) as maps:
 
         def seen(_: object, arguments: tuple, __: object) -> None:
-            first, reads = arguments[0], True
-            if isinstance(first, Side):  # MoTe is asked once with the sentence and once without
-                time, reads = first.timestep, len(arguments) > 2
-            else:
-                time = arguments[1]
-            if reads:
+            time = model.reading_time(arguments)
+            if time is not None:
                 told(float(time[-1]), torch.stack([each[-rows:] for each in maps]).float())
             maps.clear()
 

@@ -65,6 +65,10 @@ class MoteModel(CodedModel):
         """It rebuilds motions, learns words, writes captions, and makes both or either alone."""
         return frozenset({"rebuild", "learn_words", "caption", "make"})
 
+    def reading_time(self, arguments: tuple) -> Tensor | None:
+        """The network is called once with the sentence and once without."""
+        return arguments[0].timestep if len(arguments) > 2 else None
+
     def can(self, ability: str) -> bool:
         """As all; where motion also reads latents of sentences by attention, words are not told."""
         told = ability != "attention" or self.network.interaction != "cross_attention"
@@ -181,12 +185,13 @@ class MoteModel(CodedModel):
         """
         found: list[list[Caption]] = [[] for _ in clips]
         cut = [clip[: self.frame_limits[1]] for clip in clips]
+        steps = self._steps(sampling or TELLING)
         for rows, batch in padded_batches(cut, CAPTIONED, self.device):
             z, _ = self.posterior(batch.x, batch.mask)
             mask = lengths_to_mask(self.coder.token_count(batch.mask.sum(1)), z.shape[1])
             for more in range(count):
                 own = [seeds[row] + more for row in rows]
-                written = self._told(own, z, mask, sampling, beams)
+                written = self._told(self._text_noise(own), z, mask, steps, beams)
                 for row, sentence in zip(rows, written, strict=True):
                     found[row].append(sentence)
         return found
@@ -196,7 +201,8 @@ class MoteModel(CodedModel):
         self, seeds: Sequence[int], *, beams: int = 1, sampling: Sampling | None = None
     ) -> list[Caption]:
         """A sentence of each seed, about no motion: text alone."""
-        return self._told(seeds, None, None, sampling, beams)
+        steps = self._steps(sampling or TELLING)
+        return self._told(self._text_noise(seeds), None, None, steps, beams)
 
     @torch.no_grad()
     def reword(
@@ -216,27 +222,25 @@ class MoteModel(CodedModel):
         steps = self._steps(sampling or TELLING, strength)
         if steps.timesteps:
             y = add_noise(y, self._text_noise(seeds), steps.timesteps[0], self.schedule)
-            nobody = torch.zeros(len(y), dtype=torch.bool, device=y.device)
-            motion = y.new_zeros(len(y), 1, self.network.channels)
-            with self.fast(y.device):
-                y = sample_sentence(self.network, y, motion, nobody, steps)
-        return self.sentences.write(y.float(), beams=beams)
+        return self._told(y, None, None, steps, beams)
 
     def _told(
         self,
-        seeds: Sequence[int],
+        y: Tensor,
         z: Tensor | None,
         mask: Tensor | None,
-        sampling: Sampling | None,
+        steps: Steps,
         beams: int,
     ) -> list[Caption]:
-        """The sentences of latents (batch, tokens, channels), or of none."""
-        noise = self._text_noise(seeds)
-        given = torch.full((len(noise),), z is not None, device=noise.device)
-        motion = noise.new_zeros(len(noise), 1, self.network.channels) if z is None else z
-        steps = self._steps(sampling or TELLING)
-        with self.fast(noise.device):
-            y = sample_sentence(self.network, noise, motion, given, steps, mask)
+        """Sentences from ``y``, as noisy as the first step takes it; of motions ``z``, or of none.
+
+        ``z`` is (batch, tokens, channels), ``y`` (batch, latents, dim).
+        """
+        given = torch.full((len(y),), z is not None, device=y.device)
+        motion = y.new_zeros(len(y), 1, self.network.channels) if z is None else z
+        if steps.timesteps:
+            with self.fast(y.device):
+                y = sample_sentence(self.network, y, motion, given, steps, mask)
         return self.sentences.write(y.float(), beams=beams)
 
     def word_loss(

@@ -163,6 +163,10 @@ class MotionModel(MotionCoder):
     def check_sampling(self, sampling: Sampling) -> None:
         """RequestError for a sampler, steps or timesteps that the model does not know."""
 
+    def reading_time(self, arguments: tuple) -> Tensor | None:
+        """Times (batch,) of a call of the first network, None of one that reads no sentence."""
+        return arguments[1]
+
     def calls(self, sampling: Sampling) -> int:
         """How often drawing a batch of latents calls the first of ``networks``."""
         return len(sampling.timesteps or range(sampling.steps))

@@ -32,8 +32,9 @@ def caption_files(
     ways = {"beams": request.beams, "sampling": request.sampling}
     seeds = [request.seed + number for number in range(request.count)]
     if names:
-        whence = [plain(file) for file in motion_files(names)]
-        clips = [read_features(Path(file), model) for file in motion_files(names)]
+        files = motion_files(names)
+        whence = [plain(file) for file in files]
+        clips = [read_features(file, model) for file in files]
         found = model.caption(clips, [request.seed] * len(clips), count=request.count, **ways)
     elif texts:
         whence = list(texts)

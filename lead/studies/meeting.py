@@ -32,7 +32,10 @@ Spaces = dict[str, np.ndarray]
 def joint_spaces(
     named: Run, dataset: PackedDataset, places: list[int], request: ClipsRequest
 ) -> tuple[Spaces, list[str]]:
-    """Points of motions and sentences before and after the blocks, and what is found by them."""
+    """Points of motions and sentences before and after the blocks, and what is found by them.
+
+    Of the split "train" more is found than is fair: the maps are learned on clips of it.
+    """
     model = load(named).to(choose_device(request.device))
     rng = np.random.default_rng(derive_seed(request.seed, "meeting"))
     train, test = dataset.split("train"), dataset.split(request.split)

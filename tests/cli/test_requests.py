@@ -6,10 +6,11 @@ import pytest
 from pydantic import BaseModel
 
 from lead.cli.config import compose
-from lead.cli.loading import request
+from lead.cli.loading import SENTENCES, request
 from lead.core.errors import RequestError
 from lead.export.formats import Manner
 from lead.generation.loading import ModelRequest
+from lead.generation.motion_model import TELLING
 from lead.studies.captions import CaptionRequest
 from lead.studies.clips import GenerateRequest
 from lead.studies.latents import LatentsRequest
@@ -64,3 +65,10 @@ def test_what_is_of_another_type_is_one_line(words, schema):
         with pytest.raises(RequestError, match=f"'{name}' takes ") as caught:
             request(schema, values | {name: 1.5j})
         assert "\n" not in str(caught.value) and len(str(caught.value)) <= 300
+
+
+def test_sentences_are_drawn_in_one_way_wherever_nobody_says_how():
+    """Of `lead caption`, of `lead evaluate task=caption`, and of the model itself."""
+    named = compose("caption", [f"sampling={SENTENCES}"])["sampling"]
+    assert compose("caption", [])["sampling"] == named
+    assert {key: asdict(TELLING)[key] for key in named} == named

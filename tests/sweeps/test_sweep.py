@@ -158,6 +158,23 @@ def test_the_ablations_of_flows():
     assert {job.labels["run"] for job in controls} == {"a", "b"} and len(controls) == 10
 
 
+@pytest.mark.parametrize(
+    ("name", "words", "count"),
+    [
+        ("mote_interaction", (), 5),
+        ("mote_contexts", (), 6),
+        ("mote_tokens", ("vae=a,b",), 2),
+    ],
+)
+def test_the_questions_of_mote(name, words, count):
+    """Every job is a training that can be asked for, with shares that are all of the clips."""
+    jobs = expand("train", [*words], load_experiment(name))
+    assert len(jobs) == count
+    for job in jobs:
+        values = compose("train", job.words)
+        assert sum(values["stage"]["module"]["contexts"].values()) == pytest.approx(1)
+
+
 # What is refused before any job begins
 
 

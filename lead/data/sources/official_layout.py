@@ -60,6 +60,8 @@ class OfficialSource:
     known_bad: ClassVar[Mapping[str, str]] = {}  # id -> why it is skipped
 
     def __post_init__(self) -> None:
+        if not str(self.source):
+            raise RequestError("no source folder given: say source=DIR")
         check_frame_limits(self.min_frames, self.max_frames)
 
     @property

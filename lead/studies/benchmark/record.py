@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from lead.core.runs import Run
 from lead.data.packed import PackedDataset
@@ -31,7 +32,7 @@ def record(named: Run, dataset: PackedDataset, clips: int, request: EvaluateRequ
     }
 
 
-def judge_record(path: object, judge: object) -> dict[str, str]:
+def judge_record(path: object, judge: Any) -> dict[str, str]:
     """Who judged."""
     return {"path": str(path), "name": judge.name, "fingerprint": judge.fingerprint}
 

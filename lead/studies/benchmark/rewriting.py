@@ -64,7 +64,8 @@ def measure_rewriting(
     if not rows:
         raise RequestError(f"split '{request.split}' of {dataset.folder} has no captions")
     tables = [format_table(rows, columns) for columns in (AGAINST[RAW], (*EXACT, *WORDING))]
-    kept = record(named, dataset, request.clips, request)
+    count = sum(row["word_for_word"].count for row in rows.values())
+    kept = record(named, dataset, count, request.settled())
     write_json(output, {**kept, "rows": rows_record(rows)})
     return [
         "captions rebuilt from their latents, raw words, greedy\n",
