@@ -101,6 +101,7 @@ OWN = {
     "strength": Takes(float, 0, 1),
     "sampling.steps": Takes(int, 1, 10_000),
     "sampling.eta": Takes(float, 0, 1),
+    "sampling.candidates": Takes(int, 1, 64),
     "sampling.timesteps": Takes(list, null=True, each=Takes(int, 0, 10_000)),
     "sampling.sink_base": Takes(float, 0, 1000, null=True),
     "sampling.sink_memory": Takes(float, 0, 1000, null=True),

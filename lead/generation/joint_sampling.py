@@ -4,16 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lead.core.seeding import make_generator
+from lead.diffusion.forward import add_noise
 from lead.diffusion.guidance import guide
 from lead.diffusion.samplers import sample_ddim
 from lead.diffusion.schedules import NoiseSchedule
 from lead.models.joint_denoiser import CLEAN, JointDenoiser, Side
 
 TOKENS_MOST = 1024
+FITTED = (0.2, 0.4, 0.6)  # where sentences about a motion are compared, of all timesteps
 Latents = Float[Tensor, " batch *rest"]
 Motion = Float[Tensor, "batch tokens channels"]
 Sentence = Float[Tensor, "batch latents dim"]
@@ -119,6 +121,53 @@ def sample_both(
         noise = noise.masked_fill(~mask[..., None], 0)
     z = steps.run(predict, torch.cat([noise.flatten(1), of_sentence.flatten(1)], dim=1))
     return z[:, :tokens].unflatten(1, shape), z[:, tokens:].unflatten(1, of_sentence.shape[1:])
+
+
+def motion_errors(
+    network: Callable[..., tuple[Tensor, ...]],
+    schedule: NoiseSchedule,
+    clean: Motion,
+    drawn: Motion,
+    timestep: Int[Tensor, " batch"],
+    mask: Bool[Tensor, "batch tokens"],
+    sentence: Sentence,
+    words: Float[Tensor, "batch words text_dim"] | None = None,
+    word_mask: Bool[Tensor, "batch words"] | None = None,
+) -> Float[Tensor, " batch"]:
+    """|noise - noise_theta|^2 of motion from text, mean over the latents of each row."""
+    given = torch.ones_like(timestep, dtype=torch.bool)
+    noised = add_noise(clean, drawn, timestep, schedule)
+    text = Side(sentence, torch.full_like(timestep, CLEAN), given)
+    guess = network(Side(noised, timestep, given, mask), text, words, word_mask)[0]
+    return (((guess - drawn) ** 2).mean(dim=2) * mask).sum(1) / mask.sum(1)
+
+
+def likeliest(
+    network: Callable[..., tuple[Tensor, ...]],
+    schedule: NoiseSchedule,
+    motion: Motion,
+    mask: Bool[Tensor, "batch tokens"],
+    sentence: Sentence,
+    words: Float[Tensor, "batch words text_dim"],
+    word_mask: Bool[Tensor, "batch words"],
+    many: int,
+) -> list[int]:
+    """Of each motion, ``many`` equal rows, the row whose sentence tells most of its noise.
+
+    The other direction of the network judges what this one says: a noisy channel, and the
+    classifier of Li et al. 2023 (eq. 4) among the sentences. All are compared under the same noise.
+    """
+    errors = torch.zeros(len(motion), device=motion.device)
+    steps = schedule.num_train_timesteps
+    for share in FITTED:
+        generator = make_generator(0, "likeliest", str(share))
+        drawn = torch.randn(TOKENS_MOST, motion.shape[2], generator=generator)
+        timestep = torch.full_like(mask[:, 0], int(share * steps), dtype=torch.long)
+        same = drawn[: motion.shape[1]].to(motion).expand_as(motion)
+        asked = (motion, same, timestep, mask, sentence, words, word_mask)
+        errors += motion_errors(network, schedule, *asked)
+    best = errors.view(-1, many).argmin(dim=1)
+    return [many * row + place for row, place in enumerate(best.tolist())]
 
 
 def _chosen(given: Tensor, one: Side, other: Side) -> Side:

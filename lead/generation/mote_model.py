@@ -17,7 +17,14 @@ from lead.data.cache import NULL_TEXT
 from lead.data.clips import padded_batches
 from lead.diffusion.forward import add_noise
 from lead.diffusion.schedules import NoiseSchedule
-from lead.generation.joint_sampling import Steps, sample_both, sample_motion, sample_sentence
+from lead.generation.joint_sampling import (
+    Steps,
+    likeliest,
+    motion_errors,
+    sample_both,
+    sample_motion,
+    sample_sentence,
+)
 from lead.generation.lead_model import VaeCoder, load_coder
 from lead.generation.motion_model import (
     TELLING,
@@ -34,7 +41,7 @@ from lead.generation.motion_model import (
 from lead.generation.sampling import visited_timesteps
 from lead.generation.sentence_coder import SentenceCoder, load_sentence_coder
 from lead.inversion.objectives import WEIGHTINGS, Noised, check_own_loss
-from lead.models.joint_denoiser import CLEAN, JointDenoiser, Side
+from lead.models.joint_denoiser import JointDenoiser
 from lead.representation.normalizer import load_normalizer
 
 CAPTIONED = 32  # motions at once
@@ -181,19 +188,23 @@ class MoteModel(CodedModel):
         """``count`` sentences of each clip, un-normalised features (frames, F), by its seed.
 
         They depend on the clip and its seed alone. Of a clip that is longer than all that the run
-        was trained on, the first part is told.
+        was trained on, the first part is told. Of so many ``candidates`` as ``sampling`` says, each
+        sentence is the one that the motion follows best, see ``likeliest``.
         """
         found: list[list[Caption]] = [[] for _ in clips]
         cut = [clip[: self.frame_limits[1]] for clip in clips]
-        steps = self._steps(sampling or TELLING)
-        for rows, batch in padded_batches(cut, CAPTIONED, self.device):
+        sampling = sampling or TELLING
+        steps, many = self._steps(sampling), sampling.candidates
+        for rows, batch in padded_batches(cut, max(1, CAPTIONED // many), self.device):
             z, _ = self.posterior(batch.x, batch.mask)
             mask = lengths_to_mask(self.coder.token_count(batch.mask.sum(1)), z.shape[1])
+            z, mask = (own.repeat_interleave(many, dim=0) for own in (z, mask))
             for more in range(count):
                 own = [seeds[row] + more for row in rows]
-                written = self._told(self._text_noise(own), z, mask, steps, beams)
-                for row, sentence in zip(rows, written, strict=True):
-                    found[row].append(sentence)
+                written = self._told(self._text_noise(own, many), z, mask, steps, beams)
+                chosen = self._chosen(written, z, mask, many) if many > 1 else range(len(rows))
+                for row, place in zip(rows, chosen, strict=True):
+                    found[row].append(written[place])
         return found
 
     @torch.no_grad()
@@ -243,6 +254,14 @@ class MoteModel(CodedModel):
                 y = sample_sentence(self.network, y, motion, given, steps, mask)
         return self.sentences.write(y.float(), beams=beams)
 
+    def _chosen(self, written: list[Caption], z: Tensor, mask: Tensor, many: int) -> list[int]:
+        """The places of one sentence of each motion, which is ``many`` equal rows of ``z``."""
+        words, word_mask = padded(self.read([caption.text for caption in written], {}))
+        sentence = self.sentences.encode(words, word_mask)
+        with self.fast(z.device):
+            told = (z, mask, sentence, words, word_mask, many)
+            return likeliest(self.network, self.schedule, *told)
+
     def word_loss(
         self, batch: Noised, texts: Sequence[str], words: Mapping[str, Tensor], options: object
     ) -> Tensor:
@@ -251,16 +270,12 @@ class MoteModel(CodedModel):
         read, word_mask = padded(self.read(texts, words))
         real = lengths_to_mask(self.coder.token_count(batch.mask.sum(1)))
         clean, drawn = (latents[:, : real.shape[1]] for latents in (batch.clean, batch.noise))
-        signal, noise = self.schedule.signal_and_noise(batch.timestep, clean)
-        given = torch.ones_like(batch.timestep, dtype=torch.bool)
-        text = Side(
-            self.sentences.encode(read, word_mask), torch.full_like(batch.timestep, CLEAN), given
+        told = (self.sentences.encode(read, word_mask), read, word_mask)
+        errors = motion_errors(
+            *(self.network, self.schedule, clean, drawn, batch.timestep, real), *told
         )
-        motion = Side(signal * clean + noise * drawn, batch.timestep, given, real)
-        guess, _ = self.network(motion, text, read, word_mask)
-        errors = ((guess - drawn) ** 2).mean(dim=2) * real
         levels = self.schedule.alphas_cumprod.to(clean)[batch.timestep]
-        return errors.sum(1) / real.sum(1) * WEIGHTINGS[options.weighting](levels)
+        return errors * WEIGHTINGS[options.weighting](levels)
 
     def _clips(
         self, latents: Tensor, texts: Sequence[str], frames: Sequence[int], seeds: Sequence[int]
@@ -290,11 +305,12 @@ class MoteModel(CodedModel):
         noise = latent_noise(texts, seeds, [(n, self.network.channels) for n in lengths])
         return noise.to(device), lengths_to_mask(torch.tensor(lengths, device=device))
 
-    def _text_noise(self, seeds: Sequence[int]) -> Tensor:
-        """Noise (batch, tokens, dim) of sentences."""
+    def _text_noise(self, seeds: Sequence[int], many: int = 1) -> Tensor:
+        """Noise (batch, tokens, dim) of sentences, ``many`` of each seed."""
         drawn = [
-            torch.randn(self.network.sentence_shape, generator=make_generator(s, "sentence"))
+            torch.randn(self.network.sentence_shape, generator=make_generator(s, "sentence", *more))
             for s in seeds
+            for more in [(), *((str(number),) for number in range(1, many))]
         ]
         return torch.stack(drawn).to(self.device)
 

@@ -68,6 +68,7 @@ class Sampling:
     guidance_scale: float = 7.5
     timesteps: tuple[int, ...] | None = None  # of a diffusion
     eta: float = 0.0
+    candidates: int = 1  # sentences about a motion, of which one is said
     shift: float = 1.0  # of a flow, as all below: above 1 the first steps are shorter
     guidance_start: float = 0.0
     sink_base: float | None = None  # k_base of sink control; None does without
@@ -85,7 +86,7 @@ class Sampling:
         return self.sink_threshold is not None or self.sink_padding > 0
 
 
-TELLING = Sampling(sampler="ddim", steps=10, guidance_scale=5.0)
+TELLING = Sampling(sampler="ddim", steps=10, guidance_scale=5.0, candidates=8)
 """How sentences about motions are drawn where nobody says otherwise: ddim10_guidance5."""
 
 
