@@ -184,9 +184,9 @@ def _chosen(given: Tensor, one: Side, other: Side) -> Side:
 def _nothing(
     network: JointDenoiser, like: Latents, steps: Steps, mask: Tensor | None = None
 ) -> Side:
-    """A modality that is not there; where noise says that, it is the same for every row."""
-    z = torch.zeros_like(like)
-    if network.empty == "noise":
-        drawn = torch.randn(TOKENS_MOST, like.shape[2], generator=make_generator(0, "nothing"))
-        z = z + drawn[: like.shape[1]].to(like)
+    """A modality that is not there: one token, or where noise says that, the same for every row."""
+    if network.empty == "token":
+        return network.nothing(torch.zeros_like(like[:, :1]), steps.last)
+    drawn = torch.randn(TOKENS_MOST, like.shape[2], generator=make_generator(0, "nothing"))
+    z = torch.zeros_like(like) + drawn[: like.shape[1]].to(like)
     return network.nothing(z, steps.last, mask)
