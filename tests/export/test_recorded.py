@@ -1,5 +1,7 @@
 """Recordings as motions: what `lead export` makes of BVH and AMC files."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -115,3 +117,11 @@ def test_a_file_may_be_named_as_no_format_is(recordings):
     words = [f"motion={recordings / 'turn.bvh'}", "format=glb", "names=vrm", f"output={output}"]
     assert main(["export", *words]) == 0
     assert output.read_bytes()[:4] == b"glTF"
+
+
+def test_a_player_says_that_a_clip_is_recorded(recordings):
+    output = recordings / "player.html"
+    words = [f"motion={recordings / 'turn.bvh'}", "format=html", f"output={output}"]
+    assert main(["export", *words]) == 0
+    page = output.read_text(encoding="utf-8")
+    assert re.search(r"recorded · 2\.\d s", page) and "seed" not in page
