@@ -5,7 +5,8 @@ FILE.npz ...     motion files that `lead generate` wrote, or recordings: BVH, or
                  skeleton; one may also be given as motion=FILE
 format=gif       gif | webp | mp4 | png | npz | bvh | glb | html (all files in one)
 output=FILE      default: beside each motion file; player.html beside the first of several; of
-                 several motions in one GLB file each is an animation
+                 several motions in one GLB file each is an animation. A file there is replaced,
+                 but beside a recording only with output=FILE or overwrite=true
 run=RUN format=mld output=FILE   a diffusion run as a checkpoint that MLD's code loads
 evaluator=FILE   for format=mld: a published finest.tar, which MLD's strict loading asks for
 run=RUN format=starter   a run that generates as the starter model, checkpoints/starter, which
@@ -91,4 +92,8 @@ def _outputs(paths: list[Path], config: dict, *, together: bool) -> list[Path]:
     for output in outputs:
         if os.path.realpath(output) in read:
             raise RequestError(f"{output} is the motion file itself: name another output=FILE")
+    for path, output in zip(paths, outputs, strict=False):
+        chosen = config["output"] is not None or config["overwrite"] or path.suffix == ".npz"
+        if output.exists() and not chosen:  # beside a recording it may be somebody's work
+            raise RequestError(f"{output} exists: name output=FILE, or say overwrite=true")
     return outputs

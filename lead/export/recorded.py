@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lead.core.errors import RequestError
 from lead.export.motion_file import Motion, read_motion
 from lead.representation import features_to_joints, get_skeleton
 
@@ -18,9 +19,11 @@ def read_any_motion(path: Path | str, fps: float | int | None = None) -> Motion:
     from lead.data.bvh.motion_files import SUFFIXES  # of no use to a motion file
 
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        return read_motion(path)
-    return _read_recorded(path, fps or SKELETON.fps)
+    if path.suffix.lower() in SUFFIXES:
+        return _read_recorded(path, fps or SKELETON.fps)
+    if path.is_file() and path.suffix.lower() != ".npz":
+        raise RequestError(f"{path}: give a motion file: .npz of `lead generate`, .bvh or .amc")
+    return read_motion(path)
 
 
 def _read_recorded(path: Path, fps: float) -> Motion:

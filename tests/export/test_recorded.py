@@ -83,7 +83,8 @@ def test_recordings_are_exported_in_every_format(name, format, recordings, capsy
         ("lonely/a.amc", "1\n", "no .asf file beside it"),
         ("missing.bvh", None, "missing.bvh"),
         ("missing.amc", None, "missing.amc is missing"),
-        ("walk.asf", None, "give a motion file"),
+        ("walk.asf", None, "walk.asf: give a motion file: .npz"),
+        ("walk.fbx", "Kaydara FBX Binary", "walk.fbx: give a motion file: .npz"),
     ],
 )
 def test_what_is_no_recording_is_told_in_one_line(name, content, words, recordings):
@@ -125,3 +126,15 @@ def test_a_player_says_that_a_clip_is_recorded(recordings):
     assert main(["export", *words]) == 0
     page = output.read_text(encoding="utf-8")
     assert re.search(r"recorded · 2\.\d s", page) and "seed" not in page
+
+
+@pytest.mark.parametrize(("names", "format", "there"), [(1, "glb", "turn"), (2, "html", "player")])
+def test_what_stands_beside_a_recording_is_kept(names, format, there, recordings, capsys):
+    beside = recordings / f"{there}.{format}"
+    beside.write_bytes(b"mine")
+    words = ["export", *[str(recordings / "turn.bvh")] * names, f"format={format}"]
+    assert main(words) == 2
+    assert f"{beside} exists: name output=FILE" in capsys.readouterr().err
+    assert beside.read_bytes() == b"mine"
+    assert main([*words, "overwrite=true"]) == 0
+    assert beside.read_bytes() != b"mine"
