@@ -86,12 +86,12 @@ def _outputs(paths: list[Path], config: dict, *, together: bool) -> list[Path]:
         outputs = [paths[0].with_name(f"player.{config['format']}")]
     if config["output"] is not None:
         outputs = [Path(config["output"])]
-        if (ending := outputs[0].suffix[1:]) in {*FORMATS} - {config["format"]}:
-            raise RequestError(f"{outputs[0]} would hold {config['format']}: say format={ending}")
     read = {os.path.realpath(path) for path in paths}
     for output in outputs:
         if os.path.realpath(output) in read:
             raise RequestError(f"{output} is the motion file itself: name another output=FILE")
+        if (ending := output.suffix[1:]) in {*FORMATS} - {config["format"]}:
+            raise RequestError(f"{output} would hold {config['format']}: say format={ending}")
     for path, output in zip(paths, outputs, strict=False):
         chosen = config["output"] is not None or config["overwrite"] or path.suffix == ".npz"
         if output.exists() and not chosen:  # beside a recording it may be somebody's work

@@ -64,7 +64,7 @@ def test_a_recording_is_written_at_the_rate_that_is_asked_for(tmp_path, acclaim_
     assert main(["export", *words, "fps=60", "names=mixamo", "root=true"]) == 0
     text = (tmp_path / "new.bvh").read_text(encoding="utf-8")
     assert "ROOT root" in text and "JOINT mixamorig:Hips" in text
-    assert "Frames: 60\nFrame Time: 0.01666667\n" in text  # features have one frame less
+    assert "Frames: 61\nFrame Time: 0.01666667\n" in text
 
 
 def test_several_motions_go_into_one_glb_where_it_is_named(clip, tmp_path, capsys):

@@ -183,7 +183,7 @@ def test_a_run_without_a_projector_serves_the_other_objectives(world, invert, re
 
 def test_motions_that_cannot_be_learned_from_are_one_line(world, invert, refused):
     short = world.figure("short.bvh", frames=9)
-    assert f"{short} has 8 frames, too short" in refused(invert(motions=short))
+    assert f"{short} has 9 frames, too short" in refused(invert(motions=short))
     with np.load(world.motion) as clip:
         features = clip["features"].copy()
         entries = dict(clip)
