@@ -69,8 +69,7 @@ def choice(overrides: Sequence[str], group: str, default: str) -> str:
 def _split(word: str) -> tuple[str, str]:
     match = _OPTION.fullmatch(word)
     if match is None:
-        quoted = "" if re.search(r"\W", word) else ", a sentence in quotes"
-        raise RequestError(f"'{word}' is not an option: write key=value{quoted}")
+        raise RequestError(f"'{word}' is not an option: write key=value, a sentence in quotes")
     return match.group(1), match.group(2)
 
 

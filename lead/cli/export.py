@@ -1,8 +1,7 @@
 """lead export FILE.npz [FILE.npz ...] format=gif [output=FILE] : motion files in another format.
 
-FILE.npz ...     motion files that `lead generate` wrote, or recordings: BVH, or AMC (120 fps)
-                 with its ASF beside it, which are put at the origin, facing +Z, on lead's
-                 skeleton; one may also be given as motion=FILE
+FILE.npz ...     motion files of `lead generate`, or recordings (BVH; AMC of 120 fps with its ASF
+                 beside it), which are put at the origin, facing +Z; also as motion=FILE
 format=gif       gif | webp | mp4 | png | npz | bvh | glb | html (all files in one)
 output=FILE      default: beside each motion file; player.html beside the first of several; of
                  several motions in one GLB file each is an animation. A file there is replaced,
@@ -12,8 +11,7 @@ evaluator=FILE   for format=mld: a published finest.tar, which MLD's strict load
 run=RUN format=starter   a run that generates as the starter model, checkpoints/starter, which
                  `lead generate` takes where no run is named; with beside=[RUN,RUN] words=[A,B]
                  dataset=DIR bits=16 (or 8, a number) output=DIR overwrite=true
-fps=60           frames a second, default 20, also of a recording; more than 20 are those
-                 between the model's, and a recording's own
+fps=60           frames a second, default 20, also of a recording; more lie between the model's
 names=mixamo     joint names of BVH and GLB: lead | mixamo | vrm (Unity's too) | smpl
 root=true        a node on the ground below the hips, for engines that move figures by it
 scale=1          units in a metre of a BVH file: 1 for Blender, 100 for programs that count in cm
