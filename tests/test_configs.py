@@ -251,6 +251,7 @@ def test_the_papers_numbers():
         ("evaluate", "splitt=test", "did you mean 'split'"),
         ("export", "formatt=gif", "did you mean 'format'"),
         ("train", "seed", "'seed' is not an option: write key=value"),
+        ("generate", "walks", "'walks' is not an option: write key=value, a sentence in quotes"),
     ],
 )
 def test_what_is_unknown_gets_one_line_with_what_was_meant(verb, word, message):

@@ -10,7 +10,7 @@ count=3 seed=1   three sentences of each, of seeds 1, 2 and 3
 beams=1          how many beginnings of a sentence are kept while it is written; 1 is greedy
 output=FILE      a table of the sentences with their scores; default outputs/captions.tsv
 sampling=S       ddim50 | ddim50_guidance2 | ...; sampling.guidance_scale=W, sampling.steps=N
-sampling.candidates=8  sentences drawn for each that is written: the one that the motion follows best
+sampling.candidates=8  sentences drawn for each that is written: the one the motion follows best
 device=auto precision=fp32 overwrite=true
 
 A sentence's score is the mean logarithm of the probability of its pieces. A motion's sentences do

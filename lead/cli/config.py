@@ -69,7 +69,7 @@ def choice(overrides: Sequence[str], group: str, default: str) -> str:
 def _split(word: str) -> tuple[str, str]:
     match = _OPTION.fullmatch(word)
     if match is None:
-        raise RequestError(f"'{word}' is not an option: write key=value")
+        raise RequestError(f"'{word}' is not an option: write key=value, a sentence in quotes")
     return match.group(1), match.group(2)
 
 

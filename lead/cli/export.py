@@ -1,16 +1,17 @@
 """lead export FILE.npz [FILE.npz ...] format=gif [output=FILE] : motion files in another format.
 
-FILE.npz ...     motion files that `lead generate` wrote, or recordings: BVH, or AMC (120 fps)
-                 with its ASF beside it; one may also be given as motion=FILE
+FILE.npz ...     motion files of `lead generate`, or recordings (BVH; AMC of 120 fps with its ASF
+                 beside it), which are put at the origin, facing +Z; also as motion=FILE
 format=gif       gif | webp | mp4 | png | npz | bvh | glb | html (all files in one)
 output=FILE      default: beside each motion file; player.html beside the first of several; of
-                 several motions in one GLB file each is an animation
+                 several motions in one GLB file each is an animation. A file there is replaced,
+                 but beside a recording only with output=FILE or overwrite=true
 run=RUN format=mld output=FILE   a diffusion run as a checkpoint that MLD's code loads
 evaluator=FILE   for format=mld: a published finest.tar, which MLD's strict loading asks for
 run=RUN format=starter   a run that generates as the starter model, checkpoints/starter, which
                  `lead generate` takes where no run is named; with beside=[RUN,RUN] words=[A,B]
                  dataset=DIR bits=16 (or 8, a number) output=DIR overwrite=true
-fps=60           frames a second, between those of the model; of a recording its own
+fps=60           frames a second, default 20, also of a recording; more lie between the model's
 names=mixamo     joint names of BVH and GLB: lead | mixamo | vrm (Unity's too) | smpl
 root=true        a node on the ground below the hips, for engines that move figures by it
 scale=1          units in a metre of a BVH file: 1 for Blender, 100 for programs that count in cm
@@ -71,6 +72,8 @@ def _convert(paths: list[Path], outputs: list[Path], config: dict) -> int:
 
 def _outputs(paths: list[Path], config: dict, *, together: bool) -> list[Path]:
     """The file to write for each motion, or the single one for all of them."""
+    from lead.export.formats import FORMATS
+
     if config["output"] is not None and len(paths) > 1 and not together:
         raise RequestError(
             f"{len(paths)} motions do not fit into one .{config['format']} file: leave output= "
@@ -85,4 +88,10 @@ def _outputs(paths: list[Path], config: dict, *, together: bool) -> list[Path]:
     for output in outputs:
         if os.path.realpath(output) in read:
             raise RequestError(f"{output} is the motion file itself: name another output=FILE")
+        if (ending := output.suffix[1:]) in {*FORMATS} - {config["format"]}:
+            raise RequestError(f"{output} would hold {config['format']}: say format={ending}")
+    for path, output in zip(paths, outputs, strict=False):
+        chosen = config["output"] is not None or config["overwrite"] or path.suffix == ".npz"
+        if output.exists() and not chosen:  # beside a recording it may be somebody's work
+            raise RequestError(f"{output} exists: name output=FILE, or say overwrite=true")
     return outputs

@@ -51,7 +51,7 @@ def run(overrides: Sequence[str]) -> int:
         raise RequestError("generate needs run=RUN: a run that `lead train` made")
     prompts = prompts_of(config)
     if all(config[key] is None for key in ("start", "keep", "timeline", "like")):
-        check_lengths(config, [seconds for _, seconds in prompts])
+        check_lengths(config, prompts)
     folder, formats = _output_name(config, prompts), _formats(config)
     from lead.export.formats import Manner
 

@@ -48,7 +48,7 @@ def run(overrides: Sequence[str]) -> int:
 def _entries(config: dict) -> list[tuple[str, Entry]]:
     """What to learn, and where that is said; RequestError for what could never be right."""
     if config["run"] is None:
-        raise RequestError("invert needs run=RUN: a projector run that `lead train` made")
+        raise RequestError("invert needs run=RUN, such as run=checkpoints/starter")
     base = {key: config[key] for key in Entry.model_fields}
     base["templates"] = config["templates"]["sentences"]
     base["motions"], base["actions"] = (split_list(config[key]) for key in ("motions", "actions"))

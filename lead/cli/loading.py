@@ -31,11 +31,12 @@ def compose_for_run(verb: str, overrides: Sequence[str]) -> dict:
     return _with_run(verb, compose(verb, [*overrides, f"sampling={own}"]))
 
 
-def check_lengths(config: Mapping[str, Any], seconds: Sequence[float]) -> None:
+def check_lengths(config: Mapping[str, Any], prompts: Sequence[tuple[str, float]]) -> None:
     """RequestError for clips that a run cannot make, before anything large of it is read."""
     facts = Run(config["diffusion"] or config["run"]).record.dataset
-    for length in seconds:
-        check_length(round(length * facts.fps), facts.frames, facts.fps)
+    for text, length in prompts:
+        of = f"'{text[:60]}': " if len(prompts) > 1 else ""
+        check_length(round(length * facts.fps), facts.frames, facts.fps, of)
 
 
 def request(schema: type[S], config: Mapping[str, Any], **more: object) -> S:

@@ -59,12 +59,12 @@ class DatasetFacts(Schema):
     frames: Annotated[tuple[Frames, Frames], Field(strict=False), AfterValidator(_is_range)]
 
 
-def check_length(frames: int, limits: tuple[int, int], fps: float) -> None:
-    """RequestError for a motion of more or fewer frames than a model was trained on."""
+def check_length(frames: int, limits: tuple[int, int], fps: float, of: str = "") -> None:
+    """RequestError, after ``of``, for more or fewer frames than a model was trained on."""
     shortest, longest = limits
     if not shortest <= frames <= longest:
         raise RequestError(
-            f"{frames} frames ({frames / fps:.2f} s) is outside what was trained: "
+            f"{of}{frames} frames ({frames / fps:.2f} s) is outside what was trained: "
             f"{shortest}..{longest} frames ({shortest / fps:.2f} to {longest / fps:.2f} s)"
         )
 

@@ -131,14 +131,14 @@ def at_rate(motion: Motion, fps: float | int | None) -> Motion:
 def rotation_remark(*figures: JointRotations) -> str | None:
     """One line on how far the joints have moved, or None where it is less than a millimetre.
 
-    Bones of generated motions change their lengths a little from frame to frame.
+    Hips and chest of generated motions change their shape a little from frame to frame.
     """
     errors = np.concatenate([figure.errors for figure in figures])
     if errors.max() < WORTH_A_REMARK:
         return None
     joint = figures[0].skeleton.joint_names[int(errors.max(axis=0).argmax())]
     return (
-        f"constant bone lengths move the joints by {1000 * errors.mean():.1f} mm on average, by up "
+        f"rigid hips and bones move the joints by {1000 * errors.mean():.1f} mm on average, by up "
         f"to {1000 * errors.max():.0f} mm ({joint})"
     )
 

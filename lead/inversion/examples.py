@@ -25,4 +25,15 @@ def read_recorded_example(
     joints = load_bvh_joints(path, fps=fps)
     if len(joints) < 2:
         raise RequestError(f"{path}: one frame at {fps:g} fps is no motion")
-    return joints_to_features(joints, skeleton, shortest_turn=True)
+    return whole_features(joints, skeleton)
+
+
+def whole_features(
+    joints: Float[np.ndarray, "frames joints 3"], skeleton: str
+) -> Float[np.ndarray, "frames features"]:
+    """Un-normalised features of joints in metres, of the last frame too.
+
+    Features say of a frame how it goes on; of the last one these say that it stands still.
+    """
+    again = np.concatenate([joints, joints[-1:]])
+    return joints_to_features(again, skeleton, shortest_turn=True)

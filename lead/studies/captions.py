@@ -26,13 +26,13 @@ def caption_files(
     ``output`` is a table: file (or text), seed, score, sentence. Raises RequestError for a run that
     writes no sentences, and for a file that is no motion of its kind.
     """
+    files = motion_files(names)  # what is no motion is told before a model is loaded
     model = load_for_inference(request)
     model.need("caption")
     model.check_sampling(request.sampling)
     ways = {"beams": request.beams, "sampling": request.sampling}
     seeds = [request.seed + number for number in range(request.count)]
-    if names:
-        files = motion_files(names)
+    if files:
         whence = [plain(file) for file in files]
         clips = [read_features(file, model) for file in files]
         found = model.caption(clips, [request.seed] * len(clips), count=request.count, **ways)

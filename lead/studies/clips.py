@@ -201,4 +201,6 @@ def _provenance(request: GenerateRequest, project: bool) -> dict[str, str]:
         "sampling": f"{sampling.sampler} {sampling.steps} x{sampling.guidance_scale}",
         "precision": request.settled().precision,
     }
-    return about | ({"words": request.words} if request.words else {})
+    named = {key: getattr(request, key) for key in ("words", "start", "keep")}
+    named["keep_frames"] = ",".join(request.keep_frames)
+    return about | {key: value for key, value in named.items() if value}

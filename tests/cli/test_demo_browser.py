@@ -137,7 +137,7 @@ def test_earlier_motions_can_be_played_again(page):
     for text, projector in (("a person walks in a circle", "both"), ("a person turns left", "on")):
         ask(page, text, projector)
         ready(page)
-    captions = "[...document.querySelectorAll('#earlier button')].map((b) => b.firstChild.data)"
+    captions = "[...document.querySelectorAll('#earlier span')].map((s) => s.textContent)"
     assert page.run(captions) == ["a person turns left", "a person walks in a circle"]
     page.run("document.querySelector('#earlier li:last-child button').click()")
     page.frame(PLAYING.format(2))

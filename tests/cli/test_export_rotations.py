@@ -26,7 +26,7 @@ def clip(tmp_path, monkeypatch) -> str:
 def test_the_file_is_written_and_what_it_lost_is_said(clip, capsys, format, tmp_path):
     assert main(["export", f"motion={clip}", f"format={format}"]) == 0
     line = capsys.readouterr().out.strip()
-    assert line.startswith(f"clip.{format}: constant bone lengths move the joints by 0.2 mm")
+    assert line.startswith(f"clip.{format}: rigid hips and bones move the joints by 0.2 mm")
     assert line.endswith("by up to 40 mm (right_wrist)")
     assert (tmp_path / f"clip.{format}").is_file()
 
@@ -64,13 +64,13 @@ def test_a_recording_is_written_at_the_rate_that_is_asked_for(tmp_path, acclaim_
     assert main(["export", *words, "fps=60", "names=mixamo", "root=true"]) == 0
     text = (tmp_path / "new.bvh").read_text(encoding="utf-8")
     assert "ROOT root" in text and "JOINT mixamorig:Hips" in text
-    assert "Frames: 60\nFrame Time: 0.01666667\n" in text  # features have one frame less
+    assert "Frames: 61\nFrame Time: 0.01666667\n" in text
 
 
 def test_several_motions_go_into_one_glb_where_it_is_named(clip, tmp_path, capsys):
     (tmp_path / "other.npz").write_bytes((tmp_path / clip).read_bytes())
     assert main(["export", clip, "other.npz", "format=glb", "output=all.glb"]) == 0
-    assert capsys.readouterr().out.startswith("all.glb: constant bone lengths")
+    assert capsys.readouterr().out.startswith("all.glb: rigid hips and bones")
     said = (tmp_path / "all.glb").read_bytes()
     assert said.count(b'"name":"stands"') == said.count(b'"name":"stands 2"') == 1
     assert main(["export", clip, "other.npz", "format=glb"]) == 0

@@ -46,9 +46,10 @@ def test_it_goes_on_from_a_motion_and_fills_one(world, flow_run, refused):
     (longer,) = generated(
         flow_run, world.here / "on", f"start={figure}", "text=someone bows", "seconds=1"
     )
-    assert len(longer.joints) == 24 + 20  # a BVH file of 25 frames has 24 rows of features
+    assert len(longer.joints) == 25 + 20 and longer.provenance["start"] == str(figure)
     fill = [f"keep={figure}", "text=someone bows", "keep_frames=[0-8,16-24]"]
-    assert len(generated(flow_run, world.here / "filled", *fill)[0].joints) == 24
+    (filled,) = generated(flow_run, world.here / "filled", *fill)
+    assert len(filled.joints) == 25 and filled.provenance["keep_frames"] == "0-8,16-24"
     words = ["generate", f"run={flow_run.folder}", "text=hop", "device=cpu", f"keep={figure}"]
     for more, line in (
         ([], "keep= needs keep_frames="),

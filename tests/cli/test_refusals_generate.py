@@ -489,7 +489,7 @@ def test_no_cuda_device(world, refused, device):
 NO_MODEL = {
     "too long": (["seconds=100"], "outside what was trained"),
     "too short": (["seconds=0.01"], "0 frames (0.00 s) is outside what was trained"),
-    "a line too long": (["prompts=lines.txt", "text=null"], "outside what was trained"),
+    "a line too long": (["prompts=lines.txt", "text=null"], "'a person runs': 60000 frames"),
     "unknown format": (["formats=[npz,avi]"], "unknown format 'avi'"),
     "unknown device": (["device=banana"], "unknown device 'banana'"),
     "unknown precision": (["precision=half"], "unknown precision 'half'"),

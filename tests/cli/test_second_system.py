@@ -71,7 +71,7 @@ def test_it_is_served(run, sticks, tmp_path):
     ("words", "line"),
     [
         (["generate", "text=hop", "project=true"], "project=true needs a projector"),
-        (["generate", "text=hop", "start={bvh}"], "start= and keep= need a flow run"),
+        (["generate", "text=hop", "start={bvh}"], "start= and keep= need a flow run, such as"),
         (["evaluate", "projectors=[{run}]"], "no latents that a projector realigns"),
         (["evaluate", "controls=[moments]"], "controls with moments need latents of one size"),
         (["invert", "motions={bvh}", "word=<hop>", "init=walk"], "cannot learn words from motions"),

@@ -123,7 +123,7 @@ def test_joints_are_those_of_the_fit_where_bones_change(tmp_path, dancer):
     motion = dancer()
     noise = np.random.default_rng(0).normal(0, 0.01, motion.joints.shape)
     motion = Motion(motion.joints + noise, motion.features, "")
-    assert "constant bone lengths" in write_glb(tmp_path / "clip.glb", motion)
+    assert "rigid hips and bones" in write_glb(tmp_path / "clip.glb", motion)
     fitted = fit_joint_rotations(motion.joints, "humanml3d", motion.fps).positions
     gltf = Gltf(tmp_path / "clip.glb")
     for frame in (0, 20):
@@ -317,7 +317,7 @@ def test_clips_of_other_bones_get_those_of_all_and_it_is_said(tmp_path, dancer):
     motion = dancer()
     taller = Motion(1.1 * motion.joints, motion.features, "")
     remark = write_glb(tmp_path / "all.glb", motion, motion, taller)
-    assert remark.startswith("constant bone lengths move the joints")
+    assert remark.startswith("rigid hips and bones move the joints")
     gltf = Gltf(tmp_path / "all.glb")
     for clip in range(3):
         thigh = np.subtract(*gltf.joints("humanml3d", 1.0, clip)[[1, 4]])

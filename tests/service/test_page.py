@@ -175,7 +175,7 @@ def test_text_settings_and_motions_survive_a_reload(page, visitor):
     assert page.run("document.getElementById('player').src").endswith(f"{before[1]}/player")
     page.frame("document.documentElement.dataset.state === 'ready' && leadPlayer.clips.length")
     assert page.run(
-        "[...document.querySelectorAll('#earlier button')].map((b) => b.firstChild.data)"
+        "[...document.querySelectorAll('#earlier span')].map((s) => s.textContent)"
     ) == [
         *("a person turns", "a person walks"),
     ]

@@ -100,7 +100,8 @@ def _columns(clips: int) -> int:
 
 
 def _figure(motion: Motion) -> str:
-    facts = f"seed {motion.seed} · {motion.seconds:.1f} s"
+    made = "recorded" if "recorded" in motion.provenance else f"seed {motion.seed}"
+    facts = f"{made} · {motion.seconds:.1f} s"
     return clip_figure(f"moving figure: {motion.text}", motion.text, facts)
 
 

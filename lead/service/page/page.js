@@ -235,7 +235,7 @@ function listEarlier() {
     const [clip] = job.clips;
     const how = job.clips.length > 1 ? "side by side" : SIDES[clip.projector];
     const facts = element("small", {}, ` ${clip.seconds.toFixed(1)} s, seed ${clip.seed}, ${how}`);
-    const button = element("button", { type: "button" }, clip.text, facts);
+    const button = element("button", { type: "button" }, element("span", {}, clip.text), facts);
     button.setAttribute("aria-current", job.id === shown);
     button.onclick = () => again(job);
     return element("li", {}, button);

@@ -12,8 +12,7 @@ from lead.core.seeding import derive_seed
 from lead.data.packed import PackedDataset, open_dataset
 from lead.export.motion_file import read_motion
 from lead.generation import MotionModel
-from lead.inversion import read_recorded_example
-from lead.representation import joints_to_features
+from lead.inversion import read_recorded_example, whole_features
 from lead.studies.words.entries import Entry
 
 RECORDED = (".bvh", ".amc")
@@ -68,21 +67,26 @@ def _files(path: Path) -> list[Path]:
         return found
     if not path.exists():
         raise RequestError(f"motions={path} is no file; for clips of a dataset add dataset=DIR")
+    _kind(path)
     return [check_regular(path, "motions=")]
+
+
+def _kind(path: Path) -> str:
+    if path.suffix.lower() not in KINDS:
+        raise RequestError(f"{path} is no motion file: give {', '.join(KINDS)}")
+    return path.suffix.lower()
 
 
 def read_features(path: Path, model: MotionModel) -> np.ndarray:
     """Features of a file as the run has them."""
-    kind = path.suffix.lower()
+    kind = _kind(path)
     if kind in RECORDED:
         return read_recorded_example(path, model.skeleton.name, model.fps)
     if kind == ".npy":
         return _read_array(path, model)
-    if kind == ".npz":
-        motion = read_motion(path)
-        _check_kind(str(path), motion.skeleton, motion.fps, model)
-        return motion.features
-    raise RequestError(f"{path} is no motion file: give {', '.join(KINDS)}")
+    motion = read_motion(path)
+    _check_kind(str(path), motion.skeleton, motion.fps, model)
+    return motion.features
 
 
 def _read_array(path: Path, model: MotionModel) -> np.ndarray:
@@ -93,7 +97,7 @@ def _read_array(path: Path, model: MotionModel) -> np.ndarray:
     joints = read_floats(path, ("frames", model.skeleton.joints, 3), advice)
     if len(joints) < 2:
         raise RequestError(f"{path}: one frame is no motion")
-    return joints_to_features(joints, model.skeleton.name, shortest_turn=True)
+    return whole_features(joints, model.skeleton.name)
 
 
 def _check_kind(name: str, skeleton: str, fps: float, model: MotionModel) -> None:
