@@ -320,6 +320,11 @@ def weights_of_nothing(w):
     return w.train("vae", run="new", init="nowhere")
 
 
+@case(2, "init= is empty: name one, or leave init out")
+def weights_of_no_name(w):
+    return w.train("vae", run="new", init="")
+
+
 @case(1, "trainer.ckpt", "overwrite=true")
 def resuming_from_a_truncated_state(w):
     words = resume(w, "vae")
