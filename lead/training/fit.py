@@ -54,6 +54,16 @@ class TrainerOptions(ClosedSchema):
         return self
 
 
+class ProgressBar(TQDMProgressBar):
+    """Ends its line where a training is stopped: what is said of that has a line of its own."""
+
+    def on_exception(self, *_: object) -> None:
+        """Lightning calls it for whatever ends the training early."""
+        for bar in (self._val_progress_bar, self._train_progress_bar):
+            if bar is not None:
+                bar.close()
+
+
 def fit(
     module: pl.LightningModule,
     data: pl.LightningDataModule,
@@ -78,7 +88,7 @@ def fit(
     clipping = GradientClipping(options.gradient_clip)
     callbacks: list[pl.Callback] = [average, StepSeeding(seed), finite, saver, clipping]
     if options.progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=options.log_every))
+        callbacks.append(ProgressBar(refresh_rate=options.log_every))
     trainer = _make_trainer(run, options, callbacks)
     quicken_on_cpu(module, trainer.strategy.root_device)
     state = run.state_path if resume and run.state_path.is_file() else None

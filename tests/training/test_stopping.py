@@ -27,6 +27,12 @@ def test_a_stop_signal_is_one_line_and_exit_code_1(
     assert {n: signal.getsignal(n) for n in before} == before
 
 
+def test_a_bar_ends_its_line_before_the_reason_is_told(micro_words, at_step, capsys, tmp_path):
+    at_step(1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert main(["train", *micro_words("vae", tmp_path / "run"), "trainer.progress=true"]) == 1
+    assert capsys.readouterr().out.endswith("\n")
+
+
 def test_stopping_before_the_first_step_can_be_resumed(
     make_values, at_step, train_chain, assert_same_run, monkeypatch, micro_words, tmp_path
 ):
