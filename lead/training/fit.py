@@ -93,7 +93,12 @@ def fit(
     quicken_on_cpu(module, trainer.strategy.root_device)
     state = run.state_path if resume and run.state_path.is_file() else None
     if state:
-        check_state(state, module, trainer)
+        step = check_state(state, module, trainer)
+        if step >= options.max_steps and not run.record.best:
+            raise RequestError(
+                f"{run.folder} is at step {step} and has no weights yet: it is not finished by "
+                f"trainer.max_steps={options.max_steps}, take more"
+            )
     if begin is not None:
         begin()
     if trainer.is_global_zero:
@@ -157,10 +162,9 @@ def make_loggers(folder: Path, names: tuple[str, ...]) -> list:
     for name in names:
         try:
             loggers.append(_wandb(folder) if name == "wandb" else TensorBoardLogger(folder, "", ""))
-        except (ImportError, ModuleNotFoundError) as error:
-            raise RequestError(
-                f"logger '{name}' is not installed ({error}): pip install 'lead[{name}]'"
-            ) from error
+        except ImportError as error:
+            line = f"logger '{name}' is not installed: pip install '.[{name}]' in lead's folder"
+            raise RequestError(line) from error
         except OSError as error:
             raise WorkError(f"logger '{name}' could not start: {error}") from error
     return loggers
