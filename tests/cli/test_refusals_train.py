@@ -526,7 +526,7 @@ def test_a_logger_needs_its_package(world, refused, monkeypatch):
     for name in ("tensorboard", "torch.utils.tensorboard", "tensorboardX"):
         monkeypatch.setitem(sys.modules, name, None)
     line = refused([*world.train("vae"), "trainer.logger=[tensorboard]"])
-    assert "pip install 'lead[tensorboard]'" in line
+    assert line.endswith("is not installed: pip install '.[tensorboard]' in lead's folder")
 
 
 def test_no_foreign_code_is_executed(world, refused):
