@@ -80,10 +80,7 @@ def _together(config: dict, experiment: Experiment | None, own: Sequence[str]) -
 
 
 def _check(job: Job) -> list[Path]:
-    """The runs that a training stands on, before any job begins.
-
-    Raises RequestError where a job's words are no options of its verb.
-    """
+    """The runs that a training stands on; RequestError where its words are no options of a verb."""
     for word in job.words:
         if _key(word) in NAMED_BY_SWEEP.get(job.verb, ()):
             raise RequestError(
