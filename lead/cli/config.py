@@ -12,7 +12,7 @@ from lead.cli.plain_config import compose_plainly, plain_value
 from lead.cli.values import takes
 from lead.core.errors import RequestError, did_you_mean
 
-SENTENCES = ("text", "word", "init", "data.template", "data.licence")
+SENTENCES = ("text", "word", "data.template", "data.licence")
 PATHS = (
     *("prompts", "source", "output", "dataset", "run", "vae", "diffusion", "projector", "motion"),
     *("start", "keep", "autoencoder", "text_autoencoder", "like", "init"),

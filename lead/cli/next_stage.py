@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from shlex import join, quote
 
+from lead.cli.paths import config_folder
 from lead.cli.train_request import EARLIER
 from lead.core.runs import Run
 from lead.training.stage import TrainRequest
@@ -24,14 +25,14 @@ OWN = ("stage", "run", "init", "resume", "overwrite", "trainer.max_steps", "trai
 
 
 def other_sizes(request: TrainRequest) -> list[str]:
-    """What to tell of each earlier run that was made with another ``size=``."""
+    """What to tell of each earlier run that was made with another ``size=`` of those there are."""
     runs = [run for run in map(Run, request.earlier.values()) if run.exists()]
     sizes = [(run, run.record.values.get("size_name", request.size)) for run in runs]
     return [
         f"{run.folder} is of size={size}, this {request.stage} of size={request.size}: if that is "
         f"not meant, say size={size}"
         for run, size in sizes
-        if size != request.size
+        if size != request.size and (config_folder() / "size" / f"{size}.yaml").is_file()
     ]
 
 

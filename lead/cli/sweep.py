@@ -1,8 +1,8 @@
 """lead VERB -m key=A,B key2=range(1,4) [key=value ...] : one job for every combination of values.
 
 -m               also --multirun; several values as in Hydra: A,B  range(1,4)  choice(A,B)  glob(*)
-experiment=NAME  the rows of a table as jobs: table5, mla_control (evaluate), table6, mla_ablations
-                 (train)
+experiment=NAME  the rows of a table as jobs. evaluate: table3, table4, table5, mla_control; train:
+                 table6, mla_ablations, mote_tokens, mote_contexts, mote_interaction
 rows=[A,B]       some rows of the experiment
 launcher=L       local (one by one) | joblib (several at once) | submitit (Slurm)
 launcher.KEY=V   at_once, partition, minutes, ... (configs/launcher)
@@ -12,7 +12,7 @@ measure=each     each | together: every run alone, or all projector runs in one 
 
 Jobs are processes of their own with logs in DIR/jobs, runs stand in DIR/runs. The same command
 again goes on where it was stopped: finished jobs are not run again, unless a run or data set that
-they name has changed. DIR/table.md holds the results.
+they name has changed. DIR/table.md holds the results of the last command there.
 """
 
 import sys
@@ -24,6 +24,7 @@ from lead.cli.config import compose
 from lead.cli.sweep_words import expand, load_experiment
 from lead.core.errors import RequestError
 from lead.core.files import check_writable
+from lead.core.runs import Run
 from lead.sweeps.expanding import Experiment, Job
 from lead.sweeps.job import JobFolder
 
@@ -48,7 +49,8 @@ def run(verb: str, words: Sequence[str]) -> int:
     rest = [word for word in words if word not in (*own, *named)]
     jobs = expand(verb, rest, experiment, config["rows"])
     for job in jobs:
-        _check(job)
+        for named in _check(job):
+            _ = Run(named).record
     together = _together(config, experiment, own) and any(job.measure for job in jobs)
     sweep = Path(config["sweep"] or f"outputs/sweeps/{name}")
     check_writable(sweep)
@@ -77,8 +79,8 @@ def _together(config: dict, experiment: Experiment | None, own: Sequence[str]) -
     return measure == "together"
 
 
-def _check(job: Job) -> None:
-    """RequestError where a job's words are no options of its verb, before any job begins."""
+def _check(job: Job) -> list[Path]:
+    """The runs that a training stands on; RequestError where its words are no options of a verb."""
     for word in job.words:
         if _key(word) in NAMED_BY_SWEEP.get(job.verb, ()):
             raise RequestError(
@@ -88,9 +90,12 @@ def _check(job: Job) -> None:
     if job.measure and job.verb != "train":
         raise RequestError(f"evaluate.KEY= options follow `lead train -m`, not `lead {job.verb}`")
     words = [word for word in job.words if "=" in word]
-    train.read(words) if job.verb == "train" else compose(job.verb, words)
     if job.measure:
         compose("evaluate", job.measure)
+    if job.verb == "train":
+        return [*train.read(words).earlier.values()]
+    compose(job.verb, words)
+    return []
 
 
 def _say(line: str) -> None:

@@ -1,15 +1,15 @@
 """lead train stage=STAGE data=NAME [key=value ...] : one stage of LEAD -> a run directory.
 
-stage=STAGE      vae | diffusion | projector | distill (LEAD) | autoencoder | flow (MLA-Gen)
-                 | text_autoencoder | joint_diffusion (MoTe)
+stage=STAGE      vae (the default) | diffusion | projector | distill (LEAD) | autoencoder
+                 | flow (MLA-Gen) | text_autoencoder | joint_diffusion (MoTe)
                  | evaluator (the judge of `lead evaluate`) | classifier (names styles and contents)
-data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR
+data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR; default cmu_open
 vae=RUN          the run of stage 1; needed by stage=diffusion
 diffusion=RUN    the run of stage 2; needed by stage=projector (or vae=RUN for a projector alone)
 text_autoencoder=RUN  the run of sentences; needed by stage=joint_diffusion, beside vae=RUN
 autoencoder=RUN  the run of stage 1 of a flow; needed by stage=flow (or vae=RUN of size=small)
 teacher=RUN      the run of stage 2 that stage=distill teaches to sample in one step
-size=SIZE        tiny | small | paper
+size=SIZE        tiny | demo | small (default) | paper | mldpp
 run=DIR          run directory; default checkpoints/NAME-SIZE-STAGE
 text_encoder=T   minilm | clip_l14 | open_clip_l14 | sentence_t5 | hash
 init=RUN         start from the weights of a run of the same stage, with other data or lr
@@ -52,13 +52,14 @@ def run(overrides: Sequence[str]) -> int:
     from lead.cli.next_stage import other_sizes, what_comes_next
     from lead.training.stages import train_stage
 
-    for remark in other_sizes(request) if rank_zero_only.rank == 0 else ():
-        print(f"lead: note: {remark}", file=sys.stderr)
-    if request.resume and not (request.run / "run.json").is_file():
-        print(f"{request.run} holds nothing to resume: starting from the beginning")
+    if rank_zero_only.rank == 0:  # one of several processes speaks
+        for remark in other_sizes(request):
+            print(f"lead: note: {remark}", file=sys.stderr)
+        if request.resume and not (request.run / "run.json").is_file():
+            print(f"{request.run} holds nothing to resume: starting from the beginning")
     finished = train_stage(request)
     if rank_zero_only.rank:
-        return 0  # one of several processes speaks
+        return 0
     record = finished.record
     best = ", ".join(f"{name} {value:.6g}" for name, value in record.best.items())
     print(f"{finished.folder}: {request.stage} finished at step {record.step}; best: {best}")

@@ -242,8 +242,13 @@ class MotionModel(MotionCoder):
         A clip depends on its own text, seed and length alone, not on its neighbours in the batch.
         ``lap`` is told the name of each part of the work when it is done.
         Raises RequestError for lengths outside those trained on, for ``project`` without a
-        projector, and for a learned word that is not among ``words``.
+        projector, for a learned word that is not among ``words``, and where there are more of one
+        thing than of another.
         """
+        if isinstance(texts, str) or not len(texts) == len(frames) == len(seeds):
+            raise RequestError(
+                "give lists of one length: a text, its frames and its seed for each clip"
+            )
         project = self.can("project") if project is None else project
         self.check(texts, frames, project=project)
         lap = lap or (lambda _: None)  # nobody asked

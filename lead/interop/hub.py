@@ -11,8 +11,9 @@ from pathlib import Path
 from lead.core.errors import RequestError, WorkError, one_line
 from lead.core.reading import read_json
 from lead.core.runs import Run
+from lead.core.schema import shown
 from lead.interop.portable import Packing
-from lead.models.text_encoders.locate import PLAIN, from_hub, is_plain
+from lead.models.text_encoders.locate import from_hub, is_plain
 
 FILES = ("*.json", "*.safetensors", "*.md")
 CARD = "README.md"
@@ -43,7 +44,7 @@ def push(run: Run | Path | str, repository: str, *, private: bool = True) -> str
     weights, WorkError where the hub refuses.
     """
     if not is_plain("hub", repository):
-        raise RequestError(f"repository {repository!r} is no OWNER/NAME, {PLAIN['hub']}")
+        raise RequestError(f"repository {shown(repository)} is no OWNER/NAME of the hub")
     from huggingface_hub import HfApi
 
     run = run if isinstance(run, Run) else Run(run)

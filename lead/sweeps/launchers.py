@@ -179,5 +179,6 @@ def _library(name: str):
         return importlib.import_module(name)
     except ImportError as error:
         raise RequestError(
-            f"this launcher needs {name}: pip install 'lead[sweep]', or say launcher=local"
+            f"this launcher needs {name}: pip install '.[sweep]' in lead's folder, or say "
+            "launcher=local"
         ) from error

@@ -54,6 +54,16 @@ class TrainerOptions(ClosedSchema):
         return self
 
 
+class ProgressBar(TQDMProgressBar):
+    """Ends its line where a training is stopped: what is said of that has a line of its own."""
+
+    def on_exception(self, *_: object) -> None:
+        """Lightning calls it for whatever ends the training early."""
+        for bar in (self._val_progress_bar, self._train_progress_bar):
+            if bar is not None:
+                bar.close()
+
+
 def fit(
     module: pl.LightningModule,
     data: pl.LightningDataModule,
@@ -78,12 +88,17 @@ def fit(
     clipping = GradientClipping(options.gradient_clip)
     callbacks: list[pl.Callback] = [average, StepSeeding(seed), finite, saver, clipping]
     if options.progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=options.log_every))
+        callbacks.append(ProgressBar(refresh_rate=options.log_every))
     trainer = _make_trainer(run, options, callbacks)
     quicken_on_cpu(module, trainer.strategy.root_device)
     state = run.state_path if resume and run.state_path.is_file() else None
     if state:
-        check_state(state, module, trainer)
+        step = check_state(state, module, trainer)
+        if step >= options.max_steps and not run.record.best:
+            raise RequestError(
+                f"{run.folder} is at step {step} and has no weights yet: it is not finished by "
+                f"trainer.max_steps={options.max_steps}, take more"
+            )
     if begin is not None:
         begin()
     if trainer.is_global_zero:
@@ -147,10 +162,9 @@ def make_loggers(folder: Path, names: tuple[str, ...]) -> list:
     for name in names:
         try:
             loggers.append(_wandb(folder) if name == "wandb" else TensorBoardLogger(folder, "", ""))
-        except (ImportError, ModuleNotFoundError) as error:
-            raise RequestError(
-                f"logger '{name}' is not installed ({error}): pip install 'lead[{name}]'"
-            ) from error
+        except ImportError as error:
+            line = f"logger '{name}' is not installed: pip install '.[{name}]' in lead's folder"
+            raise RequestError(line) from error
         except OSError as error:
             raise WorkError(f"logger '{name}' could not start: {error}") from error
     return loggers

@@ -40,13 +40,17 @@ class TrainerState(Schema):
     lr_schedulers: Annotated[list[SchedulerState], Field(min_length=1, max_length=1)]
 
 
-def check_state(path: Path, module: pl.LightningModule, trainer: pl.Trainer) -> None:
-    """WorkError unless the file is a whole state of this training; nothing in it is executed."""
+def check_state(path: Path, module: pl.LightningModule, trainer: pl.Trainer) -> int:
+    """The step of a file that is a whole state of this training; nothing in it is executed.
+
+    Raises WorkError for any other.
+    """
     try:
         content = torch.load(check_regular(path), map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # zip, pickle and tensors each fail in their own way
         raise WorkError(f"{path} is broken: start again with overwrite=true") from error
     check_content(content, path, module, trainer)
+    return content["global_step"]
 
 
 def check_content(

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -120,6 +121,16 @@ def test_help_of_a_verb_names_options_that_exist(verb):
         top = name.partition(".")[0]
         assert top in values or top in groups, name
     assert named
+
+
+@pytest.mark.parametrize(
+    ("words", "group"),
+    [("train --help", "size"), ("train --help", "stage"), ("train -m --help", "experiment")],
+)
+def test_help_names_every_entry_of_a_group(capsys, words, group):
+    assert main(words.split()) == 0
+    named = set(re.findall(r"[a-z]\w*", capsys.readouterr().out))
+    assert {path.stem for path in (config_folder() / group).glob("*.yaml")} <= named
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], *([v, "--help"] for v in VERBS)])

@@ -160,6 +160,20 @@ def test_an_empty_sentence_is_one_line(pipeline):
         pipeline.generate(["  "], [20], [1], FEW)
 
 
+@pytest.mark.parametrize(
+    ("texts", "frames", "seeds"),
+    [
+        (TEXTS[:1], [20, 20], [1]),
+        (TEXTS[:1], [20], [1, 2]),
+        (TEXTS[:2], [20, 20], [1]),
+        ("a", [20], [1]),
+    ],
+)
+def test_more_of_one_thing_than_of_another_is_one_line(pipeline, texts, frames, seeds):
+    with pytest.raises(RequestError, match="^give lists of one length"):
+        pipeline.generate(texts, frames, seeds, FEW)
+
+
 # Loading
 
 

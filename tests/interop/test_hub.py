@@ -104,7 +104,7 @@ def test_what_the_hub_refuses_is_one_line(flow_run, hub, monkeypatch):
     monkeypatch.setattr(LocalHub, "create_repo", refuse)
     with pytest.raises(WorkError, match="owner/walker was not uploaded: 401 Client Error"):
         lead.push(flow_run, "owner/walker")
-    with pytest.raises(RequestError, match="is no OWNER/NAME"):
+    with pytest.raises(RequestError, match="'walker' is no OWNER/NAME of the hub$"):
         lead.push(flow_run, "walker")
 
 

@@ -77,6 +77,7 @@ def test_every_combination_in_the_order_written():
         ("stage.module.align_weight=0", ["0"]),
         ("run=out (2)/a,b", ["out (2)/a,b"]),
         ("word=<a>,<b>", ["<a>,<b>"]),
+        ("init=a,b", ["a", "b"]),
     ],
 )
 def test_hydras_grammar_of_several_values(word, values):
@@ -193,6 +194,7 @@ def test_the_questions_of_mote(name, words, count):
         (["train", "-m", "seed=1,2", "measure=both"], "unknown measure 'both': known: each"),
         (["generate", "-m", "seed=1,2", "evaluate.seed=1"], "follow `lead train -m`"),
         (["train", "-m", "seed=1,2", "evaluate.sede=1"], "option 'sede' of `lead evaluate`"),
+        (["train", "-m", "stage=projector", "diffusion=nope", "seed=1,2"], "nope is not a run"),
         (["train", "experiment=table6"], "many jobs: say `lead train -m experiment=table6`"),
     ],
 )

@@ -267,6 +267,9 @@ def test_the_command_goes_from_one_stage_to_the_next(micro_words, tmp_path, caps
     assert capsys.readouterr().err.startswith(
         f"lead: note: {first} is of size=small, this flow of size=tiny: if that is not meant, say"
     )
+    Run(first).update(values={**Run(first).record.values, "size_name": "of_an_earlier_lead"})
+    assert main([*words, *own, "overwrite=true"]) == 0
+    assert "note" not in capsys.readouterr().err  # of no size that could be said
 
 
 def test_a_flow_without_an_auto_encoder_is_refused(make_values, chain, tmp_path):

@@ -248,6 +248,7 @@ def test_other_sentences_from_the_command_line(chain, tmp_path, capsys):
         (["text= "], "text is empty"),
         (["text=a", "motions=b.npz"], "one of"),
         (["text=a", "strength=2"], "strength"),
+        (["motions=none.npz"], "motions=none.npz is no file: check the path"),
     ):
         assert main(["caption", *run, "overwrite=true", *words]) == 2
         said = capsys.readouterr().err

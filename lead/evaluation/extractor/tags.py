@@ -81,7 +81,7 @@ def _spacy_model():
     except ImportError as error:
         raise RequestError(
             "these captions carry no word classes and the tagger is not installed: "
-            "pip install 'lead[pos]'"
+            "pip install '.[pos]' in lead's folder"
         ) from error
     for name in MODELS:
         try:
@@ -89,7 +89,8 @@ def _spacy_model():
         except OSError:
             continue
     raise RequestError(
-        f"spaCy has no English model (looked for {' and '.join(MODELS)}): pip install 'lead[pos]'"
+        f"spaCy has no English model (looked for {' and '.join(MODELS)}): pip install '.[pos]' in "
+        "lead's folder"
     )
 
 

@@ -121,7 +121,7 @@ def _import_open_clip(name: str) -> Any:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RequestError(
             f"text encoder '{name}' needs open_clip, which does not load here ({reason}): "
-            "pip install 'lead[openclip]' (with a torchvision that fits torch), "
+            "pip install '.[openclip]' in lead's folder (with a torchvision that fits torch), "
             "or take text_encoder=clip_l14, the same model by transformers"
         ) from error
     return open_clip

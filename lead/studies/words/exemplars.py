@@ -49,24 +49,24 @@ def choose_motions(entry: Entry, model: MotionModel, seed: int) -> Chosen:
         raise RequestError(
             "no motions: give motions=FILE (BVH, AMC, .npz, .npy) or dataset=DIR style=S"
         )
-    paths = motion_files(names)
+    paths = motion_files(names, "for clips of a dataset add dataset=DIR")
     motions = tuple(read_features(path, model) for path in paths)
     return Chosen(motions, tuple(map(plain, paths)), UNKNOWN_LICENCE)
 
 
-def motion_files(names: Sequence[str]) -> list[Path]:
+def motion_files(names: Sequence[str], advice: str = "check the path") -> list[Path]:
     """The files of these names, and those in the folders among them."""
-    return [path for name in names for path in _files(Path(name))]
+    return [path for name in names for path in _files(Path(name), advice)]
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path, advice: str) -> list[Path]:
     if path.is_dir():
         found = sorted(file for file in path.iterdir() if file.suffix.lower() in KINDS)
         if not found:
             raise RequestError(f"motions={path} holds no motion file ({', '.join(KINDS)})")
         return found
     if not path.exists():
-        raise RequestError(f"motions={path} is no file; for clips of a dataset add dataset=DIR")
+        raise RequestError(f"motions={path} is no file: {advice}")
     _kind(path)
     return [check_regular(path, "motions=")]
 
