@@ -14,9 +14,7 @@ def export_checkpoint(config: dict) -> int:
     if config["run"] is None:
         raise RequestError("format=mld needs run=RUN: a diffusion run")
     if config["format"] != "mld" or config["motion"] is not None:
-        raise RequestError(
-            "run=RUN goes with format=mld or format=starter alone; for a clip leave run out"
-        )
+        raise RequestError("run=RUN is for format=mld or starter alone; for a clip leave run out")
     if config["output"] is None:
         raise RequestError("format=mld needs output=FILE, such as output=lead.ckpt")
     output = Path(config["output"])

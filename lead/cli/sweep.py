@@ -49,8 +49,8 @@ def run(verb: str, words: Sequence[str]) -> int:
     rest = [word for word in words if word not in (*own, *named)]
     jobs = expand(verb, rest, experiment, config["rows"])
     for job in jobs:
-        for named in _check(job):
-            _ = Run(named).record
+        for earlier in _check(job):
+            _ = Run(earlier).record
     together = _together(config, experiment, own) and any(job.measure for job in jobs)
     sweep = Path(config["sweep"] or f"outputs/sweeps/{name}")
     check_writable(sweep)
