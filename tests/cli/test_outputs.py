@@ -40,7 +40,8 @@ def mld(w, out: Path, *words: str) -> list[str]:
 
 
 def export(w, out: Path, *words: str) -> list[str]:
-    return ["export", f"motion={w.motion}", "format=bvh", f"output={out}", *words]
+    kind = out.suffix[1:] or "bvh"
+    return ["export", f"motion={w.motion}", f"format={kind}", f"output={out}", *words]
 
 
 def evaluate(w, out: Path, *words: str) -> list[str]:

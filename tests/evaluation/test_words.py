@@ -157,7 +157,7 @@ def test_the_published_rule_of_tokens(spacy_model):
 def test_a_missing_tagger_says_what_to_install(monkeypatch):
     tags._spacy_model.cache_clear()
     monkeypatch.setitem(sys.modules, "spacy", None)
-    with pytest.raises(RequestError, match=r"pip install 'lead\[pos\]'"):
+    with pytest.raises(RequestError, match=r"pip install '\.\[pos\]'"):
         tag_with_spacy(["a man walks"])
     tags._spacy_model.cache_clear()
 

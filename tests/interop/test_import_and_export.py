@@ -333,7 +333,7 @@ def test_what_mld_has_no_counterpart_of_is_refused(capfd, tmp_path, options, mes
     ("words", "message"),
     [
         (("format=mld",), "needs run=RUN"),
-        (("format=gif", "run=x"), "format=mld or format=starter alone"),
+        (("format=gif", "run=x"), "format=mld or starter alone"),
         (("format=mld", "run=x"), "needs output=FILE"),
         (("format=mld", "run=x", "output=y.ckpt"), "x is not a run directory"),
     ],

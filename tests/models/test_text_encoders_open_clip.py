@@ -23,7 +23,7 @@ WIDTH, HEADS, LAYERS = 32, 4, 2
 
 def test_without_open_clip_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "open_clip", None)
-    with pytest.raises(RequestError, match=r"pip install 'lead\[openclip\]'") as caught:
+    with pytest.raises(RequestError, match=r"pip install '\.\[openclip\]'") as caught:
         OpenClipTextEncoder()
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
