@@ -92,6 +92,6 @@ def _outputs(paths: list[Path], config: dict, *, together: bool) -> list[Path]:
             raise RequestError(f"{output} would hold {config['format']}: say format={ending}")
     for path, output in zip(paths, outputs, strict=False):
         chosen = config["output"] is not None or config["overwrite"] or path.suffix == ".npz"
-        if not chosen and os.path.exists(output):  # beside a recording it may be somebody's work
+        if not chosen and output.exists():  # beside a recording it may be somebody's work
             raise RequestError(f"{output} exists: name output=FILE, or say overwrite=true")
     return outputs
