@@ -25,6 +25,7 @@ from lead.evaluation.caption_wording import (
 )
 from lead.evaluation.embeddings import ConstantBones, Embedder, Vectors, chunks, cut
 from lead.evaluation.estimate import Estimate, estimate
+from lead.evaluation.judging import progress
 from lead.evaluation.protocol import COLUMNS as OF_MOTION
 from lead.evaluation.protocol import REAL, TOP_K, Protocol
 from lead.evaluation.real_clips import RealClips
@@ -46,6 +47,8 @@ RETRIEVAL = (
 
 COLUMNS = (*RETRIEVAL[:-1], *(c for own in AGAINST.values() for c in own), BERT_SCORE, *WORDING)
 """What only tables of captions have."""
+
+TOGETHER = 64  # sentences between two moves of the bar
 
 Captioner = Callable[[Sequence[Request], np.ndarray], Sequence[Written]]
 """Requests (which say the clip, its crop and a seed) with the judge's vectors of the motions,
@@ -114,8 +117,11 @@ class _Table:
         others = [_others(self.real, request) for request in requests]
         rows = {REAL: [Written(request.caption, request.tokens) for request in requests]}
         for name, caption in self.captioners.items():
-            rows[name] = list(caption(requests, motion))
-            bar.update(len(requests))
+            rows[name] = []
+            for start in range(0, len(requests), TOGETHER):
+                part = requests[start : start + TOGETHER]
+                rows[name] += caption(part, motion[start : start + TOGETHER])
+                bar.update(len(part))
         values: Values = {group: {} for group in self.groups}
         for name, sentences in rows.items():
             told = _Told(sentences, self.embed(sentences), motion, others)
@@ -191,7 +197,7 @@ def run_captioning(
     table = _Table(protocol, judge, real, sets, captioners, motions, bert)
     costs = [len(one.requests) for one in drawn]
     work = len(captioners) * sum(costs[task] for task in sharing.own(costs))
-    with tqdm(total=work, desc="captions", unit="clip", disable=None) as bar:
+    with progress(work, sharing, "captions", "clip") as bar:
         done = sharing.run(costs, lambda task: table.replicate(drawn[task], bar))
     values = [measured for measured, _ in done]
     return CaptionResult(

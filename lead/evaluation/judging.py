@@ -102,6 +102,13 @@ class _Asked:
         return {name: np.concatenate(rows) for name, rows in parts.items()}
 
 
+def progress(work: int, sharing: Sharing, name: str, unit: str) -> tqdm:
+    """A bar of so many units, by the first process alone; in a log it is a line now and then."""
+    hidden = not (work and sharing.is_first)
+    pace = {} if sys.stderr.isatty() else {"delay": LOG_SECONDS, "mininterval": LOG_SECONDS}
+    return tqdm(total=work, desc=name, unit=unit, disable=hidden, **pace)
+
+
 def run_protocol(
     protocol: Protocol,
     judge: Embedder,
@@ -136,9 +143,7 @@ def run_protocol(
     parts = [part for requests in same_text for part in chunks(requests)]
     costs = [len(one.requests) for one in drawn] + [len(part) for part in parts]
     work = len(generators) * sum(costs[task] for task in sharing.own(costs))
-    hidden = not (work and sharing.is_first)
-    pace = {} if sys.stderr.isatty() else {"delay": LOG_SECONDS, "mininterval": LOG_SECONDS}
-    with tqdm(total=work, desc="judge", unit="motion", disable=hidden, **pace) as bar:
+    with progress(work, sharing, "judge", "motion") as bar:
         asked = _Asked(protocol, judge, real, generators, fixed, dim, bar)
 
         def judged(task: int) -> object:
