@@ -97,7 +97,7 @@ def test_a_verb_is_a_thin_file(repository):
     }
     verbs = {repository / Path(*name.split(".")).with_suffix(".py") for name in ENTRY_POINTS}
     thick = [path.name for path in verbs if lengths[path] > 120 and path.stem != "main"]
-    assert not thick and sum(lengths.values()) <= 2620
+    assert not thick and sum(lengths.values()) <= 2600
 
 
 def names_in_text(repository: Path) -> set[str]:

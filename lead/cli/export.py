@@ -44,12 +44,14 @@ def run(overrides: Sequence[str]) -> int:
             "export needs motion=FILE.npz: a file that `lead generate` wrote, BVH or AMC"
         )
 
-    from lead.export.formats import PAGES, TOGETHER, Manner
+    from lead.export.formats import FORMATS, PAGES, TOGETHER, Manner
 
     format = config["format"]
     request(Manner, config).check(format)
     together = format in (PAGES if config["output"] is None else TOGETHER)
     outputs = _outputs(paths, config, together=together)
+    if (ending := outputs[0].suffix[1:]) in {*FORMATS} - {format}:
+        raise RequestError(f"{outputs[0]} would hold {format}: say format={ending}")
     with claimed(*outputs):
         return _convert(paths, outputs, config)
 
@@ -72,8 +74,6 @@ def _convert(paths: list[Path], outputs: list[Path], config: dict) -> int:
 
 def _outputs(paths: list[Path], config: dict, *, together: bool) -> list[Path]:
     """The file to write for each motion, or the single one for all of them."""
-    from lead.export.formats import FORMATS
-
     if config["output"] is not None and len(paths) > 1 and not together:
         raise RequestError(
             f"{len(paths)} motions do not fit into one .{config['format']} file: leave output= "
@@ -85,12 +85,9 @@ def _outputs(paths: list[Path], config: dict, *, together: bool) -> list[Path]:
     if config["output"] is not None:
         outputs = [Path(config["output"])]
     read = {os.path.realpath(path) for path in paths}
-    for output in outputs:
+    for path, output in zip(paths, outputs, strict=False):
         if os.path.realpath(output) in read:
             raise RequestError(f"{output} is the motion file itself: name another output=FILE")
-        if (ending := output.suffix[1:]) in {*FORMATS} - {config["format"]}:
-            raise RequestError(f"{output} would hold {config['format']}: say format={ending}")
-    for path, output in zip(paths, outputs, strict=False):
         chosen = config["output"] is not None or config["overwrite"] or path.suffix == ".npz"
         if not chosen and output.exists():  # beside a recording it may be somebody's work
             raise RequestError(f"{output} exists: name output=FILE, or say overwrite=true")

@@ -48,9 +48,8 @@ def run(verb: str, words: Sequence[str]) -> int:
     _check_experiment(verb, experiment)
     rest = [word for word in words if word not in (*own, *named)]
     jobs = expand(verb, rest, experiment, config["rows"])
-    for job in jobs:
-        for earlier in _check(job):
-            _ = Run(earlier).record
+    for earlier in dict.fromkeys(run for job in jobs for run in _check(job)):
+        _ = Run(earlier).record
     together = _together(config, experiment, own) and any(job.measure for job in jobs)
     sweep = Path(config["sweep"] or f"outputs/sweeps/{name}")
     check_writable(sweep)
@@ -90,12 +89,10 @@ def _check(job: Job) -> list[Path]:
     if job.measure and job.verb != "train":
         raise RequestError(f"evaluate.KEY= options follow `lead train -m`, not `lead {job.verb}`")
     words = [word for word in job.words if "=" in word]
+    asked = train.read(words) if job.verb == "train" else compose(job.verb, words)
     if job.measure:
         compose("evaluate", job.measure)
-    if job.verb == "train":
-        return [*train.read(words).earlier.values()]
-    compose(job.verb, words)
-    return []
+    return [*asked.earlier.values()] if job.verb == "train" else []
 
 
 def _say(line: str) -> None:

@@ -131,8 +131,8 @@ def motion_errors(
     timestep: Int[Tensor, " batch"],
     mask: Bool[Tensor, "batch tokens"],
     sentence: Sentence,
-    words: Float[Tensor, "batch words text_dim"] | None = None,
-    word_mask: Bool[Tensor, "batch words"] | None = None,
+    words: Float[Tensor, "batch words text_dim"],
+    word_mask: Bool[Tensor, "batch words"],
 ) -> Float[Tensor, " batch"]:
     """|noise - noise_theta|^2 of motion from text, mean over the latents of each row."""
     given = torch.ones_like(timestep, dtype=torch.bool)
@@ -160,11 +160,9 @@ def likeliest(
     errors = torch.zeros(len(motion), device=motion.device)
     steps = schedule.num_train_timesteps
     for share in FITTED:
-        generator = make_generator(0, "likeliest", str(share))
-        drawn = torch.randn(TOKENS_MOST, motion.shape[2], generator=generator)
         timestep = torch.full_like(mask[:, 0], int(share * steps), dtype=torch.long)
-        same = drawn[: motion.shape[1]].to(motion).expand_as(motion)
-        asked = (motion, same, timestep, mask, sentence, words, word_mask)
+        drawn = _same_noise(motion, "likeliest", str(share))
+        asked = (motion, drawn, timestep, mask, sentence, words, word_mask)
         errors += motion_errors(network, schedule, *asked)
     best = errors.view(-1, many).argmin(dim=1)
     return [many * row + place for row, place in enumerate(best.tolist())]
@@ -187,6 +185,10 @@ def _nothing(
     """A modality that is not there: one token, or where noise says that, the same for every row."""
     if network.empty == "token":
         return network.nothing(torch.zeros_like(like[:, :1]), steps.last)
-    drawn = torch.randn(TOKENS_MOST, like.shape[2], generator=make_generator(0, "nothing"))
-    z = torch.zeros_like(like) + drawn[: like.shape[1]].to(like)
-    return network.nothing(z, steps.last, mask)
+    return network.nothing(_same_noise(like, "nothing"), steps.last, mask)
+
+
+def _same_noise(like: Latents, *purpose: str) -> Latents:
+    """Noise as large as ``like``, the same for every row however many tokens there are."""
+    drawn = torch.randn(TOKENS_MOST, like.shape[2], generator=make_generator(0, *purpose))
+    return drawn[: like.shape[1]].to(like).expand_as(like)

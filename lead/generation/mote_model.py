@@ -310,7 +310,7 @@ class MoteModel(CodedModel):
         drawn = [
             torch.randn(self.network.sentence_shape, generator=make_generator(s, "sentence", *more))
             for s in seeds
-            for more in [(), *((str(number),) for number in range(1, many))]
+            for more in ([str(number)] if number else [] for number in range(many))
         ]
         return torch.stack(drawn).to(self.device)
 
