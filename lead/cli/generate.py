@@ -23,7 +23,7 @@ fps=60 names=mixamo root=true scale=100   of BVH, GLB, films and pages: see `lea
 output=DIR       default outputs/RUN-FIRST-WORDS; overwrite=true replaces it
 sampling=S       ddim50 | ddpm1000; for a distilled run lcm1 (its default) | lcm2 | lcm4; for a flow
                  euler16 | heun16 | midpoint16 | dopri5 | euler16_sink
-sampling.KEY=V   steps, guidance_scale, timesteps, eta; of a flow shift, guidance_start, sink_...
+sampling.KEY=V   steps, guidance_scale, timesteps, eta, plant_feet; of a flow shift, sink_..., ...
 device=auto      cpu | cuda
 profile=true     say at the end where the time went
 precision=fp32   fp32 | bf16 | auto (bf16 where the processor has it; joints move by 1 mm)

@@ -11,7 +11,7 @@ from lead.evaluation.physical import COLUMNS, measure
 from lead.evaluation.table import format_table
 from lead.representation import Skeleton, features_to_joints
 
-GROUPED = ("foot_skating_ratio", "jitter", "path_error")
+GROUPED = ("foot_skating_ratio", "toe_skating_ratio", "jitter", "path_error")
 """Measures whose mean over all clips hides what some of them do."""
 
 LENGTHS = (2.5, 3.5, 5.0, 7.0)  # seconds that bound the groups by length

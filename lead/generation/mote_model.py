@@ -134,13 +134,14 @@ class MoteModel(CodedModel):
         """Clips of no sentence (``task`` "motion"), or each with its own ("joint")."""
         texts = [NULL_TEXT] * len(frames)
         if task == "motion":
-            return self._clips(self.sample(texts, frames, seeds, sampling), texts, frames, seeds)
+            z = self.sample(texts, frames, seeds, sampling)
+            return self._clips(z, texts, frames, seeds, sampling)
         noise, mask = self._motion_noise(texts, frames, seeds, self.device)
         steps = self._steps(sampling)
         with self.fast(noise.device):
             z, y = sample_both(self.network, noise, self._text_noise(seeds), steps, mask)
         written = [caption.text for caption in self.sentences.write(y.float())]
-        return self._clips(z.float(), written, frames, seeds)
+        return self._clips(z.float(), written, frames, seeds, sampling)
 
     @torch.no_grad()
     def vary(
@@ -173,7 +174,7 @@ class MoteModel(CodedModel):
             empty = torch.zeros(count, *self.network.sentence_shape, device=z.device)
             with self.fast(z.device):
                 z = sample_motion(self.network, noised.to(z), empty, nobody, steps, mask)
-        return self._clips(z.float().expand_as(noise), texts, frames, seeds)
+        return self._clips(z.float().expand_as(noise), texts, frames, seeds, sampling)
 
     @torch.no_grad()
     def caption(
@@ -278,9 +279,14 @@ class MoteModel(CodedModel):
         return errors * WEIGHTINGS[options.weighting](levels)
 
     def _clips(
-        self, latents: Tensor, texts: Sequence[str], frames: Sequence[int], seeds: Sequence[int]
+        self,
+        latents: Tensor,
+        texts: Sequence[str],
+        frames: Sequence[int],
+        seeds: Sequence[int],
+        sampling: Sampling,
     ) -> list[GeneratedMotion]:
-        return self._placed(self.decode(latents, frames), texts, frames, seeds)
+        return self._placed(self.decode_drawn(latents, frames, sampling), texts, frames, seeds)
 
     def _steps(self, sampling: Sampling, strength: float = 1.0) -> Steps:
         """How a batch is denoised, from a share of the timesteps on.

@@ -29,6 +29,7 @@ from lead.models.text_encoders import TextEncoder
 from lead.models.text_encoders.learned_words import check_taught
 from lead.representation import constant_bones, features_to_joints
 from lead.representation.features import replace_joints
+from lead.representation.planting import plant_feet
 
 Sentences = Tensor | Sequence[Tensor]
 """What a network reads of sentences, each (words, dim)."""
@@ -68,6 +69,7 @@ class Sampling:
     guidance_scale: float = 7.5
     timesteps: tuple[int, ...] | None = None  # of a diffusion
     eta: float = 0.0
+    plant_feet: bool = False  # the root goes where feet stand, lead.representation.planting
     candidates: int = 1  # sentences about a motion, of which one is said
     shift: float = 1.0  # of a flow, as all below: above 1 the first steps are shorter
     guidance_start: float = 0.0
@@ -254,10 +256,11 @@ class MotionModel(MotionCoder):
         lap = lap or (lambda _: None)  # nobody asked
         condition = self.embed([*texts, NULL_TEXT])
         lap("embed sentences")
-        asked = (texts, frames, seeds, sampling or self.sampling)
+        sampling = sampling or self.sampling
+        asked = (texts, frames, seeds, sampling)
         latents = self.sample(*asked, project=project, condition=condition)
         lap("sample latents")
-        x = self.decode(latents, frames)
+        x = self.decode_drawn(latents, frames, sampling)
         lap("decode latents")
         motions = self._placed(x, texts, frames, seeds)
         lap("place joints")
@@ -277,8 +280,18 @@ class MotionModel(MotionCoder):
         self.check(texts, [self.frame_limits[0]] * len(texts), project=False)
         latents = self.sample_timeline(texts, spans, seed, sampling)
         whole = [sum(frames)]
-        x = self.decode(latents, whole)
+        x = self.decode_drawn(latents, whole, sampling)
         return self._placed(x, ["; ".join(texts)], whole, [seed])[0], spans
+
+    def decode_drawn(self, latents: Tensor, frames: Sequence[int], sampling: Sampling) -> Tensor:
+        """What ``decode`` makes of latents that were drawn, with feet planted where asked for."""
+        x = self.decode(latents, frames)
+        if sampling.plant_feet:
+            for row, length in zip(x, frames, strict=True):
+                row[:length] = torch.from_numpy(
+                    plant_feet(row[:length].numpy(), self.skeleton.name)
+                )
+        return x
 
     def _placed(
         self, x: Tensor, texts: Sequence[str], frames: Sequence[int], seeds: Sequence[int]

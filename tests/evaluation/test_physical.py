@@ -210,6 +210,11 @@ class TestSkating:
         assert 0 < frames < 79
         ratio = physical.foot_skating_ratio(joints, 20.0, HUMANML3D)
         assert ratio == pytest.approx(frames / 79)
+        slides = (feet[:-1, :2, 1] < 0.05) & (feet[1:, :2, 1] < 0.05)
+        slides &= (speed[:, :2] > 0.5) & (smooth[:, :2] > 0.5)
+        toes = physical.toe_skating_ratio(joints, 20.0, HUMANML3D)
+        assert 0 < toes < ratio
+        assert toes == pytest.approx(slides.any(axis=1).mean())
         speed = physical.skating_speed(joints, 20.0, HUMANML3D)
         assert speed == pytest.approx(total / (4 * 79))
 
@@ -424,7 +429,9 @@ class TestMeasure:
             assert found[name] == pytest.approx(getattr(physical, name)(*seen)), name
         extra = {
             **dict.fromkeys(("jitter", "root_speed"), (20.0,)),
-            **dict.fromkeys(("foot_skating_ratio", "skating_speed"), (20.0, HUMANML3D)),
+            **dict.fromkeys(
+                ("foot_skating_ratio", "toe_skating_ratio", "skating_speed"), (20.0, HUMANML3D)
+            ),
             **dict.fromkeys(("bone_length_deviation", "largest_bone_length_change"), (HUMANML3D,)),
             "floor_penetration": (),
         }
@@ -440,6 +447,8 @@ class TestMeasure:
         assert physical.foot_skating_ratio(joints[:, :], 20.0, HUMANML3D) == 1  # by its ankles
         found = physical.measure(joints, 20.0, HUMANML3D)
         assert found["foot_skating_ratio"] == 1
+        assert physical.toe_skating_ratio(joints, 20.0, HUMANML3D) == 0
+        assert found["toe_skating_ratio"] > 0  # constant bones take the toes along
         assert found["largest_bone_length_change"] > 1000  # mm
         toes_alone = joints.copy()
         toes_alone[:, 7:9, 1] = 0.2  # ankles too high to count

@@ -148,7 +148,12 @@ def test_physical_measures_are_told_by_length_and_by_what_a_clip_shows():
             "walk": 3,
             "stand": 8,
         }
-        assert set(groups["walk"]) <= {"foot_skating_ratio", "jitter", "path_error"}
+        assert set(groups["walk"]) <= {
+            "foot_skating_ratio",
+            "toe_skating_ratio",
+            "jitter",
+            "path_error",
+        }
     assert "path_error" in content["rebuilt"]["walk"]
     assert "path_error" not in content[REAL]["walk"]
     lengths = {name: row["jitter"].count for name, row in result.grouped["length"][REAL].items()}

@@ -1,5 +1,6 @@
 """From runs on disk to motions: independence of the batch, frozen parts, runs that fit together."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from lead.generation.lead_model import LeadModel
 from lead.representation import features_to_joints
 from lead.representation.features import with_constant_bones
 from lead.representation.normalizer import Normalizer
+from lead.representation.planting import plant_feet
 
 FEATURES, DIM, TEXT = 263, 8, 12
 SIZES = {"latent_dim": DIM, "width": 16, "layers": 3, "heads": 2, "feed_forward": 24}
@@ -113,6 +115,16 @@ def test_a_longer_motion_is_of_the_same_latent(pipeline):
     motions = pipeline.generate(TEXTS, [60, 20, 40], [1, 2, 3], FEW)
     held = with_constant_bones(features[1, :20])
     torch.testing.assert_close(torch.from_numpy(motions[1].features), held)
+
+
+def test_planted_feet_are_those_of_the_decoded_motion(pipeline):
+    frames, seeds, planting = [25, 60, 40], [1, 2, 3], replace(FEW, plant_feet=True)
+    decoded = pipeline.decode(pipeline.sample(TEXTS, frames, seeds, FEW, project=True), frames)
+    plain = pipeline.generate(TEXTS, frames, seeds, FEW)
+    for row, motion in enumerate(pipeline.generate(TEXTS, frames, seeds, planting)):
+        planted = plant_feet(decoded[row, : frames[row]].numpy())
+        np.testing.assert_allclose(motion.features, with_constant_bones(planted), atol=1e-5)
+        assert np.abs(motion.joints - plain[row].joints).max() > 0.01
 
 
 def test_bones_are_those_of_the_skeleton(pipeline):

@@ -193,14 +193,16 @@ def test_rows_start_from_the_same_latents_drawn_once(rows, monkeypatch):
     assert drawn == [(4, 7.5), (1, 7.5), (4, 2.0), (1, 2.0)]
 
 
-def test_a_row_is_what_the_pipeline_generates(rows, world):
+@pytest.mark.parametrize("planted", [False, True])
+def test_a_row_is_what_the_pipeline_generates(rows, world, planted):
     from lead.generation import Sampling, load_motion_model
 
+    sampling = Sampling(steps=2, plant_feet=planted)
     pipeline = load_motion_model(Run(world.run("projector")))
     frames, seeds = [60, 48, 52, 56, 64], [5, 4, 3, 2, 1]
     for name, project in (("generated (MLD)", False), ("generated (LEAD)", True)):
-        made = rows().generators[name](TEXTS, frames, seeds)
-        expected = pipeline.generate(TEXTS, frames, seeds, Sampling(steps=2), project=project)
+        made = rows(sampling=sampling).generators[name](TEXTS, frames, seeds)
+        expected = pipeline.generate(TEXTS, frames, seeds, sampling, project=project)
         for motion, other in zip(made, expected, strict=True):
             np.testing.assert_allclose(with_constant_bones(motion), other.features, atol=1e-3)
 
@@ -224,7 +226,7 @@ def test_matched_moments_are_those_of_the_training_latents(rows, world, monkeypa
         seen.setdefault("first", draw(self, texts, frames, seeds, sampling))
         return seen["first"]
 
-    def kept(self, latents, lengths):
+    def kept(self, latents, lengths, sampling):
         seen["mapped"] = latents
         return []
 

@@ -108,7 +108,8 @@ class DrawnLatents:
         def generate(texts: Sequence[str], frames: Sequence[int], seeds: Sequence[int]) -> Motions:
             lengths = self.within_limits(frames)
             latents = self.draw(texts, lengths, seeds, sampling)
-            return self._decode(latents if change is None else change(latents, lengths), lengths)
+            latents = latents if change is None else change(latents, lengths)
+            return self._decode(latents, lengths, sampling)
 
         return generate
 
@@ -160,10 +161,11 @@ class DrawnLatents:
         if new:
             self.conditions.update(zip(new, self.model.embed(new), strict=True))
 
-    def _decode(self, latents: Tensor, lengths: Sequence[int]) -> Motions:
+    def _decode(self, latents: Tensor, lengths: Sequence[int], sampling: Sampling) -> Motions:
         motions: list = [None] * len(lengths)
         for rows in length_sorted_batches(lengths, DECODED):
-            x = self.model.decode(latents[rows], [lengths[row] for row in rows]).numpy()
+            frames = [lengths[row] for row in rows]
+            x = self.model.decode_drawn(latents[rows], frames, sampling).numpy()
             for place, row in enumerate(rows):
                 motions[row] = x[place, : lengths[row]].copy()
         return motions
