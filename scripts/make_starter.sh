@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The starter model, checkpoints/starter, from the recordings: data, VAE, LEAD's diffusion and projector, a
-# flow beside them, learned words, packing, measures, model card.
+# The starter model, checkpoints/starter, from the recordings: data, VAE, LEAD's diffusion and projector, beside
+# them a distilled one and a flow, learned words, packing, measures, model card.
 # usage: scripts/make_starter.sh FOLDER_OF_BANDAI_NAMCO FOLDER_OF_CMU
-# Two cores with native bf16: about two hours and a half; without it about four times as long. What is
+# Two cores with native bf16: about four hours; without it about four times as long. What is
 # finished is not run again. BITS=16 keeps weights in half precision.
 set -euo pipefail
 usage="usage: scripts/make_starter.sh FOLDER_OF_BANDAI_NAMCO FOLDER_OF_CMU"
@@ -25,7 +25,11 @@ prepare mix-both-sides data=mix "$parts" "data.weights={cmu: 2}" mirror=true # c
 data=mix
 train vae dataset=datasets/mix-both-sides seed=1234
 train diffusion "vae=$run-vae" dataset=datasets/mix-both-sides seed=1234
-train projector "diffusion=$run-diffusion" dataset=datasets/mix-both-sides seed=1234
+longer="stages.diffusion.optimizer.lr=6e-4 stages.diffusion.max_steps=5000"
+train diffusion-longer "vae=$run-vae" "init=$run-diffusion" dataset=datasets/mix-both-sides seed=1235 $longer
+train diffusion-longest "vae=$run-vae" "init=$run-diffusion-longer" dataset=datasets/mix-both-sides seed=1236 $longer
+train projector "diffusion=$run-diffusion-longest" dataset=datasets/mix-both-sides seed=1234
+train distill "teacher=$run-diffusion-longest" dataset=datasets/mix-both-sides seed=1234
 train flow "vae=$run-vae" dataset=datasets/mix-both-sides seed=1234
 train flow-longer "vae=$run-vae" "init=$run-flow" dataset=datasets/mix-both-sides seed=1235 \
   stages.flow.optimizer.lr=5e-4 stages.flow.max_steps=3500
@@ -35,7 +39,7 @@ train classifier dataset=datasets/bandai_namco seed=1234
 [ -f "$out/words/chimpira.safetensors" ] ||
   lead invert "run=$run-projector" concepts=scripts/starter_words.yaml templates=action dataset=datasets/mix \
     "output=$out/words" overwrite=true progress=false
-lead export "run=$run-projector" format=starter dataset=datasets/mix "beside=[$run-flow-longer]" \
+lead export "run=$run-projector" format=starter dataset=datasets/mix "beside=[$run-flow-longer,$run-distill]" \
   "words=[$out/words/elderly.safetensors,$out/words/childish.safetensors,$out/words/chimpira.safetensors]" \
   "bits=${BITS:-8}" "output=$starter" overwrite=true
 

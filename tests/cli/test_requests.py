@@ -19,7 +19,7 @@ from lead.studies.request import EvaluateRequest
 from lead.studies.words.learning import LearnRequest
 
 REQUESTS = {
-    ("generate", "sampling=lcm1_guidance2"): GenerateRequest,
+    ("generate", "sampling=lcm1_guidance3"): GenerateRequest,
     ("generate", "sampling=euler16_sink"): GenerateRequest,
     ("evaluate", "study=table4", "split=test"): EvaluateRequest,
     ("evaluate", "protocol=open", "split=val"): EvaluateRequest,

@@ -95,7 +95,7 @@ def test_the_size_has_the_last_word():
     values = values_of("distill")
     assert values["stage"]["module"]["w_high"] == 15.0
     options = train_request(values).options
-    assert (options.w_high, options.sampling) == (1.5, "lcm1_guidance2")
+    assert (options.w_high, options.sampling) == (4.0, "lcm4_guidance3")
     assert (options.huber_c, options.optimizer.warmup_steps) == (0.001, 50)
 
 

@@ -40,9 +40,9 @@ def test_the_size_has_the_published_numbers():
 
 def test_few_steps_visit_timesteps_that_were_distilled():
     """The grids are 99, 199, ..., 999 with ten steps and 19, 39, ..., 999 with fifty."""
-    for name in ("lcm1_skip100", "lcm2_skip100", "lcm4_skip100", "lcm1_guidance2"):
+    for name in ("lcm1_skip100", "lcm2_skip100", "lcm4_skip100", "lcm1_guidance3"):
         assert all((t + 1) % 100 == 0 for t in timesteps(name))
-    for name in ("lcm2_guidance2", "lcm4_guidance2"):
+    for name in ("lcm2_guidance3", "lcm4_guidance3"):
         assert all((t + 1) % 100 == 0 for t in timesteps(name)) and timesteps(name)[0] == 999
 
 
