@@ -17,6 +17,7 @@ MEASURES = {
     "r_precision_3": "R-precision top 3 ↑",
     "fid": "FID ↓",
     "foot_skating_ratio": "skating ratio ↓",
+    "toe_skating_ratio": "of the toes ↓",
     "jitter": "jitter (m/s³) →",
 }
 CARD = Path(__file__).with_suffix(".md")
