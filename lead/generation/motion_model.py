@@ -88,7 +88,7 @@ class Sampling:
         return self.sink_threshold is not None or self.sink_padding > 0
 
 
-TELLING = Sampling(sampler="ddim", steps=10, guidance_scale=5.0, candidates=8)
+TELLING = Sampling("ddim", 10, 5.0, plant_feet=True, candidates=8)
 """How sentences about motions are drawn where nobody says otherwise: ddim10_guidance5."""
 
 

@@ -1,7 +1,6 @@
 """The root's path, read off the feet that stand where it disagrees with them."""
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from lead.representation.features import features_to_joints, replace_joints
 from lead.representation.skeletons import get_skeleton
@@ -34,7 +33,7 @@ def plant_feet(features: np.ndarray, skeleton: str = "humanml3d") -> np.ndarray:
     stands = np.exp(-np.maximum(above[1:], above[:-1]) / FALL)
     velocity = np.diff(feet, axis=0)[..., [0, 2]] * shape.fps
     moves, weight = (
-        gaussian_filter1d(of, SECONDS * shape.fps, axis=0, mode="nearest")
+        _over_time(of, SECONDS * shape.fps)
         for of in ((stands[..., None] * velocity).sum(1), stands.sum(1, keepdims=True))
     )
     lack = -moves / (weight + NOBODY)
@@ -42,3 +41,12 @@ def plant_feet(features: np.ndarray, skeleton: str = "humanml3d") -> np.ndarray:
     offset = np.cumsum(lack * fourth / (fourth + SPEED**4), axis=0) / shape.fps
     joints[1:, :, [0, 2]] += offset[:, None].astype(joints.dtype)
     return replace_joints(features, joints, skeleton)
+
+
+def _over_time(values: np.ndarray, deviation: float) -> np.ndarray:
+    """Gaussian mean over frames, (frames, n); the first and last stand for those outside."""
+    reach = int(4 * deviation + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    padded = np.pad(values, ((reach, reach), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=0)
+    return windows @ (weights / weights.sum())

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
 from lead.data.sources.cmu_open import CmuOpenSource
 from lead.representation import features_to_joints, get_skeleton
-from lead.representation.planting import plant_feet
+from lead.representation.planting import _over_time, plant_feet
 
 LEFT, RIGHT = (7, 10), (8, 11)  # ankle, toe
 ANKLE = 0.06
@@ -114,3 +115,10 @@ def test_one_frame_and_the_input_stay_as_they_are():
     before = given.copy()
     plant_feet(given)
     assert (given == before).all()
+
+
+def test_means_over_time_are_scipys():
+    values = np.random.default_rng(0).normal(size=(37, 3))
+    for deviation in (3.125, 5.0):
+        wanted = gaussian_filter1d(values, deviation, axis=0, mode="nearest")
+        assert _over_time(values, deviation) == pytest.approx(wanted, abs=1e-12)
