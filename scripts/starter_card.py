@@ -44,6 +44,7 @@ def main(folder: Path, measured: Path) -> None:
         known=f"farther than {known.threshold:.2f} from the nearest of {facts['captions']:,}. Of "
         f"{facts['near_sentences']} sentences about what it knows {facts['near_called_far']:.0%} "
         f"are called far, of {facts['far_sentences']} others {facts['far_missed']:.0%} are not.",
+        replications=_replications(measured / "open.json"),
         table=_table(measured / "open.json", MEASURES),
         **{name: _sentences(measured, name) for name in ("steps", "sentences", "everyday")},
     )
@@ -60,6 +61,13 @@ def _part(name: str, run: Run) -> str:
     )
     steps = f"{run.record.step:,} steps"
     return f"| `{name}` | {run.stage}: {run.trained_part}, {steps} | {count / 1e6:.1f} M |"
+
+
+def _replications(file: Path) -> str:
+    if not file.is_file():
+        return "no replication"
+    count = read_json(file)["protocol"]["replications"]
+    return f"{count} replication{'s' * (count > 1)}"
 
 
 def _rows(file: Path) -> dict:

@@ -21,7 +21,7 @@ formats=[npz,gif]   npz | gif | webp | mp4 | png | bvh | glb | html (one player 
 format=html      the same as formats=[npz,html]
 fps=60 names=mixamo root=true scale=100   of BVH, GLB, films and pages: see `lead export --help`
 output=DIR       default outputs/RUN-FIRST-WORDS; overwrite=true replaces it
-sampling=S       ddim50 | ddpm1000; for a distilled run lcm1 (its default) | lcm2 | lcm4; for a flow
+sampling=S       ddim50 | ddpm1000; for a distilled run lcm1 | lcm2 | lcm4; for a flow
                  euler16 | heun16 | midpoint16 | dopri5 | euler16_sink
 sampling.KEY=V   steps, guidance_scale, timesteps, eta, plant_feet; of a flow shift, sink_..., ...
 device=auto      cpu | cuda

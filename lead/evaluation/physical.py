@@ -242,8 +242,7 @@ def _feet(
     joints = check_clip(joints, at_least=2, skeleton=skeleton)
     ankles, toes = zip(skeleton.left_foot, skeleton.right_foot, strict=True)
     feet = joints[:, [*toes, *ankles]]
-    leg = sum(skeleton.bone_lengths[joint] for joint in skeleton.scale_joints)
-    heights = np.repeat([CONTACT_HEIGHT, ANKLE_HEIGHT * leg], 2)
+    heights = np.repeat([CONTACT_HEIGHT, ANKLE_HEIGHT * skeleton.leg], 2)
     speed = _ground_speed(feet, fps)
     reach = round((AVERAGING_SECONDS * fps - 1) / 2)  # frames on each side
     padded = np.pad(speed, ((reach, reach), (0, 0)))

@@ -108,6 +108,12 @@ class FlowModel(CodedModel):
         whole = np.pad(kept, (0, -len(kept) % frames)).reshape(-1, frames).all(axis=1)
         return replace(self, kept=(z[0], torch.tensor(whole, device=self.device)))
 
+    def decode_drawn(self, latents: Tensor, frames: Sequence[int], sampling: Sampling) -> Tensor:
+        """As ever, but feet of kept frames stay where they are."""
+        if self.kept is not None:
+            sampling = replace(sampling, plant_feet=False)
+        return super().decode_drawn(latents, frames, sampling)
+
     @torch.no_grad()
     def sample(
         self,

@@ -27,8 +27,7 @@ def plant_feet(features: np.ndarray, skeleton: str = "humanml3d") -> np.ndarray:
         return features
     ankles, toes = zip(shape.left_foot, shape.right_foot, strict=True)
     feet = joints[:, [*toes, *ankles]].astype(np.float64)
-    leg = sum(shape.bone_lengths[joint] for joint in shape.scale_joints)
-    rest = min(np.percentile(feet[:, 2:, 1], 2), ANKLE_HEIGHT * leg)
+    rest = min(np.percentile(feet[:, 2:, 1], 2), ANKLE_HEIGHT * shape.leg)
     above = np.maximum(feet[..., 1] - [0, 0, rest, rest], 0)
     stands = np.exp(-np.maximum(above[1:], above[:-1]) / FALL)
     velocity = np.diff(feet, axis=0)[..., [0, 2]] * shape.fps

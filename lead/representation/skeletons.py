@@ -38,6 +38,11 @@ class Skeleton:
         return len(self.joint_names)
 
     @property
+    def leg(self) -> float:
+        """Length of a leg, metres."""
+        return sum(self.bone_lengths[joint] for joint in self.scale_joints)
+
+    @property
     def features(self) -> int:
         """Width of a feature vector: 4 + 3 (J-1) + 6 (J-1) + 3 J + 4."""
         return 12 * self.joints - 1

@@ -212,6 +212,10 @@ def test_kept_frames_come_out_as_they_are_coded(model, kind, sticks, sampler):
     nothing = model.with_kept(features, np.zeros(42, bool))
     plain = model.sample(TEXTS[:2], [42, 50], [1, 2], few)
     assert torch.equal(nothing.sample(TEXTS[:2], [42, 50], [1, 2], few), plain)
+    given = latents, [42, 50], few
+    planting = latents, [42, 50], replace(few, plant_feet=True)
+    assert torch.equal(filling.decode_drawn(*planting), filling.decode_drawn(*given))
+    assert not torch.equal(model.decode_drawn(*planting), model.decode_drawn(*given))
     if kind == "vae":
         return  # its decoder also reads what comes after, and may change a frame by that
     starting = model.with_kept(features[:20], np.ones(20, bool)).generate(
