@@ -86,7 +86,7 @@ def open_server(tmp_path, sticks):
 def visitor(opened):
     """The server with an empty queue; afterwards nothing is left in its folder."""
     opened.stick.gate.set()
-    opened.stick.fails = None
     yield opened
     opened.stick.gate.set()
+    opened.stick.fails = None  # before the next test, whose wider fixtures come first
     assert not list(opened.folder.iterdir())
