@@ -7,6 +7,7 @@ timeline=FILE    the same lines, one motion that does one after the other, as lo
                  together (flows on latents of a VAE); the npz says which frames are of which
 seconds=4        length of each clip
 seed=1 count=3   three clips per sentence, of seeds 1, 2 and 3
+best_of=4        four draws for each clip, of which evaluator=checkpoints/judge keeps the best
 start=FILE       a motion (npz, BVH) that each clip begins with: it goes on from there. For flows
 keep=FILE keep_frames=[0-20,60-80]   frames of a motion that stay; those between are new. For flows
 task=joint       a motion and its sentence together, of no text; task=motion a motion alone. MoTe
@@ -33,6 +34,7 @@ compiled=true    have torch compile the networks first: half a minute, then fast
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from lead.cli.loading import check_lengths, compose_for_run, request
@@ -62,14 +64,11 @@ def run(overrides: Sequence[str]) -> int:
         from lead.studies.clips import GenerateRequest, generate_folder
 
         asked = request(GenerateRequest, config, manner=manner)
-        generate_folder(prompts, folder, formats, asked, lap=watch.lap, say=print, note=_note)
+        note = partial(print, "lead: note:", file=sys.stderr)
+        generate_folder(prompts, folder, formats, asked, lap=watch.lap, say=print, note=note)
         if config["profile"]:
             print(watch.breakdown())
     return 0
-
-
-def _note(text: str) -> None:
-    print(f"lead: note: {text}", file=sys.stderr)
 
 
 def _output_name(config: dict, prompts: list[tuple[str, float]]) -> Path:

@@ -94,6 +94,7 @@ OWN = {
     "text_encoder.hub": Takes(str, null=True),
     "text_encoder.sha256": Takes(str, null=True),
     "count": Takes(int, 1, 100_000),
+    "best_of": Takes(int, 1, 64),
     "seconds": Takes(float, 0, 3600, above=True),
     "project": Takes(bool, null=True),
     "generate task": Takes(str, words=("text", "joint", "motion")),

@@ -16,6 +16,7 @@ from lead.generation.loading import InferenceRequest, load_for_inference, with_w
 from lead.generation.motion_model import GeneratedMotion, MotionModel, Sampling
 from lead.inversion import Word, read_word
 from lead.models.text_encoders.learned_words import check_taught, words_in
+from lead.studies.choosing import Choice, nearest
 from lead.studies.continuing import Keeping, with_motion
 from lead.studies.free import Free, free_clips
 from lead.studies.timelines import Prompts, check_timeline, make_timelines
@@ -25,7 +26,7 @@ ON_SHEET = 40  # clips, the first ones
 Say = Callable[[str], None]
 
 
-class GenerateRequest(Keeping, Free, InferenceRequest):
+class GenerateRequest(Keeping, Free, Choice, InferenceRequest):
     """How `lead generate` makes clips of its sentences, and what it writes beside them."""
 
     run: str
@@ -56,6 +57,7 @@ def generate_folder(
     words = _words_of(texts, request)
     lap("load libraries")
     model = with_words(load_for_inference(request), words)
+    judge = request.judge(texts, request.timeline is None and not request.is_free)
     lap("load the run")
     sampling, project = request.sampling, request.project
     model.check_sampling(sampling)
@@ -63,7 +65,7 @@ def generate_folder(
         project = model.can("project")
     model, frames = _frames(model, prompts, request, project)
     remarks = {} if request.is_free else _remarks(model, texts, note)
-    seeds = range(request.seed, request.seed + request.count)
+    seeds = range(request.seed, request.seed + request.count * request.best_of)
     lap("compare sentences")
     about = _provenance(request, project)
     if request.timeline is not None:
@@ -81,6 +83,9 @@ def generate_folder(
             lap=lap,
             progress=len(jobs) > 1,
         )
+        if judge is not None:
+            clips = nearest(clips, request.best_of, judge)
+            lap("choose clips")
     with atomic_folder(folder, replace=request.overwrite) as temporary:
         _write(temporary, clips, formats, remarks, request)
     say(f"{folder}: {len(clips)} clips; open {folder}/index.html")
