@@ -1,6 +1,6 @@
 """lead caption run=RUN motions=FILES [key=value ...] : motions -> sentences (MoTe).
 
-run=RUN          a run of stage=joint_diffusion
+run=RUN          a run of stage=captioner, or of stage=joint_diffusion that it stands on
 motions=A,B      BVH, AMC (with its ASF), .npz or .npy (features, or joints in metres) files, or
                  folders of them
 text="..."       instead of motions: sentences like this one; texts=FILE, one a line
@@ -31,7 +31,7 @@ def run(overrides: Sequence[str]) -> int:
     """Write sentences of motions."""
     config = compose_for_run("caption", overrides)
     if config["run"] is None:
-        raise RequestError("caption needs run=RUN: a run of stage=joint_diffusion")
+        raise RequestError("caption needs run=RUN: a run of stage=captioner or joint_diffusion")
     if sum(config[key] is not None for key in ("motions", "text", "texts")) > 1:
         raise RequestError('caption takes one of motions=FILES, text="..." and texts=FILE')
     output = Path(config["output"] or "outputs/captions.tsv")

@@ -15,7 +15,7 @@ from lead.core.errors import RequestError, did_you_mean
 SENTENCES = ("text", "word", "data.template", "data.licence")
 PATHS = (
     *("prompts", "source", "output", "dataset", "run", "vae", "diffusion", "projector", "motion"),
-    *("start", "keep", "autoencoder", "text_autoencoder", "like", "init"),
+    *("start", "keep", "autoencoder", "text_autoencoder", "joint_diffusion", "like", "init"),
     *("evaluator", "classifier", "words", "motions", "actions", "concepts", "teacher", "beside"),
     *("checkpoint", "mean", "std", "sentences", "bertscore"),
     *("sweep", "plot", "data.captions", "data.skeleton_map", "data.cache", "text_encoder.path"),

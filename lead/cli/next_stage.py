@@ -14,6 +14,7 @@ NEXT = {
     "diffusion": "lead train stage=projector {chosen} diffusion={run}",
     "autoencoder": "lead train stage=flow {chosen} autoencoder={run}",
     "text_autoencoder": "lead train stage=joint_diffusion {chosen} vae=RUN text_autoencoder={run}",
+    "joint_diffusion": "lead train stage=captioner {chosen} joint_diffusion={run}",
     "classifier": "lead evaluate run={run}{measured}",
     "evaluator": "lead evaluate run=RUN protocol=open evaluator={run}{measured}",
 }

@@ -1,20 +1,20 @@
 """lead train stage=STAGE data=NAME [key=value ...] : one stage of LEAD -> a run directory.
 
 stage=STAGE      vae (the default) | diffusion | projector | distill (LEAD) | autoencoder
-                 | flow (MLA-Gen) | text_autoencoder | joint_diffusion (MoTe)
+                 | flow (MLA-Gen) | text_autoencoder | joint_diffusion | captioner (MoTe)
                  | evaluator (the judge of `lead evaluate`) | classifier (names styles and contents)
 data=NAME        which prepared dataset (datasets/NAME), or dataset=DIR; default cmu_open
 vae=RUN          the run of stage 1; needed by stage=diffusion
 diffusion=RUN    the run of stage 2; needed by stage=projector (or vae=RUN for a projector alone)
 text_autoencoder=RUN  the run of sentences; needed by stage=joint_diffusion, beside vae=RUN
+joint_diffusion=RUN   that run; needed by stage=captioner, which writes better of what it draws
 autoencoder=RUN  the run of stage 1 of a flow; needed by stage=flow (or vae=RUN of size=small)
 teacher=RUN      the run of stage 2 that stage=distill teaches to sample in one step
 size=SIZE        tiny | demo | small (default) | paper | mldpp
 run=DIR          run directory; default checkpoints/NAME-SIZE-STAGE
 text_encoder=T   minilm | clip_l14 | open_clip_l14 | sentence_t5 | hash
 init=RUN         start from the weights of a run of the same stage, with other data or lr
-resume=true      go on with a run that was stopped
-overwrite=true   start a run again from nothing
+resume=true      go on with a run that was stopped; overwrite=true starts again from nothing
 seed=N           default 1234
 trainer.KEY=V    max_steps, precision, devices, logger, ... (configs/trainer)
 model.PART.KEY=V, stage.module.KEY=V, stages.STAGE.KEY=V : everything else

@@ -19,6 +19,7 @@ HOLDS: dict[str, tuple[str, ...]] = {
     "flow": ("flow",),
     "text_autoencoder": ("text_autoencoder",),
     "joint_diffusion": ("joint_denoiser", "schedule"),
+    "captioner": ("text_autoencoder",),
     "projector": ("projector",),
     "distill": ("denoiser", "schedule"),
     "evaluator": ("extractor", "words"),

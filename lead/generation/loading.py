@@ -20,7 +20,7 @@ MOTE = "lead.generation.mote_model"
 
 SYSTEMS = {
     **{"diffusion": LEAD, "projector": LEAD, "distill": LEAD},
-    **{"flow": FLOW, "joint_diffusion": MOTE},
+    **{"flow": FLOW, "joint_diffusion": MOTE, "captioner": MOTE},
 }
 """Stage of a run that makes motion -> the module of its system, which has ``load``."""
 

@@ -322,9 +322,10 @@ class MoteModel(CodedModel):
 
 
 def load(run: Run) -> MoteModel:
-    """Load a run of stage joint_diffusion with both that it stands on."""
+    """Load a run of stage joint_diffusion with both that it stands on, or a captioner on one."""
+    writer, run = run, run.holding("joint_denoiser", "joint_diffusion")
     options = run.options("joint_denoiser")  # what a look tells, before anything large is read
-    sentences, encoder = load_sentence_coder(run), load_text_encoder(run)
+    sentences, encoder = load_sentence_coder(writer), load_text_encoder(run)
     coder, facts = load_coder(run.ancestor("vae")), run.record.dataset
     tokens, dim = sentences.shape
     sizes = {"sentence_tokens": tokens, "sentence_dim": dim, "text_dim": encoder.dim}

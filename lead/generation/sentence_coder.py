@@ -55,14 +55,15 @@ class SentenceCoder:
 
 
 def load_sentence_coder(run: Run) -> SentenceCoder:
-    """Of a run of stage joint_diffusion; of stage text_autoencoder without statistics."""
-    below = run.ancestor("text_autoencoder")
+    """Of a run of stages joint_diffusion and captioner; of text_autoencoder without statistics."""
+    below = run.holding("text_autoencoder", "text_autoencoder")
     network = freeze(below.load_part("text_autoencoder"))
     count = network.latent_tokens * network.latent_dim
-    if below is run or run.stage == "text_autoencoder":
+    if run.stage == "text_autoencoder":
         statistics = Normalizer(np.zeros(count), np.ones(count))
     else:
-        statistics = load_normalizer(run, count, "sentences")
+        joint = run.holding("joint_denoiser", "joint_diffusion")
+        statistics = load_normalizer(joint, count, "sentences")
     return SentenceCoder(
         network=network, pieces=SentencePieces.read(below.folder), statistics=statistics
     )

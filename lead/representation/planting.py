@@ -1,10 +1,11 @@
-"""The root's path, read off the feet that stand where it disagrees with them."""
+"""Feet on the floor: the root's height and path, read off the feet that stand."""
 
 import numpy as np
 
 from lead.representation.features import features_to_joints, replace_joints
 from lead.representation.skeletons import get_skeleton
 
+LOWEST = 5  # % of the frames of a clip may reach below the floor
 FALL = 0.015  # m; a foot joint so much above where it stands counts 1/e
 ANKLE_HEIGHT = 0.12  # of a leg; no ankle stands higher
 SECONDS = 0.25  # deviation of the Gaussian over time
@@ -15,16 +16,18 @@ NOBODY = 0.05  # weight of feet that do not stand: where nobody does, the path s
 def plant_feet(features: np.ndarray, skeleton: str = "humanml3d") -> np.ndarray:
     """The same poses along a path on which standing feet stand: (frames, F) -> (frames, F).
 
-    Generated roots may run ahead of the legs (a walk backward at twice the speed of its steps).
-    Where toes and ankles are as low as they stand, their horizontal velocity, weighted by height
-    and averaged over time, is what the root's lacks, u. The root is given it by the share
-    |u|^4 / (|u|^4 + SPEED^4), so that clips whose feet nearly stand stay as they are. The root's
-    height and turns are kept. A clip of one frame comes back as it is.
+    The clip is set on the floor, as those of the data are: in a twentieth of its frames the lowest
+    joint is below 0. Generated roots may run ahead of the legs (a walk backward at twice the speed
+    of its steps). Where toes and ankles are as low as they stand, their horizontal velocity,
+    weighted by height and averaged over time, is what the root's lacks, u. The root is given it by
+    the share |u|^4 / (|u|^4 + SPEED^4), so that clips whose feet nearly stand stay where they are.
+    Its turns are kept. A clip of one frame comes back as it is.
     """
     shape = get_skeleton(skeleton)
     joints = features_to_joints(features, skeleton)
     if len(joints) < 2:
         return features
+    joints[..., 1] -= np.percentile(joints[..., 1].min(axis=1), LOWEST).astype(joints.dtype)
     ankles, toes = zip(shape.left_foot, shape.right_foot, strict=True)
     feet = joints[:, [*toes, *ankles]].astype(np.float64)
     rest = min(np.percentile(feet[:, 2:, 1], 2), ANKLE_HEIGHT * shape.leg)

@@ -15,7 +15,7 @@ from lead.data.latents import TimedLatents
 from lead.data.packed import PackedDataset
 from lead.data.words import CaptionWords
 from lead.generation.lead_model import keeps_time
-from lead.representation.normalizer import Normalizer
+from lead.representation.normalizer import Normalizer, load_normalizer
 from lead.training.latent_inputs import LatentInputs, statistics_of
 from lead.training.stage import TrainRequest, keep_statistics
 
@@ -26,11 +26,18 @@ class JointInputs(LatentInputs):
     """A flow's inputs with the latents of each caption, entry by entry of unit variance.
 
     Latents of whole clips are taken as those that keep time: posterior means, standardised, with
-    captions word by word. Raises RequestError where the sentences' run was trained with another
-    text encoder.
+    captions word by word. With ``like``, a run of both, the statistics are its own. Raises
+    RequestError where the sentences' run was trained with another text encoder.
     """
 
-    def __init__(self, request: TrainRequest, dataset: PackedDataset, run: Run, sentences: Run):
+    def __init__(
+        self,
+        request: TrainRequest,
+        dataset: PackedDataset,
+        run: Run,
+        sentences: Run,
+        like: Run | None = None,
+    ):
         super().__init__(request, dataset, run)
         if sentences.record.text_fingerprint != self.encoder.fingerprint:
             raise RequestError(
@@ -41,6 +48,11 @@ class JointInputs(LatentInputs):
         self.of_sentences: Normalizer | None = None  # once they are there
         options = sentences.options("text_autoencoder")
         self.sentence_shape = (options["latent_tokens"], options["latent_dim"])
+        if like is not None:
+            channels = like.options("joint_denoiser")["channels"]
+            self.statistics = load_normalizer(like, channels)
+            count = int(np.prod(self.sentence_shape))
+            self.of_sentences = load_normalizer(like, count, "sentences")
 
     def keep(self) -> None:
         """Write both statistics beside the weights."""

@@ -15,12 +15,15 @@ from lead.core.runs import Run
 from lead.core.seeding import make_generator
 from lead.diffusion.schedules import scaled_linear
 from lead.export.motion_file import read_motion
-from lead.generation import Sampling
+from lead.generation import Sampling, load_motion_model
 from lead.interop.hub import pack_run
-from lead.models.joint_denoiser import CLEAN
-from lead.representation.normalizer import load_normalizer
+from lead.models.joint_denoiser import CLEAN, JointDenoiser
+from lead.models.sentence_pieces import padded
+from lead.models.text_autoencoder import TextAutoencoder
+from lead.representation.normalizer import Normalizer, load_normalizer
 from lead.studies.benchmark.rewriting import compare
 from lead.studies.meeting import RIDGE, ridge
+from lead.training.captioner_stage import CaptionerOptions, CaptionerStage, ToldBatch
 from lead.training.joint_diffusion_stage import (
     CONTEXTS,
     JointDiffusionOptions,
@@ -122,11 +125,11 @@ def test_contexts_are_drawn_by_their_shares():
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory, micro_words):
-    """All four trainings at a few steps; the sentences are those of the clips."""
+    """All trainings at a few steps; the sentences are those of the clips."""
     folder = tmp_path_factory.mktemp("mote")
     named = {
         **{"vae": folder / "vae", "text_autoencoder": folder / "ted"},
-        **{"joint_diffusion": folder / "mote"},
+        **{"joint_diffusion": folder / "mote", "captioner": folder / "captioner"},
     }
     for stage_name, run in named.items():
         words = micro_words(stage_name, run)
@@ -134,6 +137,8 @@ def chain(tmp_path_factory, micro_words):
             words += ["model/vae=timed", "model.vae.patch=4", "model.vae.latent_dim=8"]
         if stage_name == "joint_diffusion":
             words += [f"vae={named['vae']}", f"text_autoencoder={named['text_autoencoder']}"]
+        if stage_name == "captioner":
+            words += [f"joint_diffusion={named['joint_diffusion']}", "stage.module.steps=2"]
         assert main(["train", *words]) == 0, words
     return named
 
@@ -173,12 +178,88 @@ def test_the_chain_keeps_all_that_both_directions_need(chain, clip, capsys):
         assert (output / "000.npz").is_file()
 
 
+class Silent(JointDenoiser):
+    """A diffusion that hears no noise in anything: DDIM then only scales what it is given."""
+
+    def __init__(self):
+        torch.nn.Module.__init__(self)
+        self.empty = "token"
+
+    def forward(self, motion, text):
+        return torch.zeros_like(motion.z_t), torch.zeros_like(text.z_t)
+
+
+def writing(**options) -> CaptionerStage:
+    """A captioner on sentences of two latents of four numbers."""
+    ted = TextAutoencoder(
+        **{"text_dim": 12, "latent_tokens": 2, "latent_dim": 4, "width": 16, "layers": 1},
+        **{"heads": 2, "vocabulary": 300, "longest": 12, "language_width": 16},
+        **{"language_layers": 1, "language_heads": 2},
+    )
+    statistics = Normalizer(np.arange(8), np.linspace(0.5, 2, 8))
+    asked = CaptionerOptions(**options)
+    return CaptionerStage(ted, Silent(), scaled_linear(), statistics, asked)
+
+
+def test_drawn_latents_are_those_of_ddim_and_the_others_have_noise_of_their_own():
+    made, given = writing(drawn=0.5, steps=5, latent_noise=0.5), batch()
+    latents = made.latents(given, StepDraws(make_generator(0)), all_drawn=False)
+    generator = make_generator(0)
+    drawn = torch.rand(4, generator=generator) < 0.5
+    deviation = 0.5 * torch.rand(4, 1, 1, generator=generator)
+    noise = torch.randn(4, 2, 4, generator=generator)
+    assert 0 < drawn.sum() < 4
+    levels = scaled_linear().alphas_cumprod.float()
+    alone = noise * (levels[0] / levels[made.steps.timesteps[0]]).sqrt()  # all of it is kept
+    mean, std = torch.arange(8.0).view(2, 4), torch.linspace(0.5, 2, 8).view(2, 4)
+    wanted = torch.where(
+        drawn[:, None, None],
+        mean + std * alone,
+        mean + std * given.sentence + deviation * noise,
+    )
+    torch.testing.assert_close(latents, wanted, rtol=1e-4, atol=1e-4)
+    everything = made.latents(given, StepDraws(make_generator(0)), all_drawn=True)
+    torch.testing.assert_close(everything, mean + std * alone, rtol=1e-4, atol=1e-4)
+
+
+def test_a_caption_is_told_behind_its_latents():
+    """Cross entropy by hand, of one caption after the other."""
+    made, given = writing(drawn=1.0, steps=2), batch()
+    captions = [[5, 6, 7, 0], [8, 0], [9, 10, 0], [11, 0]]
+    told = ToldBatch(given, *padded(captions, 0))
+    found = made.losses(told, 0)
+    latents = made.latents(given, made.draws(0), all_drawn=True)
+    each, right = [], []
+    for row, ids in enumerate(captions):
+        prefix = made.text_autoencoder.prefix(latents[row : row + 1])
+        vectors = torch.cat([prefix, made.text_autoencoder.pieces(torch.tensor([ids[:-1]]))], 1)
+        logits = made.text_autoencoder.logits(vectors)[0, 1:]
+        each += [-logits.log_softmax(-1)[place, piece] for place, piece in enumerate(ids)]
+        right += (logits.argmax(-1) == torch.tensor(ids)).tolist()
+    assert found["loss"].item() == pytest.approx(torch.stack(each).mean().item(), rel=1e-4)
+    assert found["right"].item() == pytest.approx(np.mean(right))
+
+
+def test_a_captioner_writes_anew_and_reads_as_before(chain):
+    before, after = (
+        Run(chain[name]).tensors("text_autoencoder") for name in ("text_autoencoder", "captioner")
+    )
+    changed = {name.split(".")[0] for name in before if not before[name].equal(after[name])}
+    reads = {"queries", "reading", "to_latents"}
+    assert changed and not changed & reads and reads < {name.split(".")[0] for name in before}
+    said = [load_motion_model(Run(chain[name])) for name in ("joint_diffusion", "captioner")]
+    asked = (["a person walks"], [24], [1], Sampling("ddim", 2, 2.0))
+    drawn = [model.sample(*asked) for model in said]
+    torch.testing.assert_close(*drawn, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("stage_name", ["joint_diffusion", "captioner"])
 @pytest.mark.parametrize("way", ["hub", "starter"])
 def test_what_is_packed_tells_and_makes_as_before(
-    chain, clip, micro_dataset, tmp_path, capsys, way
+    chain, clip, micro_dataset, tmp_path, capsys, way, stage_name
 ):
     """With all that both directions need: pieces of sentences, statistics of both latents."""
-    run, packed = Run(chain["joint_diffusion"]), tmp_path / "packed"
+    run, packed = Run(chain[stage_name]), tmp_path / "packed"
     if way == "hub":
         pack_run(run, packed)
     else:
