@@ -218,8 +218,8 @@ def test_the_papers_numbers():
     assert (distill["optimizer"]["lr"], distill["optimizer"]["schedule"]) == (2e-4, "cosine")
     flows = {name: config["stages"].pop(name) for name in ("autoencoder", "flow")}  # ACMDM's
     assert all(batches.pop(name) == own["batch_size"] for name, own in flows.items())
-    own = config["stages"].pop("classifier")  # the same for every size, no stage of a paper
-    assert batches.pop("classifier") == own["batch_size"]
+    for name in ("classifier", "captioner"):  # the same for every size, no stage of a paper
+        assert batches.pop(name) == config["stages"].pop(name)["batch_size"]
     for name in ("text_autoencoder", "joint_diffusion"):  # MoTe's, which its paper does not tell
         assert batches.pop(name) == config["stages"].pop(name)["batch_size"]
     assert batches == {"vae": 128, "diffusion": 64, "projector": 1024, "evaluator": 128}
