@@ -6,7 +6,7 @@ run=RUN          any run; a vae run by its reconstructions, a classifier by how 
 protocol=P       t2m | t2m67 | open : FID, R-precision, MM-dist, Diversity and MultiModality as well
 task=caption     sentences about motions instead: real captions, two controls and, where one is
                  named, a run that can caption; needs protocol= and evaluator=, and dataset= or run=
-bertscore=DIR    with task=caption: BERTScore by the RoBERTa in this folder (roberta-large)
+bertscore=DIR beams=N   with task=caption: BERTScore by this RoBERTa; as for `lead caption`
 study=T          table3 | table4: words learned from exemplars, in sentences (configs/study)
 sentences=FILE   table of sentences with the content each asks for (columns as in
                  docs/results/starter_sentences.tsv): how often the classifier sees that content
@@ -25,8 +25,7 @@ output=FILE      default: metrics.json in the run directory, captions.json with 
 precision=fp32   fp32 | bf16 | auto : of the networks; bf16 moves joints by about a millimetre
 compiled=true    have torch compile the networks first: half a minute, then faster for each batch
 devices=N        processes that share a protocol's work, a GPU each; or start them with torchrun
-sampling=S, device=D, batch_size=N   as for `lead generate`
-protocol.KEY=V   replications, pool_size, ... (configs/protocol)
+sampling=S, device=D, batch_size=N   as for `lead generate`; protocol.KEY=V (configs/protocol)
 """
 
 from collections.abc import Sequence

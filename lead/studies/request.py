@@ -34,6 +34,7 @@ class EvaluateRequest(ClipsRequest, InferenceRequest):
 
     run: str | None
     task: str | None
+    beams: int
     bertscore: str | None
     evaluator: str | None
     classifier: str | None

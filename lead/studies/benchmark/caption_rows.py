@@ -34,6 +34,7 @@ class ByModel:
     real: RealClips
     batch_size: int
     sampling: Sampling
+    beams: int = 1
 
     def __call__(self, requests: Sequence[Request], motion: np.ndarray) -> list[Written]:  # noqa: ARG002
         """A sentence for each request, by its seed."""
@@ -42,7 +43,7 @@ class ByModel:
             part = requests[start : start + self.batch_size]
             clips = [cut(self.real, request.crop) for request in part]
             seeds = [request.seed for request in part]
-            made = self.model.caption(clips, seeds, sampling=self.sampling)
+            made = self.model.caption(clips, seeds, beams=self.beams, sampling=self.sampling)
             said.extend(Written(sentences[0][0]) for sentences in made)
         return said
 

@@ -55,7 +55,7 @@ def judge_captions(
     if model is not None:
         model.need("caption")
         captioners[f"captions ({model.title})"] = ByModel(
-            model, real, request.batch_size, request.sampling
+            model, real, request.batch_size, request.sampling, request.beams
         )
     bert = None if request.bertscore is None else _bert(request.bertscore)
     asked = (protocol, judge, real, _groups(real), captioners, request.seed)
