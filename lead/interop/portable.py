@@ -46,6 +46,8 @@ class Packing:
         }
         self._copy(run, packed)
         values = {key: value for key, value in run.record.values.items() if key not in _PLACES}
+        if files := values.get("stage", {}).get("sentences"):
+            values["stage"] = {**values["stage"], "sentences": [Path(file).name for file in files]}
         of = {stage: parent.as_parent(folder) for stage, parent in parents.items()}
         packed.update(**{**run.contents, "parents": of, "values": values, **self._about(run)})
         return packed

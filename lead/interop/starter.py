@@ -5,7 +5,8 @@ Layout of ``checkpoints/starter/``, a run with what it stands on inside::
     run.json weights/             what run=checkpoints/starter names
     vae/ ...                      the runs it stands on, each in a folder with its stage's name
     diffusion/ projector/ ...     other runs beside it, which share what they stand on
-    known_texts.safetensors       training captions, thinned out, beside what reads sentences
+    known_texts.safetensors       training captions, thinned out, beside what reads sentences (but
+                                  not with a MoTe beside it, which is there to caption)
     words/NAME.safetensors        learned words
     README.md                     the model card
 
@@ -68,7 +69,8 @@ def pack_starter(
         readers = {_reader(run): _reader(packing.pack(run, folder))}
         for other in beside:
             inside = packing.pack(other, folder / other.stage)
-            if other.record.text_fingerprint is not None:
+            captions = other.has_ancestor("joint_diffusion")
+            if other.record.text_fingerprint is not None and not captions:
                 readers[_reader(other)] = _reader(inside)
         for word in map(read_word, words):
             write_word(folder / "words" / f"{word.word.strip('<>')}.safetensors", word)
@@ -82,7 +84,8 @@ def pack_starter(
 
 def _reader(run: Run) -> Run:
     """The run whose network reads the sentences: itself, or the diffusion that it stands on."""
-    return run.ancestor("diffusion") if run.has_ancestor("diffusion") else run
+    above = (stage for stage in ("diffusion", "joint_diffusion") if run.has_ancestor(stage))
+    return run.ancestor(next(above, run.stage))
 
 
 def folder_sizes(folder: Path) -> dict[str, int]:
