@@ -87,7 +87,7 @@ def complaints(page) -> list:
 
 
 def test_a_sentence_becomes_moving_figures_side_by_side(page):
-    assert page.run("document.activeElement.id") == "text"
+    page.wait("document.activeElement.id === 'text'")
     ask(page, "a person walks in a circle", "both")
     ready(page)
     frame = page.frame(PLAYING.format(2))

@@ -39,8 +39,8 @@ def talking(sticks):
     class Talking(sticks.WalkingSticks):
         abilities = frozenset({"caption"})
 
-        def caption(self, clips, seeds, *, count=1, sampling):
-            assert len(clips) <= 3 and count == 1 and sampling.steps == 10
+        def caption(self, clips, seeds, *, count=1, beams=1, sampling):
+            assert len(clips) <= 3 and count == beams == 1 and sampling.steps == 10
             return [[(f"{len(c)} frames, {s}.", -1.0)] for c, s in zip(clips, seeds, strict=True)]
 
     plain = sticks.make_sticks()
