@@ -6,12 +6,11 @@ motions=A,B      BVH, AMC (with its ASF), .npz or .npy (features, or joints in m
 text="..."       instead of motions: sentences like this one; texts=FILE, one a line
 strength=0.5     how far these may be from it: 0 writes it again from its latents, 1 is a new one
                  Without motions and text: sentences of nothing are written
-count=3 seed=1   three sentences of each, of seeds 1, 2 and 3
+count=3 seed=1   three sentences of each, of seeds 1, 2 and 3; device=, precision=, overwrite=true
 beams=1          how many beginnings of a sentence are kept while it is written; 1 is greedy
 output=FILE      a table of the sentences with their scores; default outputs/captions.tsv
 sampling=S       ddim50 | ddim50_guidance2 | ...; sampling.guidance_scale=W, sampling.steps=N
 sampling.candidates=8  sentences drawn for each that is written: the one the motion follows best
-device=auto precision=fp32 overwrite=true
 
 A sentence's score is the mean logarithm of the probability of its pieces. A motion's sentences do
 not depend on where it is, which way it faces, or how it is stored.
@@ -31,7 +30,7 @@ def run(overrides: Sequence[str]) -> int:
     """Write sentences of motions."""
     config = compose_for_run("caption", overrides)
     if config["run"] is None:
-        raise RequestError("caption needs run=RUN: a run of stage=captioner or joint_diffusion")
+        raise RequestError("caption needs run=RUN: one such as checkpoints/starter/captioner")
     if sum(config[key] is not None for key in ("motions", "text", "texts")) > 1:
         raise RequestError('caption takes one of motions=FILES, text="..." and texts=FILE')
     output = Path(config["output"] or "outputs/captions.tsv")

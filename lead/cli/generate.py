@@ -7,7 +7,7 @@ timeline=FILE    the same lines, one motion that does one after the other, as lo
                  together (flows on latents of a VAE); the npz says which frames are of which
 seconds=4        length of each clip
 seed=1 count=3   three clips per sentence, of seeds 1, 2 and 3
-best_of=4        four draws for each clip, of which evaluator=checkpoints/judge keeps the best
+best_of=4        the best of four draws (seeds 1 to 4, 5 to 8, ...) by evaluator=checkpoints/judge
 start=FILE       a motion (npz, BVH) that each clip begins with: it goes on from there. For flows
 keep=FILE keep_frames=[0-20,60-80]   frames of a motion that stay; those between are new. For flows
 task=joint       a motion and its sentence together, of no text; task=motion a motion alone. MoTe

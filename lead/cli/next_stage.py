@@ -15,6 +15,7 @@ NEXT = {
     "autoencoder": "lead train stage=flow {chosen} autoencoder={run}",
     "text_autoencoder": "lead train stage=joint_diffusion {chosen} vae=RUN text_autoencoder={run}",
     "joint_diffusion": "lead train stage=captioner {chosen} joint_diffusion={run}",
+    "captioner": "lead caption run={run} motions=FILE",
     "classifier": "lead evaluate run={run}{measured}",
     "evaluator": "lead evaluate run=RUN protocol=open evaluator={run}{measured}",
 }

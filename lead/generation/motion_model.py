@@ -45,7 +45,7 @@ REFUSALS = {
     "timeline": "timeline= needs a flow on a VAE whose latents keep time: checkpoints/starter/flow",
     "attention": "this model reads no text word by word: name a flow with local conditioning",
     "keep_frames": "start= and keep= need a flow run, such as run=checkpoints/starter/flow",
-    "caption": "this model writes no sentences about motions: name a run that was trained for both",
+    "caption": "this model writes no sentences about motions: name a run of stage=captioner",
     "make": "this model makes motions of sentences alone: task= and like= need a MoTe run",
     "embed_guidance": "this model is not distilled: name a run of stage=distill",
 }

@@ -208,4 +208,6 @@ def _provenance(request: GenerateRequest, project: bool) -> dict[str, str]:
     }
     named = {key: getattr(request, key) for key in ("words", "start", "keep")}
     named["keep_frames"] = ",".join(request.keep_frames)
+    if request.best_of > 1:
+        named["best_of"] = f"{request.best_of} by {request.evaluator}"
     return about | {key: value for key, value in named.items() if value}

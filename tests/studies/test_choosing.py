@@ -76,6 +76,7 @@ def test_the_file_says_which_seed_was_kept(sticks, world, monkeypatch, repositor
     kept = [read_motion(path) for path in sorted((world.here / "best").glob("*.npz"))]
     assert sorted(every) == [3, 4, 5, 6]
     assert kept[0].seed in (3, 4) and kept[1].seed in (5, 6)
+    assert {clip.provenance["best_of"] for clip in kept} == {f"2 by {judge}"}
     for clip in kept:
         np.testing.assert_array_equal(clip.joints, every[clip.seed].joints)
 
