@@ -35,14 +35,14 @@ train distill "teacher=$run-diffusion-longest" dataset=datasets/mix-both-sides s
 train flow "vae=$run-vae" dataset=datasets/mix-both-sides seed=1234
 train flow-longer "vae=$run-vae" "init=$run-flow" dataset=datasets/mix-both-sides seed=1235 \
   stages.flow.optimizer.lr=5e-4 stages.flow.max_steps=3500
-sentences=${sentences:+$sentences/HumanML3D/captions.json,$sentences/KIT-ML/annotations.json}
-train text_autoencoder dataset=datasets/mix-both-sides seed=1234 "stage.sentences=[$sentences]"
+files=${sentences:+$sentences/HumanML3D/captions.json,$sentences/KIT-ML/annotations.json}
+train text_autoencoder dataset=datasets/mix-both-sides seed=1234 "stage.sentences=[$files]"
 both="vae=$run-vae text_autoencoder=$run-text_autoencoder dataset=datasets/mix-both-sides"
 towards="stages.joint_diffusion.optimizer.lr=7e-4 stage.module.contexts={joint:0.05,motion_from_text:0.35,text_from_motion:0.45,motion_alone:0.05,text_alone:0.1}"
 train joint_diffusion $both seed=1234 stages.joint_diffusion.max_steps=4000
 train joint_diffusion-longer $both "init=$run-joint_diffusion" seed=1235 stages.joint_diffusion.max_steps=2300 $towards
 train joint_diffusion-longest $both "init=$run-joint_diffusion-longer" seed=1236 stages.joint_diffusion.max_steps=4500 $towards
-train captioner "joint_diffusion=$run-joint_diffusion-longest" dataset=datasets/mix-both-sides seed=1234 stages.captioner.max_steps=1000
+train captioner "joint_diffusion=$run-joint_diffusion-longest" dataset=datasets/mix-both-sides seed=1234
 data=bandai_namco
 train classifier dataset=datasets/bandai_namco seed=1234
 

@@ -7,7 +7,6 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 
 from lead.core.batches import LatentBatch
@@ -20,10 +19,11 @@ from lead.generation.joint_sampling import Steps, sample_sentence
 from lead.generation.sampling import visited_timesteps
 from lead.models.joint_denoiser import JointDenoiser
 from lead.models.sentence_pieces import SentencePieces, padded
-from lead.models.text_autoencoder import NOTHING, TextAutoencoder, targets
+from lead.models.text_autoencoder import TextAutoencoder
 from lead.representation.normalizer import Normalizer
 from lead.training.earlier_runs import earlier_run
 from lead.training.joint_inputs import JointInputs
+from lead.training.losses import piece_loss
 from lead.training.optimization import Share
 from lead.training.processes import share_of_batch
 from lead.training.randomness import StepDraws
@@ -143,10 +143,7 @@ class CaptionerStage(Stage):
         """In training of drawn and own latents, in validation of drawn ones."""
         latents = self.latents(batch.clips, self.draws(index), index is not None)
         logits = self.text_autoencoder(latents, batch.pieces).float()
-        wanted = targets(latents.shape[1], batch.pieces, batch.lengths)
-        loss = cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=NOTHING)
-        told = wanted != NOTHING
-        right = (logits.argmax(-1) == wanted)[told].float().mean()
+        loss, right = piece_loss(logits, batch.pieces, batch.lengths)
         if index is None:
             loss = loss * share_of_batch(batch.lengths.sum())
         return {"loss": loss, "right": right}

@@ -1,12 +1,13 @@
 """The objectives of the three stages, as functions of tensors."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import cosine_similarity, mse_loss, smooth_l1_loss
+from torch.nn.functional import cosine_similarity, cross_entropy, mse_loss, smooth_l1_loss
 
 from lead.core.errors import RequestError, WorkError, did_you_mean
 from lead.core.masks import masked_mean
+from lead.models.text_autoencoder import NOTHING, targets
 from lead.representation import Skeleton, constant_bones
 from lead.representation.kinematics import bone_vectors, reference_offsets
 
@@ -92,6 +93,21 @@ def held_joints_terms(
         "feet_velocities": masked_mean(feet_wrong, moves),
         "standing": masked_mean(speed * (real_speed < STANDING_SPEED), moves),
     }
+
+
+def piece_loss(
+    logits: Float[Tensor, "batch places vocabulary"],
+    pieces: Int[Tensor, "batch pieces"],
+    lengths: Int[Tensor, " batch"],
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Cross entropy of the pieces of sentences, and the share that are the likeliest.
+
+    Means over all real pieces; ``logits`` are those of TextAutoencoder, its prefix included.
+    """
+    wanted = targets(logits.shape[1] - pieces.shape[1] + 1, pieces, lengths)
+    loss = cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=NOTHING)
+    told = wanted != NOTHING
+    return loss, (logits.argmax(-1) == wanted)[told].float().mean()
 
 
 REDUCTIONS = ("sum", "mean")

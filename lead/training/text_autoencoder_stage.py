@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 
 from lead.core.building import build
@@ -20,9 +19,10 @@ from lead.data.sentences import gather_sentences
 from lead.data.words import CaptionWords, sentence_words
 from lead.models.pretrained_language import language_sizes, load_language
 from lead.models.sentence_pieces import SentencePieces, padded
-from lead.models.text_autoencoder import NOTHING, TextAutoencoder, targets
+from lead.models.text_autoencoder import TextAutoencoder
 from lead.models.text_encoders import TextEncoder
 from lead.training.datamodule import StepDataModule
+from lead.training.losses import piece_loss
 from lead.training.optimization import Share
 from lead.training.processes import share_of_batch
 from lead.training.randomness import StepDraws
@@ -159,11 +159,7 @@ class TextAutoencoderStage(Stage):
                 # By the longest sentence there may be, so that a row's draws are its own.
                 hidden = draws.uniform((len(ids), network.longest))[:, : ids.shape[1]]
                 ids = ids.masked_fill(hidden < options.piece_dropout, network.end)
-        logits = network(latents, ids).float()
-        wanted = targets(network.latent_tokens, batch.pieces, batch.lengths)
-        loss = cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=NOTHING)
-        told = wanted != NOTHING
-        return loss, (logits.argmax(-1) == wanted)[told].float().mean()
+        return piece_loss(network(latents, ids).float(), batch.pieces, batch.lengths)
 
 
 def _data(
